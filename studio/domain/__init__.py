@@ -1,0 +1,1 @@
+"""The studio's nouns, pure: methods, arguments, recipes, findings, run states and dataset types."""

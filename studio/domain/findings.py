@@ -1,0 +1,60 @@
+"""Findings: what is wrong with a recipe, its data or its run, why it matters, and the change that cures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Level = Literal["error", "warning", "note"]
+Kind = Literal["argument", "column", "machine", "log", "file"]
+
+
+@dataclass(frozen=True)
+class Where:
+    """The place a Finding speaks of. `row` counts data rows from 0, `line` counts file lines from 1."""
+
+    kind: Kind
+    name: str
+    row: int | None = None
+    line: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Fix:
+    """Changes to a recipe that cure a Finding; `label` is what the *Apply* button says."""
+
+    label: str
+    set: dict[str, Any] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"label": self.label, "set": self.set, "unset": list(self.unset)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know. Only an `error` keeps Start from starting."""
+
+    level: Level
+    where: Where
+    message: str
+    why: str = ""
+    fix: Fix | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented form: `{level, where, message, why, fix}`."""
+        return {
+            "level": self.level,
+            "where": self.where.to_json(),
+            "message": self.message,
+            "why": self.why,
+            "fix": self.fix.to_json() if self.fix else None,
+        }
+
+
+def errors(findings: list[Finding]) -> list[Finding]:
+    """Those that keep a run from starting."""
+    return [finding for finding in findings if finding.level == "error"]
