@@ -1,0 +1,324 @@
+"""The Hugging Face Hub: a dataset's first rows and a model's facts, within seconds and never with an exception."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from studio.domain.columns import Column, column_of_feature
+
+DEFAULT_VIEWER = "https://datasets-server.huggingface.co"
+PATIENCE = 8.0  # seconds for all requests of one question
+
+Reason = Literal["offline", "timeout", "not found", "gated", "refused", "not ready", "unsupported", "trouble"]
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """No answer from the Hub: why, in a word and in a calm sentence.
+
+    `status` is that of HTTP where there was one; `detail` is the library's own word, for a log.
+    """
+
+    reason: Reason
+    message: str
+    status: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetHead:
+    """A dataset's first rows. `splits` has the splits of each configuration; `num_rows` is None where not told.
+
+    A cell that the viewer cut short is left out of its row, except in text columns, where its beginning stays.
+    """
+
+    name: str
+    config: str
+    split: str
+    splits: dict[str, tuple[str, ...]]
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+    num_rows: int | None
+    partial: bool = False
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        return tuple(self.splits)
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model without its weights; None for what the Hub does not say.
+
+    `parameters` counts them, `context` is in tokens, `gated` and `private` say who may load it, `template` is the chat
+    template's text. `config` is config.json, empty where it may not be read.
+    """
+
+    id: str
+    architecture: str | None
+    model_type: str | None
+    parameters: int | None
+    dtype: str | None
+    context: int | None
+    vocabulary: int | None
+    quantized: str | None
+    gated: bool
+    private: bool
+    licence: str | None
+    task: str | None
+    template: str | None
+    files: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def bound_requests(seconds: float = PATIENCE) -> None:
+    """Make every request of huggingface_hub in this process end: call it once, in the web process and nowhere else.
+
+    Its stock client waits for ever for a server that does not answer, and 23 s for one that is not there. A timeout or
+    a broken connection becomes `OfflineModeIsEnabled`, which the library understands as "use the cache".
+    """
+    import httpx2
+    import huggingface_hub
+    from huggingface_hub.errors import OfflineModeIsEnabled
+    from huggingface_hub.utils._http import hf_request_event_hook
+
+    class Unreachable(OfflineModeIsEnabled):
+        """The Hub did not answer in time, or at all."""
+
+    class BoundedClient(httpx2.Client):
+        def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+            asked = request.extensions.get("timeout") or {}
+            request.extensions["timeout"] = {
+                part: min(asked.get(part) or seconds, seconds) for part in ("connect", "read", "write", "pool")
+            }
+            try:
+                return super().send(request, **options)
+            except (httpx2.TimeoutException, httpx2.NetworkError) as error:
+                raise Unreachable(f"{request.url.host} did not answer.") from error
+
+    def client() -> httpx2.Client:
+        return BoundedClient(event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True, timeout=seconds)
+
+    huggingface_hub.set_client_factory(client)
+
+
+class HubClient:
+    """Questions to the Hub, each answered within `patience` seconds or with an `Unknown`.
+
+    `endpoint` and `viewer` are base URLs; without them HF_ENDPOINT and TRL_STUDIO_VIEWER say, and else the public ones
+    are asked. `token` stands in for the one that the user is logged in with.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        viewer: str | None = None,
+        token: str | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.endpoint = endpoint
+        self.viewer = (viewer or os.environ.get("TRL_STUDIO_VIEWER") or DEFAULT_VIEWER).rstrip("/")
+        self.patience = patience
+        self._token = token
+
+    def dataset_head(
+        self, name: str, config: str | None = None, split: str | None = None, n: int = 20
+    ) -> DatasetHead | Unknown:
+        """The configurations, splits, columns and first `n` rows (at most 100) of a dataset, from the dataset viewer.
+
+        Without `config` the one named default, else the first; without `split` train, else the first.
+        """
+        return self._ask(lambda left: self._dataset_head(name, config, split, n, left), f"the dataset {name}")
+
+    def model_facts(self, name: str) -> ModelFacts | Unknown:
+        """What can be known of a model from its repository's metadata, config.json and tokenizer_config.json."""
+        return self._ask(lambda left: self._model_facts(name, left), f"the model {name}")
+
+    # --- time and trouble
+
+    def _ask(self, question: Callable[[Callable[[], float]], Answer | Unknown], what: str) -> Answer | Unknown:
+        """Run a question on a thread of its own, so that not even a slow name server makes the caller wait longer."""
+        end = time.monotonic() + self.patience
+        answers: list[Answer | Unknown] = []
+
+        def work() -> None:
+            try:
+                answers.append(question(lambda: max(0.1, end - time.monotonic())))
+            except Exception as error:  # noqa: BLE001 (whatever a library raises becomes an answer here)
+                answers.append(_explained(error, what))
+
+        thread = threading.Thread(target=work, name="hub", daemon=True)
+        thread.start()
+        thread.join(self.patience)
+        if not answers:
+            return Unknown("timeout", f"The Hub took more than {self.patience:g} s to tell of {what}.")
+        return answers[0]
+
+    def _get(self, url: str, left: Callable[[], float], **params: str | int) -> Any:
+        from huggingface_hub import get_session, get_token
+
+        token = self._token or get_token()
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        response = get_session().get(url, params=params or None, headers=headers, timeout=left(), follow_redirects=True)
+        response.raise_for_status()
+        return response.json()
+
+    # --- datasets
+
+    def _dataset_head(
+        self, name: str, config: str | None, split: str | None, n: int, left: Callable[[], float]
+    ) -> DatasetHead | Unknown:
+        try:
+            found = self._get(f"{self.viewer}/splits", left, dataset=name)
+        except Exception as error:
+            # The viewer says the same of what is gated, private and not there: the Hub tells which.
+            if _status(error) in (401, 403, 404):
+                return self._why_not(name, left)
+            raise
+        splits: dict[str, tuple[str, ...]] = {}
+        for entry in found["splits"]:
+            splits[entry["config"]] = (*splits.get(entry["config"], ()), entry["split"])
+        chosen = _chosen(config, splits, "default", f"configuration of {name}")
+        if isinstance(chosen, Unknown):
+            return chosen
+        part = _chosen(split, splits[chosen], "train", f"split of {name}")
+        if isinstance(part, Unknown):
+            return part
+        first = self._get(f"{self.viewer}/first-rows", left, dataset=name, config=chosen, split=part)
+        # The types come from the features and never from the cells: a chat that was cut short arrives as text.
+        columns = [column_of_feature(feature["name"], feature["type"]) for feature in first["features"]]
+        rows = [_row(entry, columns) for entry in first["rows"][: min(n, 100)]]
+        count, partial = self._size(name, chosen, part, left)
+        return DatasetHead(name, chosen, part, splits, columns, rows, count, partial)
+
+    def _size(self, name: str, config: str, split: str, left: Callable[[], float]) -> tuple[int | None, bool]:
+        try:
+            found = self._get(f"{self.viewer}/size", left, dataset=name, config=config)
+        except Exception:  # noqa: BLE001 (the rows are worth showing without their number)
+            return None, False
+        counts = [entry["num_rows"] for entry in found["size"]["splits"] if entry["split"] == split]
+        return (counts[0] if counts else None), bool(found.get("partial"))
+
+    def _why_not(self, name: str, left: Callable[[], float]) -> Unknown:
+        info = self._api().dataset_info(name, timeout=left(), expand=["gated", "private"])
+        if info.gated:
+            return Unknown("gated", f"The dataset {name} is gated: accept its conditions on the Hub, and log in.")
+        return Unknown("unsupported", f"The Hub shows no rows of the dataset {name}.")
+
+    # --- models
+
+    def _api(self) -> Any:
+        from huggingface_hub import HfApi
+
+        return HfApi(endpoint=self.endpoint, token=self._token)
+
+    def _model_facts(self, name: str, left: Callable[[], float]) -> ModelFacts | Unknown:
+        api = self._api()
+        wanted = ["config", "safetensors", "gated", "private", "cardData", "pipeline_tag", "siblings", "tags", "gguf"]
+        info = api.model_info(name, timeout=left(), expand=wanted)
+        files = tuple(sibling.rfilename for sibling in info.siblings or ())
+        told = info.config or {}
+        config = self._json_file(api, name, "config.json", files, left)
+        tokenizer = told.get("tokenizer_config") or {}
+        template = told.get("chat_template_jinja") or tokenizer.get("chat_template")
+        if template is None:
+            template = self._json_file(api, name, "tokenizer_config.json", files, left).get("chat_template")
+        weights = info.safetensors
+        counts: dict[str, int] = (weights.parameters if weights else None) or {}
+        quantization = config.get("quantization_config") or told.get("quantization_config") or {}
+        text = config.get("text_config") or {}  # where a vision-language model keeps what is told of language
+        dtype = max(counts, key=counts.__getitem__, default=None) or config.get("dtype") or config.get("torch_dtype")
+        return ModelFacts(
+            id=name,
+            architecture=next(iter(told.get("architectures") or config.get("architectures") or ()), None),
+            model_type=told.get("model_type") or config.get("model_type"),
+            parameters=weights.total if weights else (info.gguf or {}).get("total"),
+            dtype=dtype,
+            context=config.get("max_position_embeddings") or text.get("max_position_embeddings"),
+            vocabulary=config.get("vocab_size") or text.get("vocab_size"),
+            quantized=quantization.get("quant_method"),
+            gated=bool(info.gated),
+            private=bool(info.private),
+            licence=_licence(info.card_data, info.tags or ()),
+            task=info.pipeline_tag,
+            template=template if isinstance(template, str) else json.dumps(template) if template else None,
+            files=files,
+            config=config,
+        )
+
+    def _json_file(
+        self, api: Any, name: str, file: str, files: tuple[str, ...], left: Callable[[], float]
+    ) -> dict[str, Any]:
+        """A small JSON file of a repository; empty where there is none, or the user may not read it."""
+        from huggingface_hub import hf_hub_url
+
+        if file not in files:
+            return {}
+        try:
+            found = self._get(hf_hub_url(name, file, endpoint=api.endpoint), left)
+        except Exception as error:
+            if _status(error) in (401, 403, 404) or isinstance(error, ValueError):
+                return {}
+            raise
+        return found if isinstance(found, dict) else {}
+
+
+def _chosen(wanted: str | None, known: Iterable[str], usual: str, what: str) -> str | Unknown:
+    names = list(known)
+    if wanted is None and names:
+        return usual if usual in names else names[0]
+    if wanted in names:
+        return str(wanted)
+    has = f"there is {', '.join(names)}" if names else "there is none"
+    return Unknown("not found", f"There is no {what} named {wanted or usual}: {has}.")
+
+
+def _row(entry: dict[str, Any], columns: list[Column]) -> dict[str, Any]:
+    texts = {column.name for column in columns if column.type == "text"}
+    cut = set(entry.get("truncated_cells") or ()) - texts
+    return {name: cell for name, cell in entry["row"].items() if name not in cut}
+
+
+def _licence(card: Any, tags: Iterable[str]) -> str | None:
+    told = getattr(card, "license", None)
+    if isinstance(told, list):
+        told = ", ".join(str(one) for one in told)
+    return told or next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), None)
+
+
+def _status(error: BaseException) -> int | None:
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _explained(error: Exception, what: str) -> Unknown:
+    """What any of the libraries' exceptions means to the user."""
+    import httpx2
+    from huggingface_hub import errors
+
+    status = _status(error)
+    if isinstance(error, errors.GatedRepoError):
+        return Unknown("gated", f"To read {what}, accept its conditions on the Hub, and log in.", status)
+    if isinstance(error, (errors.RepositoryNotFoundError, errors.HFValidationError)) or status == 404:
+        return Unknown("not found", f"The Hub does not know {what}, or it is private.", status)
+    if isinstance(error, httpx2.TimeoutException) or isinstance(error.__cause__, httpx2.TimeoutException):
+        return Unknown("timeout", f"The Hub did not answer in time about {what}.")
+    if isinstance(error, (ConnectionError, httpx2.TransportError)):
+        return Unknown("offline", f"The Hub cannot be reached, so nothing is known of {what}.")
+    if status in (401, 403):
+        return Unknown("refused", f"The Hub does not let you read {what}: log in, or ask its owner.", status)
+    if status == 429:
+        return Unknown("not ready", "The Hub asks for fewer requests: try again in a few minutes.", status)
+    if status == 501:
+        return Unknown("unsupported", f"The Hub shows no rows of {what}.", status)
+    if status is not None and status >= 500:
+        return Unknown("not ready", f"The Hub has no answer yet about {what} (status {status}).", status)
+    return Unknown("trouble", f"The Hub's answer about {what} was not understood.", status, repr(error))

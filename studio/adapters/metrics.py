@@ -1,0 +1,309 @@
+"""The metrics store: reads what trackio writes, row by row as it grows, and exports a run's rows to its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from studio.domain.curves import Curves
+from studio.domain.errors import StudioError
+
+Kind = Literal["metrics", "system"]
+# ok: read. absent: no file or no table yet. locked: a writer holds it, ask again. unreadable: not the schema we know.
+State = Literal["ok", "absent", "locked", "unreadable"]
+
+_TABLES: dict[Kind, str] = {"metrics": "metrics", "system": "system_metrics"}
+_STEP = "train/global_step"
+_NOT_NUMBERS = {"NaN", "Infinity", "-Infinity"}  # trackio writes these floats as text
+_BATCH = 5000
+_LOCK_WAIT = 0.2
+_EXPORT_LOCK_WAIT = 10.0
+_KEPT_TABLES = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """One log call. `values` has trackio's keys; a NaN or infinity is None there and named in `gaps`."""
+
+    id: int
+    step: int
+    time: str
+    values: dict[str, Any]
+    gaps: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows after an id, and the id to ask from next.
+
+    `restarted`: the store was replaced and `rows` are from its start. Not `complete`: `limit` left rows for later.
+    """
+
+    rows: list[Row]
+    last_id: int
+    state: State = "ok"
+    restarted: bool = False
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that a trainer logged, such as GRPO's completions: the step, its name and its rows."""
+
+    step: float
+    name: str
+    rows: list[dict[str, Any]]
+
+
+def database_name(project: str) -> str:
+    """The file that trackio keeps `project` in."""
+    kept = "".join(letter for letter in project if letter.isalnum() or letter in "-_").rstrip()
+    return f"{kept or 'default'}.db"
+
+
+def shown_name(key: str) -> str:
+    """A metric's name as TRL logs it: trackio's `train/` prefix goes, `eval/` stays."""
+    return key.removeprefix("train/")
+
+
+class MetricsStore:
+    """trackio's SQLite files in one folder, opened read-only for each read, so that a trainer is never kept waiting."""
+
+    def __init__(self, trackio_dir: Path) -> None:
+        self.trackio_dir = trackio_dir
+
+    def path(self, project: str) -> Path:
+        return self.trackio_dir / database_name(project)
+
+    def rows_after(self, project: str, run_name: str, last_id: int = 0, limit: int | None = None) -> Rows:
+        """A run's logged rows with an id beyond `last_id`, oldest first; never raises for what the file is like."""
+        return self.read("metrics", project, run_name, last_id, limit)
+
+    def system_rows_after(self, project: str, run_name: str, last_id: int = 0, limit: int | None = None) -> Rows:
+        """The machine's rows (CPU, memory, disk, GPU) of a run beyond `last_id`, likewise."""
+        return self.read("system", project, run_name, last_id, limit)
+
+    def read(
+        self, kind: Kind, project: str, run_name: str, last_id: int, limit: int | None, wait: float = _LOCK_WAIT
+    ) -> Rows:
+        """The rows of one table, waiting up to `wait` seconds for a lock."""
+        path = self.path(project)
+        if not path.is_file():
+            return Rows([], last_id, "absent")
+        try:
+            with closing(_connect(path, wait)) as connection:
+                return _select(connection, _TABLES[kind], run_name, last_id, limit)
+        except sqlite3.OperationalError as error:
+            # A file that trackio has just made has no table yet; Spaces and slow disks lock it for a moment.
+            state: State = "locked" if "locked" in str(error) or "busy" in str(error) else "absent"
+            return Rows([], last_id, state)
+        except (sqlite3.DatabaseError, ValueError):
+            return Rows([], last_id, "unreadable")
+
+    def export(self, project: str, run_name: str, path: Path) -> int:
+        """Write all rows of a run to `path` as JSON lines, atomically, and return how many the file now holds.
+
+        Rows that an earlier export holds and the store does not (a run continued on another machine) are kept.
+        Raises StudioError where the store cannot be read; the earlier file is then untouched.
+        """
+        live: list[tuple[Kind, Row]] = []
+        for kind in _TABLES:
+            found = self.read(kind, project, run_name, 0, None, _EXPORT_LOCK_WAIT)
+            if found.state in ("locked", "unreadable"):
+                raise StudioError(
+                    f"The metrics of run '{run_name}' in {self.path(project)} could not be read: it is {found.state}.",
+                    "Export them again later, or look at them with `trackio show`.",
+                )
+            live += [(kind, row) for row in found.rows]
+        present = {(kind, row.id, row.time) for kind, row in live}
+        kept = [(kind, row) for kind, row in _exported(path) if (kind, row.id, row.time) not in present]
+        if kept or live:
+            _write_lines(path, kept + live)
+        return len(kept) + len(live)
+
+
+def _connect(path: Path, wait: float) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=wait)
+
+
+# The unary plus keeps SQLite from choosing its index over runs: by row id it reads the new rows and nothing else.
+_AFTER = (
+    "SELECT id, {step}, timestamp, metrics FROM {table} WHERE id > ? AND id <= ? AND +run_name = ? ORDER BY id LIMIT ?"
+)
+
+
+def _select(connection: sqlite3.Connection, table: str, run_name: str, last_id: int, limit: int | None) -> Rows:
+    columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+    if not columns:
+        return Rows([], last_id, "absent")
+    if not {"id", "timestamp", "run_name", "metrics"} <= columns:
+        return Rows([], last_id, "unreadable")
+    newest = connection.execute(f"SELECT max(id) FROM {table}").fetchone()[0] or 0
+    restarted = newest < last_id
+    first = 0 if restarted else last_id
+    query = _AFTER.format(table=table, step="step" if "step" in columns else "0")
+    found = connection.execute(query, (first, newest, run_name, -1 if limit is None else limit)).fetchall()
+    complete = limit is None or len(found) < limit
+    rows = [row for row in (_row(*cells) for cells in found) if row]
+    if found and not rows:
+        return Rows([], last_id, "unreadable")
+    # Where no row is left behind, go on from the newest of all runs: other runs' rows are then not scanned again.
+    return Rows(rows, newest if complete else int(found[-1][0]), "ok", restarted, complete)
+
+
+def _row(row_id: int, step: int, time: str, metrics: bytes | str) -> Row | None:
+    """A table's row; None for one whose metrics are no JSON object."""
+    try:
+        logged = json.loads(metrics)
+    except ValueError:
+        return None
+    if not isinstance(logged, dict):
+        return None
+    gaps = {name: value for name, value in logged.items() if isinstance(value, str) and value in _NOT_NUMBERS}
+    return Row(int(row_id), int(step), str(time), logged | dict.fromkeys(gaps) if gaps else logged, gaps)
+
+
+def _write_lines(path: Path, rows: Iterable[tuple[Kind, Row]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            for kind, row in rows:
+                line = {"kind": kind, **vars(row)}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _exported(path: Path) -> Iterator[tuple[Kind, Row]]:
+    """The rows of an export; a line that is broken (a disk that was full) ends them."""
+    try:
+        file = path.open(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with file:
+        for line in file:
+            try:
+                saved = json.loads(line)
+                kind: Kind = "system" if saved["kind"] == "system" else "metrics"
+                row = Row(saved["id"], saved["step"], saved["time"], saved["values"], saved.get("gaps", {}))
+            except (ValueError, KeyError, TypeError):
+                return
+            yield kind, row
+
+
+def read_export(path: Path) -> tuple[list[Row], list[Row]]:
+    """The metric rows and the machine rows of an exported `metrics.jsonl`; both empty where there is no such file."""
+    rows: dict[Kind, list[Row]] = {"metrics": [], "system": []}
+    for kind, row in _exported(path):
+        rows[kind].append(row)
+    return rows["metrics"], rows["system"]
+
+
+class RunMetrics(Curves):
+    """A run's metrics, kept in memory and grown by `refresh()`; x is the trainer's global step.
+
+    `system` holds the machine's metrics over epoch seconds. `export` is the run's metrics.jsonl, whose rows come
+    first where the store has not got them. `state` is the store's at the last refresh, `updated` the last row's time.
+    """
+
+    def __init__(self, store: MetricsStore, project: str, run_name: str, export: Path | None = None) -> None:
+        super().__init__()
+        self.system = Curves()
+        self.state: State = "absent"
+        self.updated = ""
+        self._store, self._project, self._run, self._export = store, project, run_name, export
+        self._begin()
+
+    def _begin(self) -> None:
+        self._step = 0.0
+        self._last_ids: dict[Kind, int] = dict.fromkeys(_TABLES, 0)
+        self._from_export: set[tuple[Kind, int, str]] | None = None
+        self._tables: deque[Table] = deque(maxlen=_KEPT_TABLES)
+
+    def refresh(self) -> int:
+        """Read the rows that are new since the last call and return how many there were; never raises."""
+        with self.lock:
+            fresh = 0
+            if self._from_export is None:
+                self._from_export = set()
+                for kind, row in _exported(self._export) if self._export else ():
+                    self._from_export.add((kind, row.id, row.time))
+                    self._take(kind, row)
+                    fresh += 1
+            for kind in _TABLES:
+                complete = False
+                while not complete:
+                    found = self._store.read(kind, self._project, self._run, self._last_ids[kind], _BATCH)
+                    if kind == "metrics":
+                        self.state = found.state
+                    if found.restarted:
+                        self.clear()
+                        self.system.clear()
+                        self._begin()
+                        return self.refresh()
+                    fresh += self._take_new(kind, found.rows)
+                    self._last_ids[kind] = found.last_id
+                    complete = found.complete
+            return fresh
+
+    def tables(self) -> list[Table]:
+        """The newest tables that the trainer logged (completions with `log_completions`), oldest first."""
+        with self.lock:
+            return list(self._tables)
+
+    def _take_new(self, kind: Kind, rows: list[Row]) -> int:
+        known = self._from_export or set()
+        fresh = [row for row in rows if (kind, row.id, row.time) not in known]
+        for row in fresh:
+            self._take(kind, row)
+        return len(fresh)
+
+    def _take(self, kind: Kind, row: Row) -> None:
+        if kind == "system":
+            with suppress(ValueError):  # a row without a readable time has no place on the axis
+                self.system.add(datetime.fromisoformat(row.time).timestamp(), row.values)
+            return
+        # Evaluations carry the step too; profiling rows and tables do not, and belong to the step last seen.
+        step = row.values.get(_STEP)
+        self._step = float(step) if isinstance(step, (int, float)) else self._step
+        self.updated = row.time
+        self.add(self._step, {shown_name(name): value for name, value in row.values.items() if name != _STEP})
+        self._last["global_step"] = self._step
+        for name, value in row.values.items():
+            if isinstance(value, dict) and isinstance(value.get("_value"), list):
+                self._tables.append(Table(self._step, shown_name(name), value["_value"]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`export TRACKIO_DIR PROJECT RUN OUT`: 0 when written, 1 when the store could not be read, 2 for a wrong call."""
+    if len(arguments) != 5 or arguments[0] != "export":
+        print("usage: python -m studio.adapters.metrics export TRACKIO_DIR PROJECT RUN OUT", file=sys.stderr)
+        return 2
+    folder, project, run_name, out = arguments[1:]
+    try:
+        count = MetricsStore(Path(folder)).export(project, run_name, Path(out))
+    except (StudioError, OSError) as error:
+        print(f"The metrics were not exported. {error}", file=sys.stderr)
+        return 1
+    print(f"{count} rows of {run_name} in {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,291 @@
+"""Checks of a recipe before it costs time: every Finding at once, mirroring what TRL refuses only after loading."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from studio.domain.arguments import Catalog
+from studio.domain.findings import Finding, Fix, Level, Where
+from studio.domain.methods import method_named
+from studio.domain.overlay import bounds_problem
+from studio.domain.recipe import Recipe
+from studio.domain.values import problem, read_value, same
+
+# What an option needs beyond the plain installation, and the extra that brings it.
+_PACKAGES = {
+    "load_in_4bit": ("bitsandbytes", 'pip install "trl-studio[quantization]"'),
+    "load_in_8bit": ("bitsandbytes", 'pip install "trl-studio[quantization]"'),
+    "use_vllm": ("vllm", 'pip install "trl-studio[vllm]"'),
+    "use_liger_kernel": ("liger_kernel", "pip install liger-kernel"),
+}
+_GPU_ONLY = ("load_in_4bit", "load_in_8bit", "use_vllm", "tf32", "fp16")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a check may know of the machine; None where the recipe is for elsewhere.
+
+    `devices` is the number of GPUs (0: CPU only), `has_package` says whether a package can be imported, `missing`
+    gives the words for a local path that is not there (or None), and `device_ids` are the GPUs' numbers.
+    """
+
+    devices: int
+    has_package: Callable[[str], bool]
+    missing: Callable[[str], str | None]
+    device_ids: tuple[int, ...] = ()
+
+
+def check(recipe: Recipe, catalog: Catalog, here: Surroundings | None = None) -> list[Finding]:
+    """All that is wrong with a recipe, worst first. Says nothing of the data: that is `dataset_types`' part."""
+    findings = [*_values(recipe, catalog), *_needed(recipe), *_combinations(recipe, catalog)]
+    if here is not None:
+        findings += _machine(recipe, here)
+    rank = {"error": 0, "warning": 1, "note": 2}
+    return sorted(findings, key=lambda finding: rank[finding.level])
+
+
+def finding(level: Level, name: str, message: str, why: str = "", fix: Fix | None = None) -> Finding:
+    """A Finding about one argument."""
+    return Finding(level, Where("argument", name), message, why, fix)
+
+
+def _values(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
+    arguments = catalog.of(recipe.method)
+    for name, value in recipe.values.items():
+        wrong = problem(arguments[name], value)
+        if wrong:
+            fix = Fix(f"Use the list [{value}]", {name: [value]}) if wrong.startswith("must be a list") else None
+            fix = fix or Fix("Use TRL's default", {}, (name,))
+            yield finding("error", name, f"`{name}` {wrong}.", arguments[name].help, fix)
+        elif (wrong := bounds_problem(name, recipe.method, value)) is not None:
+            yield finding(
+                "error", name, f"`{name}` {wrong}.", arguments[name].help, Fix("Use TRL's default", {}, (name,))
+            )
+        elif arguments[name].deprecation and not same(value, arguments[name].default):
+            yield finding("note", name, f"`{name}` is deprecated.", arguments[name].deprecation)
+    for name, value in recipe.launch.items():
+        option = catalog.launch[name]
+        wrong = None if value is None else problem(option, read_value(option, value))
+        wrong = wrong or bounds_problem(name, recipe.method, value)
+        if value is None:
+            wrong = "is empty: accelerate would read the word None"
+        elif "boolean" in option.types and same(value, False) and option.default is False:
+            wrong = "cannot be false: accelerate reads any text as true; leave it out"
+        if wrong:
+            yield finding("error", name, f"`{name}` {wrong}.", option.help, Fix(f"Leave {name} out", {}, (name,)))
+
+
+def _needed(recipe: Recipe) -> Iterator[Finding]:
+    if not recipe.get("model_name_or_path"):
+        yield finding("error", "model_name_or_path", "No model is chosen.", "A name on the Hub or a folder.")
+    if not recipe.get("dataset_name") and not recipe.get("datasets"):
+        yield finding("error", "dataset_name", "No dataset is chosen.", "A name on the Hub, a folder or a file.")
+    elif recipe.get("dataset_name") and recipe.get("datasets"):
+        yield finding(
+            "warning",
+            "dataset_name",
+            "`dataset_name` is ignored, because `datasets` is set.",
+            "TRL takes the mixture.",
+            Fix("Leave dataset_name out", {}, ("dataset_name",)),
+        )
+    if recipe.method == "distillation" and not recipe.get("teacher_model_name_or_path"):
+        yield finding("error", "teacher_model_name_or_path", "No teacher is chosen.", "Distillation learns from one.")
+    if recipe.method in ("grpo", "rloo"):
+        functions = recipe.get("reward_funcs") or []
+        models = [recipe.get("reward_model_name_or_path")] if recipe.get("reward_model_name_or_path") else []
+        if not functions and not models:
+            yield finding(
+                "error",
+                "reward_funcs",
+                "Nothing scores the answers.",
+                f"{recipe.method.upper()} reinforces what a reward function or a reward model scores high.",
+            )
+        weights = recipe.get("reward_weights")
+        if isinstance(weights, list) and isinstance(functions, list) and len(weights) != len(functions) + len(models):
+            count = len(functions) + len(models)
+            yield finding(
+                "error",
+                "reward_weights",
+                f"There are {len(weights)} reward weights for {count} rewards.",
+                "TRL wants one each: the reward model first, then the functions.",
+                Fix("Weigh all the same", {"reward_weights": [1.0] * count}),
+            )
+
+
+def _number(recipe: Recipe, catalog: Catalog, name: str) -> Any:
+    argument = catalog.of(recipe.method).get(name)
+    value = recipe.values.get(name, argument.effective_default if argument else None)
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
+    """Combinations that TRL or transformers refuse, most of them only after the model is loaded."""
+    get = recipe.get
+    if get("bf16") is True and get("fp16") is True:
+        fix = Fix("Use bf16 only", {"fp16": False})
+        yield finding("error", "fp16", "bf16 and fp16 are both on.", "transformers takes one of them.", fix)
+    if get("load_in_4bit") is True and get("load_in_8bit") is True:
+        fix = Fix("Use 4-bit", {"load_in_8bit": False})
+        yield finding("error", "load_in_8bit", "4-bit and 8-bit are both on.", "A model is loaded in one of them.", fix)
+    if (get("load_in_4bit") is True or get("load_in_8bit") is True) and get("use_peft") is not True:
+        yield finding(
+            "error",
+            "use_peft",
+            "Quantized weights cannot be trained without LoRA.",
+            "transformers refuses: only an adapter on top of them learns.",
+            Fix("Train a LoRA adapter", {"use_peft": True}),
+        )
+    if get("padding_free") is True and get("packing") is not True and get("max_length", 1024) is not None:
+        yield finding(
+            "error",
+            "padding_free",
+            "`padding_free` with `max_length` needs packing.",
+            "TRL refuses it after the model is loaded.",
+            Fix("Switch packing on", {"packing": True}),
+        )
+    if recipe.method == "kto" and _number(recipe, catalog, "per_device_train_batch_size") == 1:
+        yield finding(
+            "error",
+            "per_device_train_batch_size",
+            "KTO needs at least 2 examples a device.",
+            "It estimates the KL divergence from mismatched pairs within a batch.",
+            Fix("Use 2", {"per_device_train_batch_size": 2}),
+        )
+    if recipe.method == "reward" and get("use_peft") is True and get("lora_task_type", "CAUSAL_LM") != "SEQ_CLS":
+        yield finding(
+            "warning",
+            "lora_task_type",
+            "A reward model's adapter is of task type SEQ_CLS.",
+            "With another type the score head is not trained with it.",
+            Fix("Use SEQ_CLS", {"lora_task_type": "SEQ_CLS"}),
+        )
+    if get("load_best_model_at_end") is True and get("eval_strategy", "no") == "no":
+        fix = Fix("Evaluate and save every so many steps", {"eval_strategy": "steps", "save_strategy": "steps"})
+        yield finding("error", "eval_strategy", "The best model is found by evaluating, which is off.", "", fix)
+    if (get("streaming") is True or get("dataset_streaming") is True) and (get("max_steps", -1) or -1) < 1:
+        yield finding(
+            "error",
+            "max_steps",
+            "A streamed dataset needs a number of steps.",
+            "It has no length, so epochs cannot be counted.",
+            Fix("Train 1,000 steps", {"max_steps": 1000}),
+        )
+    if get("push_to_hub") is True and get("hub_token"):
+        yield finding(
+            "error",
+            "hub_token",
+            "A token stands in the recipe.",
+            "Whoever gets the file gets the account; sign in with `hf auth login` instead.",
+            Fix("Take it out", {}, ("hub_token",)),
+        )
+    yield from _generations(recipe, catalog)
+    yield from _entries(recipe)
+
+
+def _generations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
+    """GRPO and RLOO: the batch must hold whole groups (checked by TRL without saying which number would do)."""
+    if recipe.method not in ("grpo", "rloo"):
+        return
+    if recipe.get("generation_batch_size") or recipe.get("steps_per_generation"):
+        return
+    batch = _number(recipe, catalog, "per_device_train_batch_size")
+    accumulation = _number(recipe, catalog, "gradient_accumulation_steps")
+    group = _number(recipe, catalog, "num_generations")
+    if not batch or not accumulation or not group or batch < 1 or accumulation < 1 or group < 1:
+        return
+    processes = recipe.launch.get("num_processes", 1)
+    if not isinstance(processes, int) or processes < 1:
+        return
+    if group < 2:
+        yield finding(
+            "error",
+            "num_generations",
+            f"{method_named(recipe.method).label} needs at least 2 answers per prompt.",
+            "An answer is judged against the others of its group.",
+            Fix("Use 8", {"num_generations": 8}),
+        )
+        return
+    total = batch * accumulation * processes
+    if total % group:
+        # The smallest accumulation that makes whole groups, with batch and processes as they are.
+        step = group // math.gcd(group, batch * processes)
+        better = math.ceil(accumulation / step) * step
+        yield finding(
+            "error",
+            "num_generations",
+            f"A batch of {batch} × {accumulation} × {processes} = {total} holds no whole groups of {group} answers.",
+            "TRL refuses it when it starts.",
+            Fix(f"Accumulate {better} batches", {"gradient_accumulation_steps": better}),
+        )
+
+
+def _entries(recipe: Recipe) -> Iterator[Finding]:
+    entries = recipe.get("datasets")
+    if not isinstance(entries, list):
+        return
+    shares = [entry.get("fraction") for entry in entries if isinstance(entry, Mapping)]
+    if any(share is not None for share in shares) and any(share is None for share in shares):
+        yield finding(
+            "error", "datasets", "Some datasets have a `fraction` and some have none.", "TRL wants all or none."
+        )
+    evaluates = recipe.get("eval_strategy", "no") not in ("no", None, False)
+    if entries and evaluates and not recipe.get("test_split_size"):
+        yield finding(
+            "error",
+            "test_split_size",
+            "Evaluation is on, and a mixture has no evaluation split.",
+            "TRL stops with a KeyError after loading, unless a share of the rows is held out.",
+            Fix("Hold out a tenth", {"test_split_size": 0.1}),
+        )
+
+
+def _machine(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
+    for name, (package, cure) in _PACKAGES.items():
+        if recipe.get(name) is True and not here.has_package(package):
+            fix = Fix("Switch it off", {name: False})
+            yield finding("error", name, f"`{name}` needs the package {package}.", f"Install it: {cure}", fix)
+    profile = recipe.launch.get("accelerate_config")
+    if isinstance(profile, str) and profile.startswith("zero") and not here.has_package("deepspeed"):
+        yield finding(
+            "error",
+            "accelerate_config",
+            f"The profile {profile} needs the package deepspeed.",
+            'Install it: pip install "trl-studio[deepspeed]"',
+            Fix("Use fsdp2", {"accelerate_config": "fsdp2"}),
+        )
+    if "accuracy_reward" in (recipe.get("reward_funcs") or []) and not here.has_package("math_verify"):
+        yield finding("error", "reward_funcs", "`accuracy_reward` needs math-verify.", "pip install math-verify")
+    if here.devices == 0:
+        for name in _GPU_ONLY:
+            if recipe.get(name) is True:
+                fix = Fix("Switch it off", {name: False})
+                yield finding("error", name, f"`{name}` needs a GPU, and this machine has none.", "", fix)
+    yield from _gpu_choice(recipe, here)
+    for name in ("model_name_or_path", "teacher_model_name_or_path", "reward_model_name_or_path", "chat_template_path"):
+        value = recipe.get(name)
+        words = here.missing(value) if isinstance(value, str) and value else None
+        if words:
+            yield finding("error", name, f"`{name}`: {words}", "TRL would take it for a name on the Hub.")
+
+
+def _gpu_choice(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
+    processes = recipe.launch.get("num_processes")
+    if isinstance(processes, int) and 0 < here.devices < processes and not recipe.launch.get("num_machines"):
+        yield finding(
+            "error",
+            "num_processes",
+            f"{processes} processes for {here.devices} GPU{'s' if here.devices > 1 else ''}.",
+            "Each process takes one.",
+            Fix(f"Use {here.devices}", {"num_processes": here.devices}),
+        )
+    chosen = recipe.launch.get("gpu_ids")
+    if chosen is not None and str(chosen) != "all" and here.device_ids:
+        wanted = [part.strip() for part in str(chosen).split(",")]
+        absent = [part for part in wanted if not part.isdigit() or int(part) not in here.device_ids]
+        if absent:
+            known = ", ".join(map(str, here.device_ids))
+            fix = Fix("Use all", {}, ("gpu_ids",))
+            yield finding("error", "gpu_ids", f"There is no GPU {absent[0]} here.", f"The GPUs are {known}.", fix)

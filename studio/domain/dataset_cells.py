@@ -1,0 +1,238 @@
+"""A dataset's cells against what a trainer needs of them: each problem a Finding with its column and row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from studio.domain.columns import Column, kind_of
+from studio.domain.findings import Finding, Fix, Level, Where
+
+# The columns that TRL looks at, in no order that it promises, to tell a conversation from text.
+SPEAKING = ("prompt", "chosen", "rejected", "completion", "messages")
+ROLES = ("system", "developer", "user", "assistant", "tool")
+KIND_WORDS = {
+    "text": "text",
+    "messages": "messages (a list of role and content)",
+    "turns": "a conversation with from and value",
+    "list": "a list that holds no messages",
+    "struct": "a single object where a list of messages belongs",
+    "null": "nothing",
+    "integer": "numbers",
+    "number": "numbers",
+    "boolean": "true or false",
+}
+_UNSEEN = object()
+
+
+class Cells:
+    """The columns and first rows of a dataset, and the findings that checking them has brought so far.
+
+    Rows are counted from `offset`. A row without a column's key was not seen whole there, and is not judged.
+    """
+
+    def __init__(self, columns: Iterable[Column], rows: list[dict[str, Any]], values: Mapping[str, Any], offset: int):
+        self.columns = {column.name: column for column in columns}
+        self.rows = rows
+        self.values = values
+        self.offset = offset
+        self.findings: list[Finding] = []
+        self.unsure = False
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.columns
+
+    def cells(self, name: str) -> Iterator[tuple[int, Any]]:
+        """The row numbers and cells of a column."""
+        for number, row in enumerate(self.rows, self.offset):
+            cell = row.get(name, _UNSEEN)
+            if cell is not _UNSEEN:
+                yield number, cell
+
+    def kind(self, name: str) -> str:
+        """What the column mostly is: the kind of its first cell that holds something, else what its type says."""
+        for _, cell in self.cells(name):
+            found = kind_of(cell)
+            if found not in ("null", "empty"):
+                return found
+        declared = self.columns[name].type
+        if "json" in declared:
+            return "json"
+        return "list" if declared.startswith("list<") else declared
+
+    def add(
+        self, level: Level, name: str, message: str, why: str = "", row: int | None = None, fix: Fix | None = None
+    ) -> None:
+        self.findings.append(Finding(level, Where("column", name, row), message, why, fix))
+
+    def add_rows(self, level: Level, name: str, rows: list[int], what: str, why: str) -> None:
+        """One finding for a problem of several rows: `what` happens "in row 3"; nothing where there are no rows."""
+        if not rows:
+            return
+        more = f" and {len(rows) - 1} more of the {len(self.rows)} rows looked at" if len(rows) > 1 else ""
+        self.add(level, name, f"`{name}` {what} in row {rows[0]}{more}.", why, rows[0])
+
+    # --- columns
+
+    def same_kind(self, names: Iterable[str]) -> str:
+        """The one kind, text or messages, that all of these columns have; "" (and an error) where they have not."""
+        kinds = {name: self.kind(name) for name in names}
+        if any(kind in ("json", "other", "image", "audio") for kind in kinds.values()):
+            self.unsure = True
+            return ""
+        wrong = {name: kind for name, kind in kinds.items() if kind not in ("text", "messages")}
+        for name, kind in wrong.items():
+            self._wrong_kind(name, kind)
+        if wrong:
+            return ""
+        if len(set(kinds.values())) > 1:
+            texts = [name for name, kind in kinds.items() if kind == "text"]
+            chats = [name for name, kind in kinds.items() if kind == "messages"]
+            self.add(
+                "error",
+                texts[0],
+                f"{quoted(texts)} {_hold(texts)} text but {quoted(chats)} {_hold(chats)} messages.",
+                "TRL needs all of them as text or all of them as lists of role and content, and tells which by any one "
+                "of them. Turn the text into messages, or leave the column out, in a prepared copy.",
+            )
+            return ""
+        return next(iter(kinds.values()))
+
+    def _wrong_kind(self, name: str, kind: str) -> None:
+        why = "It must hold text, or messages: a list of objects with role and content."
+        if kind == "turns":
+            why = "TRL understands from and value only in a column named `conversations`, and only for SFT. " + why
+        if kind == "null":
+            why = "Every cell that was looked at is null. " + why
+        self.add("error", name, f"`{name}` holds {KIND_WORDS.get(kind, kind)}.", why, self._first_of(name, kind))
+
+    def _first_of(self, name: str, kind: str) -> int | None:
+        return next((number for number, cell in self.cells(name) if kind_of(cell) == kind), None)
+
+    # --- cells
+
+    def check(self, name: str, kind: str, empty: Level = "error", null: Level = "error") -> None:
+        """Each cell of a column against its kind; `empty` is how bad an empty text or list of messages is."""
+        wrong: dict[str, list[int]] = {}
+        nulls: list[int] = []
+        empties: list[int] = []
+        for number, cell in self.cells(name):
+            found = kind_of(cell)
+            if found == "null":
+                nulls.append(number)
+            elif cell in ("", []):
+                empties.append(number)
+            elif found != kind:
+                wrong.setdefault(found, []).append(number)
+        stops = "One such cell stops the run, after the model has been loaded."
+        self.add_rows(null, name, nulls, "is null", stops)
+        self.add_rows(
+            empty, name, empties, "is empty", stops if empty == "error" else "There is nothing to learn in it."
+        )
+        for found, rows in wrong.items():
+            words = f"holds {KIND_WORDS.get(found, found)} and not {KIND_WORDS[kind]}"
+            self.add_rows("error", name, rows, words, stops)
+        if kind in ("messages", "turns"):
+            self._check_messages(name, kind)
+
+    def _check_messages(self, name: str, kind: str) -> None:
+        problems: dict[str, list[int]] = {}
+        strange: dict[str, list[int]] = {}
+        for number, cell in self.cells(name):
+            if kind_of(cell) != kind:
+                continue
+            for message in cell:
+                if kind == "turns" and isinstance(message, dict):  # TRL renames the two, and then takes it as a message
+                    message = {"role": message.get("from"), "content": message.get("value")}
+                problem = _message_problem(message)
+                rows = problems.setdefault(problem, [])
+                if problem == "" and message["role"] not in ROLES:
+                    rows = strange.setdefault(message["role"], [])
+                if number not in rows[-1:]:
+                    rows.append(number)
+        problems.pop("", None)
+        for problem, rows in problems.items():
+            if problem == "blocks":
+                self.unsure = True
+                words = "has a message whose content is a list of blocks"
+                self.add_rows("warning", name, rows, words, "Not every chat template takes blocks; many stop the run.")
+            elif problem == "silent":
+                words = "has a message with empty content"
+                self.add_rows("warning", name, rows, words, "The model learns to say nothing there.")
+            else:
+                words = f"has a message {problem}"
+                self.add_rows("error", name, rows, words, "The chat template cannot write it, and the run stops.")
+        for role, rows in strange.items():
+            words = f"has a message of the role '{role}'"
+            why = f"Chat templates know {quoted(ROLES)}; another role is refused or written as it stands."
+            self.add_rows("warning", name, rows, words, why)
+
+    def where(self, name: str, test: Callable[[Any], bool]) -> list[int]:
+        """The rows whose cell in this column passes the test."""
+        return [number for number, cell in self.cells(name) if test(cell)]
+
+    def rows_where(self, names: Iterable[str], test: Callable[..., bool]) -> list[int]:
+        """The rows whose cells in these columns, all seen, pass the test together."""
+        wanted = list(names)
+        numbered = enumerate(self.rows, self.offset)
+        return [n for n, row in numbered if all(name in row for name in wanted) and test(*(row[w] for w in wanted))]
+
+    # --- columns that every conversation may have beside it
+
+    def check_chat_extras(self) -> None:
+        """`tools` as JSON, `chat_template_kwargs` in every row: what else the chat template is given."""
+        if "tools" in self:
+            bad = self.where("tools", lambda cell: isinstance(cell, str) and not _is_json(cell))
+            self.add_rows("error", "tools", bad, "is no JSON", "TRL reads text in `tools` as JSON, and stops.")
+        if "chat_template_kwargs" in self:
+            nulls = self.where("chat_template_kwargs", lambda cell: not isinstance(cell, dict))
+            why = "TRL unpacks it for every row, and stops at one without."
+            self.add_rows("error", "chat_template_kwargs", nulls, "is no object", why)
+
+    def check_ids(self, name: str) -> None:
+        """A column of token ids: a list of integers in every row."""
+
+        def wrong(cell: Any) -> bool:
+            return not (isinstance(cell, list) and all(isinstance(i, int) and not isinstance(i, bool) for i in cell))
+
+        rows = self.where(name, wrong)
+        self.add_rows("error", name, rows, "is no list of token ids", "One such cell stops the run.")
+        if not self.rows and self.columns[name].type != "list<integer>":
+            self.add("error", name, f"`{name}` holds {self.columns[name].type} and not lists of token ids.")
+
+
+def _message_problem(message: Any) -> str:
+    """What is wrong with one message, in words that follow "a message"; "" where nothing is."""
+    if not isinstance(message, dict):
+        return "that is no object with role and content"
+    content = message.get("content")
+    if not isinstance(message.get("role"), str):
+        return "without a role"
+    if message.get("tool_calls"):
+        return ""
+    if content is None:
+        return "without content"
+    if isinstance(content, list):
+        return "blocks"
+    if not isinstance(content, str):
+        return "whose content is no text"
+    return "silent" if content == "" and message["role"] == "assistant" else ""
+
+
+def _hold(names: list[str]) -> str:
+    return "holds" if len(names) == 1 else "hold"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names for a sentence: `a`, `b` and `c`."""
+    ticked = [f"`{name}`" for name in names]
+    return " and ".join([", ".join(ticked[:-1]), ticked[-1]] if len(ticked) > 1 else ticked)

@@ -1,0 +1,249 @@
+"""What the studio adds to TRL's arguments: section, plain label and hint, bounds, and the condition that shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from studio.domain.arguments import Argument
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """The studio's words for one argument.
+
+    `section` groups it in the YAML and on the page. `minimum` and `maximum` are inclusive unless `above` says that
+    the minimum itself is not allowed. `shown_when` names an argument and the value (or values) with which this one
+    means anything; `methods` limits the record to some methods.
+    """
+
+    name: str
+    section: str
+    label: str = ""
+    hint: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    above: bool = False
+    shown_when: tuple[str, Any] | None = None
+    methods: tuple[str, ...] = ()
+
+
+# In the order in which one thinks, which is the order in the YAML.
+SECTIONS = (
+    "Model",
+    "Data",
+    "Length of training",
+    "Batch",
+    "Learning rate",
+    "Sequence",
+    "Method",
+    "Generation",
+    "Rewards",
+    "Teacher",
+    "LoRA",
+    "Quantization",
+    "Evaluation",
+    "Saving",
+    "Logging",
+    "Hub",
+    "Precision and memory",
+    "Training",
+    "Launch",
+)
+
+_ONLINE = ("grpo", "rloo", "distillation")
+_PREFERENCE = ("dpo", "kto")
+
+OVERLAYS: tuple[Overlay, ...] = (
+    Overlay("model_name_or_path", "Model", "Model", "A model's name on the Hub, or a folder on this machine."),
+    Overlay("model_revision", "Model", "Revision", "Branch, tag or commit of the model's repository."),
+    Overlay("dtype", "Model", "Weights are loaded as", "auto takes what the model was saved in."),
+    Overlay("attn_implementation", "Model", "Attention", "sdpa works everywhere; flash_attention_2 needs its package."),
+    Overlay("trust_remote_code", "Model", "Run code from the model's repository", "Off: that code could do anything."),
+    Overlay("dataset_name", "Data", "Dataset", "A dataset's name on the Hub, or a folder on this machine."),
+    Overlay("dataset_config", "Data", "Subset", "The configuration of the dataset, where it has several."),
+    Overlay("dataset_train_split", "Data", "Train split", "The rows to learn from."),
+    Overlay("dataset_test_split", "Data", "Evaluation split", "The rows to measure on, where evaluation is on."),
+    Overlay("datasets", "Data", "Datasets", "A mixture, or a file: path, data_files, split and more for each."),
+    Overlay("streaming", "Data", "Stream the datasets", "Read while training; needs a number of steps."),
+    Overlay("test_split_size", "Data", "Held out for evaluation", "Share or number of rows.", 0, above=True),
+    Overlay("dataset_streaming", "Data", "Stream the dataset", "Read while training; needs a number of steps."),
+    Overlay("dataset_text_field", "Data", "Text column", "The column that holds the text, for plain-text data."),
+    Overlay("num_train_epochs", "Length of training", "Epochs", "How often the data is gone through.", 0, above=True),
+    Overlay("max_steps", "Length of training", "Steps", "-1 goes by epochs; a number of steps overrides them.", -1),
+    Overlay("per_device_train_batch_size", "Batch", "Batch per device", "Examples at once. Less needs less memory.", 1),
+    Overlay("gradient_accumulation_steps", "Batch", "Accumulation", "Batches added up before each update.", 1),
+    Overlay(
+        "learning_rate", "Learning rate", "Learning rate", "How big each update is. LoRA takes about ten times more.", 0
+    ),
+    Overlay("lr_scheduler_type", "Learning rate", "Schedule", "How the rate changes over the run."),
+    Overlay("warmup_steps", "Learning rate", "Warmup", "Steps until the full rate; below 1 a share of the run.", 0),
+    Overlay("weight_decay", "Learning rate", "Weight decay", "Pulls weights towards zero.", 0),
+    Overlay("max_grad_norm", "Learning rate", "Gradient clipping", "Larger gradients are scaled down to this norm.", 0),
+    Overlay("optim", "Learning rate", "Optimizer", "The fused AdamW is fast; 8-bit and Adafactor save memory."),
+    Overlay("max_length", "Sequence", "Longest sequence", "In tokens; longer examples are cut.", 1),
+    Overlay("packing", "Sequence", "Packing", "Puts short examples together. Faster where they are short."),
+    Overlay(
+        "packing_strategy",
+        "Sequence",
+        "Packing strategy",
+        "bfd keeps examples whole.",
+        shown_when=("packing", True),
+    ),
+    Overlay("assistant_only_loss", "Sequence", "Learn from the assistant's turns only", "Needs conversations."),
+    Overlay("completion_only_loss", "Sequence", "Learn from the completion only", "On by itself where there is one."),
+    Overlay("eos_token", "Sequence", "Token that ends a turn", "Set it where the chat template's end differs."),
+    Overlay("chat_template_path", "Sequence", "Chat template", "A template file, or a model whose template to take."),
+    Overlay("loss_type", "Method", "Loss", "What is minimised."),
+    Overlay("loss_weights", "Method", "Loss weights", "One each where several losses are combined."),
+    Overlay(
+        "beta", "Method", "Beta", "How closely to stay to the starting model: higher is closer.", 0, methods=_PREFERENCE
+    ),
+    Overlay("beta", "Method", "KL weight (beta)", "0 needs no reference model.", 0, methods=("grpo", "rloo")),
+    Overlay("beta", "Method", "Divergence (beta)", "0 forward KL, 1 reverse KL, between them JSD.", 0, 1),
+    Overlay("desirable_weight", "Method", "Weight of good answers", "Raise it where good ones are rare.", 0),
+    Overlay("undesirable_weight", "Method", "Weight of bad answers", "Raise it where bad ones are rare.", 0),
+    Overlay("epsilon", "Method", "Clipping (epsilon)", "How far one update may move.", 0),
+    Overlay("num_iterations", "Method", "Updates per batch of completions", "", 1),
+    Overlay("scale_rewards", "Method", "Scale rewards", "By the spread within a group, a batch, or not."),
+    Overlay("center_rewards_coefficient", "Method", "Centre rewards", "A small number keeps them around zero."),
+    Overlay("disable_dropout", "Method", "Switch dropout off", ""),
+    Overlay("num_generations", "Generation", "Answers per prompt", "A group to compare; more is steadier.", 1),
+    Overlay("max_completion_length", "Generation", "Longest answer", "In tokens.", 1),
+    Overlay("temperature", "Generation", "Temperature", "Higher is more varied.", 0, above=True),
+    Overlay("top_p", "Generation", "Top p", "Sample from the likeliest tokens up to this share.", 0, 1, above=True),
+    Overlay("top_k", "Generation", "Top k", "Sample from this many; 0 for all.", 0),
+    Overlay("use_vllm", "Generation", "Generate with vLLM", "Much faster; needs a GPU and the vllm package."),
+    Overlay(
+        "vllm_mode", "Generation", "vLLM runs", "In this run's GPUs, or as a server.", shown_when=("use_vllm", True)
+    ),
+    Overlay("log_completions", "Generation", "Log completions", "Prints samples with their rewards."),
+    Overlay("reward_funcs", "Rewards", "Reward functions", "TRL's by name, your own as module.function."),
+    Overlay("reward_model_name_or_path", "Rewards", "Reward model", "A model with one score as output."),
+    Overlay("reward_weights", "Rewards", "Reward weights", "One each, in the order: reward model, then functions."),
+    Overlay("teacher_model_name_or_path", "Teacher", "Teacher", "The bigger model to learn from."),
+    Overlay("use_peft", "LoRA", "Train a LoRA adapter", "A small add-on instead of all weights: far less memory."),
+    Overlay("lora_r", "LoRA", "Rank", "Size of the adapter.", 1, shown_when=("use_peft", True)),
+    Overlay("lora_alpha", "LoRA", "Alpha", "Strength; often twice the rank.", 1, shown_when=("use_peft", True)),
+    Overlay("lora_dropout", "LoRA", "Dropout", "", 0, 0.99, shown_when=("use_peft", True)),
+    Overlay(
+        "lora_target_modules",
+        "LoRA",
+        "Target modules",
+        "Empty for the model's usual ones; all-linear for every linear layer.",
+        shown_when=("use_peft", True),
+    ),
+    Overlay("lora_modules_to_save", "LoRA", "Modules trained in full", "", shown_when=("use_peft", True)),
+    Overlay("lora_task_type", "LoRA", "Task type", "SEQ_CLS for reward models.", shown_when=("use_peft", True)),
+    Overlay("use_rslora", "LoRA", "rsLoRA", "Scaling that suits high ranks.", shown_when=("use_peft", True)),
+    Overlay("use_dora", "LoRA", "DoRA", "Often better at low ranks, slower.", shown_when=("use_peft", True)),
+    Overlay("load_in_4bit", "Quantization", "4-bit weights (QLoRA)", "Needs a GPU and bitsandbytes."),
+    Overlay("load_in_8bit", "Quantization", "8-bit weights", "Needs a GPU and bitsandbytes."),
+    Overlay("bnb_4bit_quant_type", "Quantization", "4-bit type", "", shown_when=("load_in_4bit", True)),
+    Overlay("use_bnb_nested_quant", "Quantization", "Nested quantization", "", shown_when=("load_in_4bit", True)),
+    Overlay("eval_strategy", "Evaluation", "Evaluate", "Needs an evaluation split."),
+    Overlay(
+        "eval_steps",
+        "Evaluation",
+        "Every so many steps",
+        "Empty: as often as metrics are logged.",
+        0,
+        above=True,
+        shown_when=("eval_strategy", "steps"),
+    ),
+    Overlay(
+        "per_device_eval_batch_size",
+        "Evaluation",
+        "Evaluation batch per device",
+        "",
+        1,
+        shown_when=("eval_strategy", ("steps", "epoch")),
+    ),
+    Overlay("output_dir", "Saving", "Output folder", "Where checkpoints and the model go."),
+    Overlay("save_strategy", "Saving", "Save checkpoints", ""),
+    Overlay(
+        "save_steps",
+        "Saving",
+        "Every so many steps",
+        "Below 1 a share of the run.",
+        0,
+        shown_when=("save_strategy", "steps"),
+    ),
+    Overlay("save_total_limit", "Saving", "Checkpoints kept", "The newest ones; empty keeps all.", 1),
+    Overlay("enable_jit_checkpoint", "Saving", "Save when stopped", "A stopped run leaves a checkpoint."),
+    Overlay("resume_from_checkpoint", "Saving", "Resume from", "The folder of a checkpoint."),
+    Overlay("seed", "Saving", "Seed", "The same seed gives the same run on the same machine.", 0),
+    Overlay("logging_steps", "Logging", "Log every", "Steps between two points of the plots.", 0, above=True),
+    Overlay("report_to", "Logging", "Trackers", "trackio draws the plots here; others as you like."),
+    Overlay("run_name", "Logging", "Run name", "Letters, digits, dots and dashes."),
+    Overlay("project", "Logging", "Project", "Groups runs in trackers."),
+    Overlay("trackio_space_id", "Logging", "trackio Space", ""),
+    Overlay("trackio_static_space_id", "Logging", "trackio static Space", "false: nothing is published by a push."),
+    Overlay("push_to_hub", "Hub", "Push the model to the Hub", "When training ends."),
+    Overlay("hub_model_id", "Hub", "Repository", "name or owner/name.", shown_when=("push_to_hub", True)),
+    Overlay("hub_private_repo", "Hub", "Private repository", "", shown_when=("push_to_hub", True)),
+    Overlay("hub_strategy", "Hub", "Push", "", shown_when=("push_to_hub", True)),
+    Overlay("use_cpu", "Precision and memory", "Train on the CPU", "Also where there is a GPU."),
+    Overlay("bf16", "Precision and memory", "bfloat16", "On by itself; needs an Ampere GPU or newer."),
+    Overlay("fp16", "Precision and memory", "float16", "For older GPUs."),
+    Overlay("tf32", "Precision and memory", "TF32", "Faster float32 on Ampere GPUs and newer."),
+    Overlay("gradient_checkpointing", "Precision and memory", "Gradient checkpointing", "Less memory, 20 % slower."),
+    Overlay(
+        "activation_checkpointing", "Precision and memory", "Activation checkpointing", "Less memory, 20 % slower."
+    ),
+    Overlay("accelerate_config", "Launch", "Accelerate profile", "How several devices work together."),
+    Overlay("num_processes", "Launch", "Processes", "One a GPU.", 1),
+    Overlay("gpu_ids", "Launch", "GPUs", "Their numbers, or all."),
+    Overlay("mixed_precision", "Launch", "Mixed precision", ""),
+)
+
+_BY_OWNER = {
+    "ModelConfig": "Model",
+    "ScriptArguments": "Data",
+    "DatasetMixtureConfig": "Data",
+    "_BaseConfig": "Training",
+    "TrainingArguments": "Training",
+}
+
+
+def overlay(name: str, method: str) -> Overlay | None:
+    """The studio's record for an argument under a method, or None where TRL's own words stand alone."""
+    for record in OVERLAYS:
+        if record.name == name and (not record.methods or method in record.methods):
+            return record
+    return None
+
+
+def section_of(name: str, method: str, argument: Argument | None) -> str:
+    """The section of SECTIONS under which an argument stands; accelerate's options and unknown keys under Launch."""
+    record = overlay(name, method)
+    if record:
+        return record.section
+    if argument is None or argument.owner.startswith("accelerate"):
+        return "Launch"
+    if name.startswith("lora_"):
+        return "LoRA"
+    if name.startswith(("vllm_", "generation_", "use_vllm")):
+        return "Generation"
+    return _BY_OWNER.get(argument.owner, "Data" if argument.owner.endswith("ScriptArguments") else "Method")
+
+
+def is_shown(name: str, method: str, get: Any) -> bool:
+    """Whether the argument means anything with the recipe's other values; `get(name)` gives those."""
+    record = overlay(name, method)
+    if record is None or record.shown_when is None:
+        return True
+    other, wanted = record.shown_when
+    return get(other) in wanted if isinstance(wanted, tuple) else get(other) == wanted
+
+
+def bounds_problem(name: str, method: str, value: Any) -> str | None:
+    """What is wrong with a number's size, as the end of a sentence, or None."""
+    record = overlay(name, method)
+    if record is None or isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if record.minimum is not None and (value < record.minimum or (record.above and value == record.minimum)):
+        return f"must be {'above' if record.above else 'at least'} {record.minimum:g}, not {value:g}"
+    if record.maximum is not None and value > record.maximum:
+        return f"must be at most {record.maximum:g}, not {value:g}"
+    return None

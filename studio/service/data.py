@@ -1,0 +1,212 @@
+"""Datasets: where one is, its columns and first rows, and whether TRL takes it for a method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from studio.adapters import datafiles
+from studio.adapters.hub import HubClient, Unknown
+from studio.domain.columns import Column
+from studio.domain.dataset_types import Verdict, judge
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Fix, Where
+from studio.service.paths import Paths, looks_like_path
+
+_BUILDERS = ("json", "csv", "parquet", "arrow", "text")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a dataset for a method: `source` is `local`, `hub` or `` where nothing could be read.
+
+    `values` is what a recipe says to load it; `rows` are the first ones and `num_rows` is None where not told.
+    """
+
+    name: str
+    method: str
+    verdict: str
+    type: str = ""
+    source: str = ""
+    config: str = ""
+    configs: tuple[str, ...] = ()
+    split: str = ""
+    splits: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    rows: tuple[dict[str, Any], ...] = ()
+    num_rows: int | None = None
+    findings: tuple[Finding, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented form of `trl-studio inspect --json`."""
+        return {
+            "dataset": self.name,
+            "method": self.method,
+            "verdict": self.verdict,
+            "type": self.type or None,
+            "source": self.source or None,
+            "config": self.config or None,
+            "configs": list(self.configs),
+            "split": self.split or None,
+            "splits": list(self.splits),
+            "rows": self.num_rows,
+            "columns": [{"name": column.name, "type": column.type} for column in self.columns],
+            "findings": [finding.to_json() for finding in self.findings],
+            "values": dict(self.values),
+        }
+
+
+def inspect(
+    name: str,
+    method: str,
+    paths: Paths,
+    hub: HubClient,
+    values: Mapping[str, Any] | None = None,
+    config: str | None = None,
+    split: str | None = None,
+    rows: int = 20,
+) -> Inspection:
+    """Looks at a dataset named by path or by its name on the Hub, as `method` with the recipe's `values` would."""
+    given = dict(values or {})
+    where = Where("file", name)
+    found = paths.find(name)
+    if found is None and looks_like_path(name):
+        return _refused(name, method, where, _opened(name, paths))
+    if found is not None:
+        return _local(str(found), method, given, config, split, rows)
+    head = hub.dataset_head(name, config or None, split or None, rows)
+    if isinstance(head, Unknown):
+        level = "error" if head.reason in ("not found", "unsupported") and head.status is not None else "warning"
+        verdict = "reject" if level == "error" else "unknown"
+        wrong = Finding(level, where, head.message, "The verdict is open until it can be read.")  # type: ignore[arg-type]
+        return Inspection(name, method, verdict, findings=(wrong,), values={"dataset_name": name})
+    judged = judge(method, head.columns, head.rows, given)
+    chosen = {"dataset_name": name}
+    if head.config not in ("", "default"):
+        chosen["dataset_config"] = head.config
+    return _judged(
+        Inspection(
+            name, method, "", "", "hub", head.config, head.configs, head.split, head.splits.get(head.config, ()),
+            tuple(head.columns), tuple(head.rows), head.num_rows, (), chosen,
+        ),
+        judged, given,
+    )  # fmt: skip
+
+
+def inspect_recipe(method: str, values: Mapping[str, Any], paths: Paths, hub: HubClient) -> list[Inspection]:
+    """Looks at every dataset that a recipe loads; none where it names none."""
+    entries = values.get("datasets")
+    if isinstance(entries, list) and entries:
+        return [_entry(entry, method, paths, hub, values) for entry in entries if isinstance(entry, Mapping)]
+    name = values.get("dataset_name")
+    if not isinstance(name, str) or not name:
+        return []
+    config, split = values.get("dataset_config"), values.get("dataset_train_split", "train")
+    return [inspect(name, method, paths, hub, values, config, split)]
+
+
+def _entry(
+    entry: Mapping[str, Any], method: str, paths: Paths, hub: HubClient, values: Mapping[str, Any]
+) -> Inspection:
+    """One dataset of a mixture: a builder with files, or a name."""
+    path, files = str(entry.get("path") or ""), entry.get("data_files")
+    split = entry.get("split") or "train"
+    columns = entry.get("columns")
+    first = files
+    while isinstance(first, (list, Mapping)) and first:
+        first = next(iter(first.values() if isinstance(first, Mapping) else first))
+    if path in _BUILDERS and isinstance(first, str):
+        looked = inspect(_one_file(first, paths), method, paths, hub, values)
+        looked = replace(looked, splits=(str(split),), split=str(split))
+    else:
+        looked = inspect(path, method, paths, hub, values, entry.get("name"), str(split).split("[")[0])
+    if isinstance(columns, list) and looked.columns:
+        kept = [column for column in looked.columns if column.name in columns]
+        absent = [str(name) for name in columns if name not in {column.name for column in looked.columns}]
+        shown = [{column.name: row.get(column.name) for column in kept} for row in looked.rows]
+        judged = judge(method, kept, shown, values)
+        looked = _judged(replace(looked, columns=tuple(kept), rows=tuple(shown), findings=()), judged, {})
+        if absent:
+            wrong = Finding("error", Where("column", absent[0]), f"There is no column '{absent[0]}' to select.")
+            looked = replace(looked, verdict="reject", findings=(*looked.findings, wrong))
+    return looked
+
+
+def _one_file(pattern: str, paths: Paths) -> str:
+    found = paths.find(pattern)
+    if found is not None and "*" in found.name and not found.exists():
+        return str(min(found.parent.glob(found.name)))
+    return pattern
+
+
+def _local(
+    name: str, method: str, values: Mapping[str, Any], config: str | None, split: str | None, rows: int
+) -> Inspection:
+    where = Where("file", name)
+    try:
+        source = datafiles.open_source(name, config)
+        chosen = split if split in source.splits else source.splits[0]
+        columns = source.columns(chosen)
+        head = source.rows(chosen, rows)
+        count = source.num_rows(chosen)
+    except StudioError as error:
+        return _refused(name, method, where, error)
+    looked = Inspection(
+        name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns), tuple(head),
+        count, (), source.recipe_values(),
+    )  # fmt: skip
+    wanted = {**values} if split is None else {**values, "dataset_train_split": split}
+    return _judged(looked, judge(method, columns, head, values), wanted)
+
+
+def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:
+    """The inspection with the verdict on rows and columns, and on the splits that the recipe will ask for."""
+    missing = _missing_splits(looked, values)
+    verdict = "reject" if any(finding.level == "error" for finding in missing) else judged.verdict
+    return replace(looked, verdict=verdict, type=judged.type, findings=(*judged.findings, *missing))
+
+
+def _missing_splits(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
+    if not looked.splits or "datasets" in looked.values:
+        return []
+    wanted = {"dataset_train_split": values.get("dataset_train_split", "train")}
+    if values.get("eval_strategy", "no") not in ("no", None, False):
+        wanted["dataset_test_split"] = values.get("dataset_test_split", "test")
+    findings = []
+    for name, split in wanted.items():
+        if split not in looked.splits:
+            findings.append(
+                Finding(
+                    "error",
+                    Where("argument", name),
+                    f"{looked.name} has no split '{split}'; it has {', '.join(looked.splits)}.",
+                    "TRL would stop with a KeyError after loading the data.",
+                    _other_split(name, looked.splits),
+                )
+            )
+    return findings
+
+
+def _other_split(name: str, splits: tuple[str, ...]) -> Fix:
+    """The likeliest split instead; no evaluation where there is only one split."""
+    if name == "dataset_train_split":
+        return Fix(f"Train on {splits[0]}", {name: splits[0]})
+    others = [split for split in splits if split != "train"]
+    if others:
+        return Fix(f"Evaluate on {others[0]}", {name: others[0]})
+    return Fix("Do not evaluate", {}, ("eval_strategy", "eval_steps"))
+
+
+def _opened(name: str, paths: Paths) -> StudioError:
+    try:
+        datafiles.open_source(paths.base / name)
+    except StudioError as error:
+        return error
+    return StudioError(f"{name} cannot be read.", "Check the path.")
+
+
+def _refused(name: str, method: str, where: Where, error: StudioError) -> Inspection:
+    wrong = Finding("error", where, error.message, error.hint)
+    return Inspection(name, method, "reject", source="local", findings=(wrong,), values={"dataset_name": name})

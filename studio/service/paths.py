@@ -1,0 +1,68 @@
+"""Paths in recipes: made absolute before a run, and named in words where they lead nowhere."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+
+class Paths:
+    """Resolves what a recipe names: relative to `base` first (where the user stands), then to what the studio ships."""
+
+    def __init__(self, base: Path, shipped: Path) -> None:
+        self.base = base
+        self.shipped = shipped
+
+    def absolute(self, value: str) -> str | None:
+        """The absolute path of something that exists, else None."""
+        found = self.find(value)
+        return str(found) if found else None
+
+    def find(self, value: str) -> Path | None:
+        """What `value` names on this machine: a file, a folder, or a glob that matches; None for a name on the Hub."""
+        if not value or "\0" in value:
+            return None
+        try:
+            path = Path(value).expanduser()
+            for candidate in [path] if path.is_absolute() else [self.base / path, self.shipped / path]:
+                if candidate.exists():
+                    return candidate.absolute()
+                if "*" in value and candidate.parent.is_dir() and any(candidate.parent.glob(candidate.name)):
+                    return candidate.absolute()
+        except (OSError, RuntimeError, ValueError):
+            return None
+        return None
+
+    def missing_model(self, value: str) -> str | None:
+        """What is wrong with a model named by path, in words; None where it is fine or a name on the Hub."""
+        found = self.find(value)
+        if found is None:
+            if not looks_like_path(value):
+                return None
+            return self._nothing_there(value)
+        if found.is_file():
+            return None if found.suffix in (".jinja", ".gguf") else f"{found} is a file; choose the model's folder."
+        if not (found / "config.json").is_file() and not (found / "adapter_config.json").is_file():
+            if (found / "tokenizer_config.json").is_file():
+                return None
+            return f"the folder {found} holds no model: there is no config.json in it."
+        return None
+
+    def _nothing_there(self, value: str) -> str:
+        path = Path(value).expanduser()
+        path = path if path.is_absolute() else self.base / path
+        parent = next((folder for folder in path.parents if folder.is_dir()), None)
+        if parent is None:
+            return f"there is no folder {path}."
+        wanted = path.relative_to(parent).parts[0]
+        try:
+            names = [entry.name for entry in parent.iterdir()]
+        except OSError:
+            names = []
+        close = difflib.get_close_matches(wanted, names, n=2, cutoff=0.6)
+        return f"there is no folder {path}." + (f" In {parent} there is {' and '.join(close)}." if close else "")
+
+
+def looks_like_path(value: str) -> bool:
+    """Whether a text can only be a path: a name on the Hub is `name` or `owner/name`."""
+    return value.startswith(("/", "./", "../", "~", ".\\", "..\\")) or value.count("/") > 1 or "\\" in value

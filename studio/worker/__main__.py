@@ -1,0 +1,33 @@
+"""The worker's command line: `python -m studio.worker arguments OUT` and `python -m studio.worker validate FILE`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+def main(argv: list[str]) -> int:
+    """Does one task and writes its result as JSON; an exception ends in its last line on stderr and exit code 1."""
+    task, target = argv
+    if task == "arguments":
+        from studio.adapters.catalog import installed_versions
+        from studio.worker.listing import catalog
+
+        _write(Path(target), catalog(installed_versions()).to_json())
+        return 0
+    raise SystemExit(f"unknown task {task}")
+
+
+def _write(path: Path, data: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(data, file)
+    os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,189 @@
+"""A small Hub on the loopback interface: enough of its HTTP for the real clients, with a log and faults on demand."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+@dataclass
+class Repo:
+    """A repository: what its info says, its files, and who may read it."""
+
+    info: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    gated: bool = False
+    private: bool = False
+    # dataset viewer: configuration -> split -> (features, rows, number of rows)
+    splits: dict[str, dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], int]]] = field(default_factory=dict)
+
+
+class FakeHub:
+    """Repositories by id, the requests that came, and faults: a path's beginning and the status that it then answers.
+
+    Tokens `hf_good` may read what is gated and private; any other token or none may not.
+    """
+
+    def __init__(self) -> None:
+        self.models: dict[str, Repo] = {}
+        self.datasets: dict[str, Repo] = {}
+        self.requests: list[str] = []
+        self.faults: dict[str, int] = {}
+        self.url = ""
+
+    @property
+    def viewer(self) -> str:
+        return f"{self.url}/viewer"
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/viewer/{question}", self._viewer),
+                Route("/api/models/{name:path}", self._model_info),
+                Route("/api/datasets/{name:path}", self._dataset_info),
+                Route("/{owner}/{repo}/resolve/{revision}/{file:path}", self._file, methods=["GET", "HEAD"]),
+            ]
+        )
+
+    def _fault(self, request: Request) -> Response | None:
+        self.requests.append(f"{request.method} {request.url.path}")
+        for path, status in self.faults.items():
+            if request.url.path.startswith(path):
+                return JSONResponse({"error": "fault"}, status)
+        return None
+
+    def _may_read(self, request: Request) -> bool:
+        return request.headers.get("authorization") == "Bearer hf_good"
+
+    def _info(self, request: Request, repos: dict[str, Repo]) -> Response:
+        name = request.path_params["name"]
+        repo = repos.get(name)
+        if repo is None or (repo.private and not self._may_read(request)):
+            return refusal(404, "RepoNotFound", "Repository not found")
+        siblings = [{"rfilename": file} for file in repo.files]
+        base = {"id": name, "gated": "manual" if repo.gated else False, "private": repo.private, "siblings": siblings}
+        return JSONResponse(base | repo.info)
+
+    async def _model_info(self, request: Request) -> Response:
+        return self._fault(request) or self._info(request, self.models)
+
+    async def _dataset_info(self, request: Request) -> Response:
+        return self._fault(request) or self._info(request, self.datasets)
+
+    async def _file(self, request: Request) -> Response:
+        fault = self._fault(request)
+        if fault:
+            return fault
+        repo = self.models.get(f"{request.path_params['owner']}/{request.path_params['repo']}", Repo())
+        if repo.gated and not self._may_read(request):
+            return refusal(401, "GatedRepo", "Access to this model is restricted")
+        content = repo.files.get(request.path_params["file"])
+        return refusal(404, "EntryNotFound", "Entry not found") if content is None else Response(content)
+
+    async def _viewer(self, request: Request) -> Response:
+        fault = self._fault(request)
+        if fault:
+            return fault
+        asked = request.query_params
+        name = asked["dataset"]
+        repo = self.datasets.get(name)
+        if repo is None or ((repo.gated or repo.private) and not self._may_read(request)):
+            signed = "authorization" in request.headers
+            code = "ExternalAuthenticatedError" if signed else "ExternalUnauthenticatedError"
+            return refusal(404 if signed else 401, code, "The dataset does not exist, or is not accessible.")
+        question = request.path_params["question"]
+        if question == "splits":
+            known = [
+                {"dataset": name, "config": config, "split": split}
+                for config, splits in repo.splits.items()
+                for split in splits
+            ]
+            return JSONResponse({"splits": known, "pending": [], "failed": []})
+        if question == "size":
+            sizes = [
+                {"config": asked["config"], "split": split, "num_rows": count}
+                for split, (_, _, count) in repo.splits[asked["config"]].items()
+            ]
+            return JSONResponse({"size": {"splits": sizes}, "pending": [], "failed": [], "partial": False})
+        features, rows, _ = repo.splits[asked["config"]][asked["split"]]
+        answer = {"dataset": name, "features": features, "rows": rows, "truncated": False}
+        return JSONResponse(answer) if question == "first-rows" else refusal(404, "", "no such question")
+
+
+def refusal(status: int, code: str, message: str) -> Response:
+    """An error as the Hub words it: the headers are what the client goes by."""
+    return JSONResponse({"error": message}, status, headers={"X-Error-Code": code, "X-Error-Message": message})
+
+
+@contextmanager
+def running(hub: FakeHub) -> Iterator[FakeHub]:
+    """The hub served on a free port of the loopback interface, on a thread of this process."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        hub.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(hub.app(), log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                thread.join(0.01)
+                if not thread.is_alive():
+                    raise RuntimeError("the local hub did not start")
+            yield hub
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """The URL of a server that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(32)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """The URL of a server that sends a header's letters, one by one, for as long as it is asked."""
+    ended = threading.Event()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+        listener.settimeout(0.1)
+
+        def drip(connection: socket.socket) -> None:
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not ended.wait(0.05):
+                    try:
+                        connection.sendall(b"x")
+                    except OSError:
+                        return
+
+        def accept() -> None:
+            while not ended.is_set():
+                try:
+                    connection, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join(10)

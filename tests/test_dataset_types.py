@@ -1,0 +1,310 @@
+"""Verdicts on datasets, against the record of what TRL's own trainers do with each shape."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dataset_shapes import SHAPES, VALUES, assistant, turn, user
+
+from studio.domain.columns import Column, column_of, column_of_feature, item_of
+from studio.domain.dataset_types import Verdict, judge, methods_for
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding
+from studio.domain.methods import METHOD_NAMES, METHODS
+
+TRUTH_FILE = Path(__file__).with_name("dataset_truth.json")
+TRUTH: dict[str, dict[str, str]] = json.loads(TRUTH_FILE.read_text())["shapes"]
+CASES = [(shape, method) for shape, verdicts in TRUTH.items() for method in verdicts]
+
+# Where the model or its chat template decides. The record was made with a text model and a template of plain strings.
+DEPENDS = {"text_and_image", "prompt_and_image", "prompt_and_image_chat", "messages_blocks"}
+
+
+def columns_of(rows: list[dict[str, Any]]) -> list[Column]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [column_of(name, (row.get(name) for row in rows)) for name in names]
+
+
+def verdict(method: str, rows: list[dict[str, Any]], **values: Any) -> Verdict:
+    return judge(method, columns_of(rows), rows, values)
+
+
+def messages(found: Verdict, level: str) -> list[str]:
+    return [finding.message for finding in found.findings if finding.level == level]
+
+
+def the_error(found: Verdict) -> Finding:
+    assert found.verdict == "reject"
+    (error,) = [finding for finding in found.findings if finding.level == "error"]
+    return error
+
+
+def test_the_record_is_whole() -> None:
+    assert set(TRUTH) == set(SHAPES)
+    assert len(CASES) > 900
+    assert {method for _, method in CASES} == set(METHOD_NAMES)
+    accepted = sum(TRUTH[shape][method] == "accept" for shape, method in CASES)
+    assert 200 < accepted < len(CASES) - 200
+
+
+@pytest.mark.parametrize(("shape", "method"), CASES, ids=lambda part: part)
+def test_the_verdict_is_trls(shape: str, method: str) -> None:
+    found = verdict(method, SHAPES[shape], **VALUES.get(shape, {}))
+    truth = "accept" if TRUTH[shape][method] == "accept" else "reject"
+    allowed = {truth, "unknown"} if shape in DEPENDS else {truth}
+    assert found.verdict in allowed, (TRUTH[shape][method], found.findings)
+    assert (found.verdict == "reject") == bool(messages(found, "error"))
+    for finding in found.findings:
+        assert finding.message.endswith(".")
+        assert finding.where.name
+
+
+@pytest.mark.parametrize(("shape", "method"), CASES, ids=lambda part: part)
+def test_columns_alone_never_refuse_what_trl_takes(shape: str, method: str) -> None:
+    found = judge(method, columns_of(SHAPES[shape]), [], VALUES.get(shape, {}))
+    if TRUTH[shape][method] == "accept":
+        assert found.verdict != "reject", found.findings
+
+
+@pytest.mark.slow
+def test_the_record_still_holds(tmp_path: Path) -> None:
+    """A part of the record, made anew with the installed libraries."""
+    script = Path(__file__).with_name("record_dataset_truth.py")
+    shapes = ["text", "messages_empty_third", "prompt_completion", "chosen_rejected_chat", "preference_text_prompt"]
+    shapes += ["labelled_integer", "labelled_text", "prompt_null_third", "conversations_turns", "input_ids_labels"]
+    out = tmp_path / "made.json"
+    subprocess.run([sys.executable, str(script), "--one-process", str(out), *shapes], check=True, capture_output=True)
+    for shape, verdicts in json.loads(out.read_text()).items():
+        for method, found in verdicts.items():
+            assert (found == "accept") == (TRUTH[shape][method] == "accept"), (shape, method, found)
+
+
+# --- types
+
+
+@pytest.mark.parametrize(
+    ("method", "shape", "kind", "conversational"),
+    [
+        ("sft", "text", "language modeling", False),
+        ("sft", "messages", "language modeling", True),
+        ("sft", "conversations_turns", "language modeling", True),
+        ("sft", "prompt_completion", "prompt-completion", False),
+        ("sft", "prompt_completion_chat", "prompt-completion", True),
+        ("sft", "input_ids", "tokenized", None),
+        ("dpo", "preference", "preference", False),
+        ("dpo", "chosen_rejected_chat", "preference", True),
+        ("kto", "labelled_chat", "unpaired preference", True),
+        ("kto", "preference", "preference", False),
+        ("reward", "chosen_rejected_ids", "tokenized", None),
+        ("grpo", "prompt_chat", "prompt-only", True),
+        ("distillation", "prompt", "prompt-only", False),
+    ],
+)
+def test_types_have_trls_names(method: str, shape: str, kind: str, conversational: bool | None) -> None:
+    found = verdict(method, SHAPES[shape])
+    assert (found.verdict, found.type, found.conversational) == ("accept", kind, conversational)
+    known = next(known for known in METHODS if known.name == method)
+    assert kind in (*known.dataset_types, "tokenized")
+
+
+def test_methods_for() -> None:
+    assert methods_for(columns_of(SHAPES["preference_chat"]), SHAPES["preference_chat"]) == [
+        *("dpo", "grpo", "kto", "rloo", "reward", "distillation")
+    ]
+    assert methods_for(columns_of(SHAPES["text"]), SHAPES["text"]) == ["sft"]
+    assert methods_for([], []) == []
+
+
+def test_an_unknown_method() -> None:
+    with pytest.raises(StudioError, match="no method 'ppo'"):
+        judge("ppo", [], [])
+
+
+# --- findings: where, in words, with a way out
+
+
+def test_missing_columns_say_what_is_meant() -> None:
+    question = the_error(verdict("grpo", SHAPES["question_answer"]))
+    assert question.message == "There is no column `prompt`. This data has `question` and `answer`."
+    assert "`question` may be it" in question.why
+    preference = the_error(verdict("sft", SHAPES["chosen_rejected"]))
+    assert "`dpo`, `kto` and `reward` can learn from it" in preference.why
+    text = the_error(verdict("sft", SHAPES["content_column"]))
+    assert text.fix is not None
+    assert text.fix.set == {"dataset_text_field": "content"}
+    named = the_error(verdict("sft", SHAPES["text"], dataset_text_field="content"))
+    assert named.fix is not None
+    assert named.fix.unset == ("dataset_text_field",)
+    assert verdict("sft", SHAPES["content_column"], **text.fix.set).verdict == "accept"
+    assert the_error(verdict("sft", [])).message == "There is no column `text`. This data has no columns."
+
+
+def test_cells_name_their_row() -> None:
+    null = the_error(verdict("sft", SHAPES["text_null_third"]))
+    assert (null.message, null.where.to_json()) == (
+        "`text` is null in row 2.",
+        {"kind": "column", "name": "text", "row": 2},
+    )
+    rows = SHAPES["text_null_third"]
+    later = judge("sft", columns_of(rows), rows, offset=40)
+    assert the_error(later).where.row == 42
+    empty = the_error(verdict("sft", SHAPES["messages_empty_third"]))
+    assert empty.message == "`messages` is empty in row 2."
+    several = the_error(verdict("sft", [{"text": None}, {"text": "a"}, {"text": None}, {"text": None}]))
+    assert several.message == "`text` is null in row 0 and 2 more of the 4 rows looked at."
+    mixed = the_error(verdict("sft", SHAPES["text_mixed_number"]))
+    assert mixed.message == "`text` holds numbers and not text in row 2."
+    silent = the_error(verdict("sft", SHAPES["messages_missing_content"]))
+    assert silent.message == "`messages` has a message without content in row 2."
+
+
+def test_the_wrong_kind_is_named() -> None:
+    turns = the_error(verdict("sft", SHAPES["messages_turns"]))
+    assert turns.message == "`messages` holds a conversation with from and value."
+    assert "`conversations`" in turns.why
+    roles = the_error(verdict("sft", SHAPES["conversations_roles"]))
+    assert "must be named `messages`" in roles.why
+    assert "holds text" in the_error(verdict("sft", SHAPES["messages_json_text"])).message
+    both = the_error(verdict("dpo", SHAPES["preference_text_prompt"]))
+    assert both.message == "`prompt` holds text but `chosen` and `rejected` hold messages."
+    label = the_error(verdict("kto", SHAPES["labelled_text"]))
+    assert label.message == "`label` is 'good' and not true or false in row 0 and 3 more of the 4 rows looked at."
+    tools = the_error(verdict("sft", SHAPES["messages_tools_bad_text"]))
+    assert (tools.where.name, tools.message) == (
+        "tools",
+        "`tools` is no JSON in row 0 and 3 more of the 4 rows looked at.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "shape", "level", "words"),
+    [
+        ("dpo", "preference_equal", "warning", "equals `rejected`"),
+        ("reward", "preference_equal_chat", "warning", "equals `rejected`"),
+        ("kto", "labelled_one_sided", "note", "All 4 rows looked at are good"),
+        ("kto", "labelled_minus_one", "warning", "neither true, false, 0 nor 1"),
+        ("kto", "labelled_score", "warning", "neither true, false, 0 nor 1"),
+        ("sft", "messages_ends_with_user", "warning", "ends with the user"),
+        ("dpo", "preference_ends_with_user", "warning", "ends with the user"),
+        ("reward", "preference_question", "warning", "`question` is not used"),
+        ("dpo", "implicit_no_common", "warning", "no common beginning"),
+        ("sft", "conversations_gpt", "warning", "role 'human'"),
+        ("sft", "messages_empty_content", "warning", "empty content"),
+        ("sft", "text_empty_third", "warning", "`text` is empty"),
+        ("sft", "text_completion_only", "warning", "no effect"),
+        ("grpo", "prompt_ends_with_assistant", "warning", "ends with the assistant"),
+    ],
+)
+def test_silent_traps_are_told(method: str, shape: str, level: str, words: str) -> None:
+    found = verdict(method, SHAPES[shape], **VALUES.get(shape, {}))
+    assert found.verdict == "accept"
+    assert any(words in message for message in messages(found, level)), found.findings
+
+
+@pytest.mark.parametrize(
+    ("method", "shape"),
+    [
+        ("sft", "text"),
+        ("sft", "messages_system"),
+        ("sft", "messages_tool_call"),
+        ("sft", "prompt_completion_chat"),
+        ("dpo", "preference_chat"),
+        ("dpo", "chosen_rejected"),
+        ("dpo", "chosen_rejected_chat"),
+        ("kto", "labelled"),
+        ("kto", "labelled_float"),
+        ("reward", "preference_scores"),
+        ("grpo", "prompt_and_solution"),
+        ("distillation", "preference"),
+    ],
+)
+def test_good_data_is_met_with_silence(method: str, shape: str) -> None:
+    assert verdict(method, SHAPES[shape]).findings == ()
+
+
+def test_reward_functions_want_their_columns() -> None:
+    found = verdict("grpo", SHAPES["prompt"], reward_funcs=["accuracy_reward", "mine.score"])
+    assert [finding.where.name for finding in found.findings] == ["solution", "prompt"]
+    assert verdict("rloo", SHAPES["prompt"], reward_funcs="my.own.reward").verdict == "accept"
+    assert verdict("grpo", SHAPES["prompt"], reward_funcs=None).verdict == "accept"
+
+
+def test_all_problems_at_once() -> None:
+    rows = [{"prompt": None, "completion": "", "label": "x"}, {"prompt": "a", "completion": None, "label": None}]
+    found = verdict("kto", rows)
+    assert len(messages(found, "error")) == 3
+    assert {finding.where.name for finding in found.findings} == {"prompt", "completion", "label"}
+
+
+def test_without_rows_the_columns_decide_or_nothing_does() -> None:
+    chat = [Column("messages", "messages", (Column("role", "text"), Column("content", "text")))]
+    assert judge("sft", chat, []).verdict == "accept"
+    assert judge("sft", [Column("messages", "text")], []).verdict == "reject"
+    assert judge("sft", [Column("messages", "list<json>")], []).verdict == "unknown"
+    assert judge("dpo", [Column("chosen", "json"), Column("rejected", "json")], []).verdict == "unknown"
+    assert judge("grpo", [Column("prompt", "other")], []).verdict == "unknown"
+    label = [Column("prompt", "text"), Column("completion", "text"), Column("label", "text")]
+    assert judge("kto", label, []).verdict == "reject"
+    assert judge("sft", [Column("input_ids", "list<number>")], []).verdict == "reject"
+
+
+def test_a_cell_that_was_not_seen_is_not_judged() -> None:
+    columns = [Column("messages", "messages")]
+    assert judge("sft", columns, [{}, {"messages": [user("a"), assistant("b")]}]).verdict == "accept"
+
+
+def test_verdicts_are_json() -> None:
+    found = verdict("dpo", SHAPES["preference_mixed"])
+    told = json.loads(json.dumps(found.to_json()))
+    assert (told["verdict"], told["method"], told["findings"][0]["level"]) == ("reject", "dpo", "error")
+
+
+# --- columns
+
+
+def test_columns_from_cells() -> None:
+    assert column_of("a", []).type == "null"
+    assert column_of("a", [None, 1, 2.5]).type == "number"
+    assert column_of("a", [True, None]).type == "boolean"
+    assert column_of("a", [1, "x"]).type == "json"
+    assert column_of("a", [b"x"]).type == "other"
+    assert column_of("a", [[], [user("x")], [{**user("y"), "name": "z"}]]).type == "messages"
+    assert column_of("a", [[turn("human", "x")]]).type == "turns"
+    assert column_of("a", [[{"role": "user", "text": "x"}]]).type == "list<struct>"
+    chat = column_of("a", [[user("x")], [assistant(None)]])
+    assert chat.to_json()["fields"] == [
+        {"name": "role", "type": "text", "fields": []},
+        {"name": "content", "type": "text", "fields": []},
+    ]
+    assert item_of(chat) == Column("", "struct", chat.fields)
+    assert item_of(Column("a", "text")) is None
+
+
+def test_columns_from_features() -> None:
+    text = {"_type": "Value", "dtype": "large_string"}
+    cases: dict[str, Any] = {
+        "text": text,
+        "integer": {"_type": "ClassLabel", "names": ["a"]},
+        "number": {"_type": "Value", "dtype": "float16"},
+        "boolean": {"_type": "Value", "dtype": "bool"},
+        "null": {"_type": "Value", "dtype": "null"},
+        "other": {"_type": "Value", "dtype": "timestamp[s]"},
+        "json": {"_type": "Json"},
+        "image": {"_type": "Image"},
+        "audio": {"_type": "Audio"},
+        "list<integer>": {"_type": "Sequence", "feature": {"_type": "Value", "dtype": "uint8"}},
+        "list<json>": {"_type": "List", "feature": {"_type": "Json"}},
+        "messages": {"_type": "List", "feature": {"role": text, "content": text}},
+        "turns": [{"from": text, "value": text}],
+        "struct": {"_type": "Sequence", "feature": {"role": text, "content": text}},
+        "list<list<text>>": [[text]],
+    }
+    assert {kind: column_of_feature("x", feature).type for kind, feature in cases.items()} == {k: k for k in cases}
+    odd = column_of_feature("x", {"_type": text, "a": text})
+    assert (odd.type, odd.field_names) == ("struct", ("_type", "a"))
+    assert column_of_feature("x", "nonsense").type == "other"
