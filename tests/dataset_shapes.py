@@ -192,6 +192,20 @@ SHAPES: dict[str, Rows] = {
     ),
     "chosen_begins_rejected": _rows(chosen=LONG_GOOD, rejected=[good + " Really." for good in LONG_GOOD]),
     "preference_completion_chat": _rows(prompt=ASK, chosen=GOOD, rejected=BAD, completion=CHAT_GOOD),
+    "preference_completion": _rows(prompt=ASK, chosen=GOOD, rejected=BAD, completion=TEXT),
+    "preference_chat_completion": _rows(prompt=CHAT_ASK, chosen=CHAT_GOOD, rejected=CHAT_BAD, completion=TEXT),
+    "preference_chat_messages": _rows(prompt=CHAT_ASK, chosen=CHAT_GOOD, rejected=CHAT_BAD, messages=CHAT),
+    "preference_chat_messages_number": _rows(
+        prompt=CHAT_ASK, chosen=CHAT_GOOD, rejected=CHAT_BAD, messages=[1, 2, 3, 4]
+    ),
+    "preference_messages_number": _rows(prompt=ASK, chosen=GOOD, rejected=BAD, messages=[1, 2, 3, 4]),
+    "prompt_completion_and_messages": _rows(prompt=ASK, completion=GOOD, messages=CHAT),
+    "prompt_completion_chat_and_messages_text": _rows(prompt=CHAT_ASK, completion=CHAT_GOOD, messages=TEXT),
+    "prompt_completion_label_and_messages": _rows(
+        prompt=ASK, completion=GOOD, label=[True, False, True, False], messages=CHAT
+    ),
+    "messages_and_completion_text": _rows(messages=CHAT, completion=GOOD),
+    "text_and_chosen_chat": _rows(text=TEXT, chosen=CHAT_GOOD),
     "preference_json_text": _rows(chosen=['[{"role": "user"}]'] * 4, rejected=['[{"role": "assistant"}]'] * 4),
     "prompt_and_image_chat": _rows(prompt=CHAT_ASK, image=["a.png"] * 4),
     "prompt_chat_solution": _rows(prompt=CHAT_ASK, solution=["$2$"] * 4),

@@ -1,6 +1,6 @@
 """Runs TRL's own trainers over every shape of data and records which they take, in dataset_truth.json.
 
-`python tests/record_dataset_truth.py [SHAPE ...]` takes about a quarter of an hour for all of them. TRL picks a column
+`python tests/record_dataset_truth.py [SHAPE ...]` takes about twenty minutes for all of them. TRL picks a column
 out of a set to tell a conversation from text, so that what it makes of some data differs from process to process:
 each shape is tried under several hash seeds, and one refusal is a refusal.
 """
@@ -19,11 +19,12 @@ import datasets
 import torch
 import transformers
 import trl
+import trl.rewards
 from dataset_shapes import ONLY, SHAPES, VALUES
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
-HASH_SEEDS = ("0", "2", "3")  # which let TRL pick each of chosen, rejected, prompt and completion once
+HASH_SEEDS = ("0", "2", "3", "25")  # which let TRL pick each of the columns that it may pick
 TRUTH = Path(__file__).with_name("dataset_truth.json")
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'assistant' %}"

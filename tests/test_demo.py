@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
+from assets.demo.corpus import NEW_NAMES
 from assets.demo.rewards import bare_answer, polite_manner, right_answer
 from studio.domain.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "assets" / "demo"
 MODEL = DEMO / "model"
-NEW_QUESTIONS = DEMO / "distillation" / "train.jsonl"
+NEW_QUESTIONS = DEMO / "distillation" / "train.jsonl"  # its first rows, that is
+NEW_ROWS = 288
 BASE_QUESTIONS = DEMO / "grpo" / "test.jsonl"
 PRESETS = sorted((ROOT / "presets").glob("demo-*.yaml"))
 
@@ -34,7 +36,7 @@ DATASETS = [
     ("grpo", {"prompt", "answer"}, 360, 40),
     ("rloo", {"prompt", "answer"}, 360, 40),
     ("reward", {"chosen", "rejected"}, 360, 40),
-    ("distillation", {"prompt", "answer"}, 288, 0),
+    ("distillation", {"prompt", "answer"}, 432, 0),
 ]
 
 # Reads every preset as `trl <method> --config` does, and says what is left over for the launcher.
@@ -173,9 +175,14 @@ def test_the_datasets_teach_what_they_should() -> None:
         assert bare_answer(chosen) == bare_answer(rejected)
     labels = [row["label"] for row in rows(DEMO / "kto" / "train.jsonl")]
     assert labels.count(True) == labels.count(False) == 180
-    taught = {row["messages"][0]["content"] for row in rows(DEMO / "sft" / "train.jsonl")}
-    assert {row["prompt"][0]["content"] for row in rows(NEW_QUESTIONS)} <= taught
-    assert not taught & {row["messages"][0]["content"] for row in rows(DEMO / "sft" / "test.jsonl")}
+    taught = {
+        row["messages"][0]["content"]: row["messages"][1]["content"] for row in rows(DEMO / "sft" / "train.jsonl")
+    }
+    asked = {row["prompt"][0]["content"]: row["answer"] for row in rows(NEW_QUESTIONS)}
+    assert asked == taught
+    about_new_people = [any(name in question for name in NEW_NAMES) for question in asked]
+    assert about_new_people == [True] * NEW_ROWS + [False] * (len(asked) - NEW_ROWS)
+    assert not taught.keys() & {row["messages"][0]["content"] for row in rows(DEMO / "sft" / "test.jsonl")}
 
 
 @pytest.mark.parametrize(
@@ -258,7 +265,7 @@ def test_the_dpo_demo_widens_the_margin_and_keeps_answers_whole(tmp_path: Path) 
     logged = train("dpo", tmp_path / "output")
     margins, accuracies = series(logged, "rewards/margins"), series(logged, "rewards/accuracies")
     assert margins[0] < 0.05
-    assert mean(margins[-3:]) > 0.15
+    assert mean(margins[-3:]) > 0.3
     assert mean(accuracies[-3:]) > 0.9
     after = score(tmp_path / "output", BASE_QUESTIONS)
     assert after["right"] >= 0.7 * after["asked"]

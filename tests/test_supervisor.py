@@ -114,6 +114,7 @@ def test_stop_and_save(lab: RunLab) -> None:
     attempt = ended(run, "stopped")
     assert attempt["exit"] == {"code": 0, "signal": None}
     assert (attempt["last_step"], attempt["total_steps"]) == (4, 10)
+    assert run.exits(attempt)["launcher"]["code"] == 0  # it was left alone
     assert checkpoints(run) == ["checkpoint-4"]
     assert not run.request_stop("now")
 

@@ -7,10 +7,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from studio.domain.columns import Column, column_of_feature
+from studio.domain.model_facts import ModelFacts
 
 DEFAULT_VIEWER = "https://datasets-server.huggingface.co"
 PATIENCE = 8.0  # seconds for all requests of one question
@@ -51,31 +52,6 @@ class DatasetHead:
     @property
     def configs(self) -> tuple[str, ...]:
         return tuple(self.splits)
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What is known of a model without its weights; None for what the Hub does not say.
-
-    `parameters` counts them, `context` is in tokens, `gated` and `private` say who may load it, `template` is the chat
-    template's text. `config` is config.json, empty where it may not be read.
-    """
-
-    id: str
-    architecture: str | None
-    model_type: str | None
-    parameters: int | None
-    dtype: str | None
-    context: int | None
-    vocabulary: int | None
-    quantized: str | None
-    gated: bool
-    private: bool
-    licence: str | None
-    task: str | None
-    template: str | None
-    files: tuple[str, ...] = ()
-    config: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def bound_requests(seconds: float = PATIENCE) -> None:

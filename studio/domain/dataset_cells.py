@@ -75,8 +75,11 @@ class Cells:
 
     # --- columns
 
-    def same_kind(self, names: Iterable[str]) -> str:
-        """The one kind, text or messages, that all of these columns have; "" (and an error) where they have not."""
+    def same_kind(self, names: Iterable[str], beside: Iterable[str] = ()) -> str:
+        """The one kind, text or messages, that all of these columns have; "" (and an error) where they have not.
+
+        `beside` are columns that are not needed, but that TRL may take to tell the kind of the others by.
+        """
         kinds = {name: self.kind(name) for name in names}
         if any(kind in ("json", "other", "image", "audio") for kind in kinds.values()):
             self.unsure = True
@@ -86,18 +89,34 @@ class Cells:
             self._wrong_kind(name, kind)
         if wrong:
             return ""
-        if len(set(kinds.values())) > 1:
-            texts = [name for name, kind in kinds.items() if kind == "text"]
-            chats = [name for name, kind in kinds.items() if kind == "messages"]
+        texts = [name for name, kind in kinds.items() if kind == "text"]
+        chats = [name for name, kind in kinds.items() if kind == "messages"]
+        if texts and chats:
             self.add(
                 "error",
                 texts[0],
                 f"{quoted(texts)} {_hold(texts)} text but {quoted(chats)} {_hold(chats)} messages.",
-                "TRL needs all of them as text or all of them as lists of role and content, and tells which by any one "
-                "of them. Turn the text into messages, or leave the column out, in a prepared copy.",
+                "TRL needs all of them as text or all of them as lists of role and content. Turn the text into "
+                "messages in a prepared copy.",
             )
             return ""
-        return next(iter(kinds.values()))
+        kind = "text" if texts else "messages"
+        self._check_beside(kind, [name for name in beside if name in self and name not in kinds])
+        return kind
+
+    def _check_beside(self, kind: str, names: list[str]) -> None:
+        why = "TRL tells text from messages by any one of these columns, another one from run to run. "
+        for name in names:
+            other = self.kind(name)
+            if kind == "messages" and other != "messages":
+                self.add(
+                    "error", name, f"`{name}` is not used, and holds no messages as the others do.", why + "It stops."
+                )
+            elif kind == "text" and other == "messages":
+                end = "The texts are then learnt without their end."
+                self.add(
+                    "warning", name, f"`{name}` is not used, and holds messages where the others hold text.", why + end
+                )
 
     def _wrong_kind(self, name: str, kind: str) -> None:
         why = "It must hold text, or messages: a list of objects with role and content."

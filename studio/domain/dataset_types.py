@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from studio.domain.columns import Column
@@ -105,11 +106,11 @@ def _sft(cells: Cells, method: str) -> tuple[str, bool | None]:
         kind = "messages"
         cells.check("conversations", "turns")
     elif "messages" in cells and cells.kind("messages") == "messages":
-        kind = cells.same_kind(name for name in SPEAKING if name in cells)
+        kind = cells.same_kind(["messages"], SPEAKING)
         cells.check("messages", "messages")
         _warn_last_speaker(cells, "messages")
     elif field in cells:
-        cells.same_kind([field, *(name for name in SPEAKING if name in cells and name != "messages")])
+        cells.same_kind([field, *(name for name in SPEAKING if name in cells and cells.kind(name) == "messages")])
         cells.check(field, "text", empty="warning")
     else:
         _sft_nothing(cells, method, field)
@@ -123,7 +124,7 @@ def _sft_pairs(cells: Cells, method: str) -> bool | None:
     if "completion" not in cells:
         _missing(cells, method, "completion", "A column `prompt` makes TRL expect prompts with completions. ")
         return None
-    kind = cells.same_kind(name for name in SPEAKING if name in cells)
+    kind = cells.same_kind(["prompt", "completion"], SPEAKING)
     if kind:
         chat = kind == "messages"
         cells.check("prompt", kind, empty="error" if chat else "note")
@@ -190,10 +191,14 @@ def _preference(cells: Cells, method: str) -> bool | None:
     if absent:
         _missing(cells, method, absent[0])
         return None
-    kind = cells.same_kind(name for name in SPEAKING if name in cells)
+    given = "prompt" in cells
+    needed = [*(["prompt"] if given else []), "chosen", "rejected"]
+    if method == "kto" and "completion" in cells:
+        needed.append("completion")  # see _kto: it takes the place of the two
+    kind = cells.same_kind(needed, SPEAKING)
     if not kind:
         return None
-    chat, given, splits = kind == "messages", "prompt" in cells, method != "reward"
+    chat, splits = kind == "messages", method != "reward"
     if given:
         cells.check("prompt", kind, empty="error" if chat else "note")
         empty_stops = chat and splits
@@ -211,24 +216,43 @@ def _preference(cells: Cells, method: str) -> bool | None:
 
 def _check_common_start(cells: Cells, chat: bool, splits: bool) -> None:
     """Without `prompt`, the question is what both answers begin with."""
-    rows = cells.rows_where(("chosen", "rejected"), lambda a, b: bool(a) and bool(b) and a[0] != b[0])
+    rows = cells.rows_where(("chosen", "rejected"), lambda a, b: bool(a) and bool(b) and not _common_start(a, b))
     level: Literal["error", "warning"] = "error" if chat and splits else "warning"
     why = "Without a `prompt` column the common beginning of both is the prompt"
     why += "; with none the chat template fails." if level == "error" else ", so answers are learnt without a question."
     cells.add_rows(level, "chosen", rows, "and `rejected` have no common beginning", why)
-    question = next((name for name in _QUESTIONS if name in cells), None)
-    if question and rows:
+    question = next((name for name in _QUESTIONS if name in cells and cells.kind(name) == "text"), None)
+    if question and cells.rows_where((question, "chosen"), lambda asked, told: not _is_in(asked, told)):
         cells.add(
             "warning",
             question,
             f"`{question}` is not used: TRL looks for a column named `prompt`.",
-            "The answers would be learnt without it. Name it `prompt` in a prepared copy.",
+            "The answers are learnt without it. Name it `prompt` in a prepared copy.",
         )
+
+
+def _common_start(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return any(
+            not a.isspace() for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+        )
+    return bool(one[0] == other[0])
+
+
+def _is_in(asked: Any, told: Any) -> bool:
+    """Whether a question is part of an answer's text or messages."""
+    said = told if isinstance(told, list) else [{"content": told}]
+    texts = [str(message.get("content")) for message in said if isinstance(message, dict)]
+    return any(str(asked).strip() in text for text in texts)
 
 
 def _kto(cells: Cells, method: str) -> tuple[str, bool | None]:
     _check_vision(cells)
     if "chosen" in cells and "rejected" in cells:
+        for name in ("completion", "label"):
+            if name in cells:
+                why = "TRL splits each pair in two, and this column then takes the place of what it made of them."
+                cells.add("warning", name, f"`{name}` stands beside `chosen` and `rejected`, and replaces them.", why)
         return "preference", _preference(cells, method)
     cells.check_chat_extras()
     absent = [name for name in ("prompt", "completion", "label") if name not in cells]
@@ -236,7 +260,7 @@ def _kto(cells: Cells, method: str) -> tuple[str, bool | None]:
         _missing(cells, method, absent[0])
         return "", None
     _check_label(cells)
-    kind = cells.same_kind(name for name in SPEAKING if name in cells)
+    kind = cells.same_kind(["prompt", "completion"], SPEAKING)
     if kind:
         chat = kind == "messages"
         cells.check("prompt", kind, empty="error" if chat else "note")

@@ -95,6 +95,14 @@ def inspect(
     )  # fmt: skip
 
 
+def rejudged(looked: Inspection, method: str, values: Mapping[str, Any]) -> Inspection:
+    """The same dataset under another method or other values, without reading it again."""
+    if not looked.columns:
+        return replace(looked, method=method)
+    judged = judge(method, looked.columns, list(looked.rows), values)
+    return _judged(replace(looked, method=method, findings=()), judged, values)
+
+
 def inspect_recipe(method: str, values: Mapping[str, Any], paths: Paths, hub: HubClient) -> list[Inspection]:
     """Looks at every dataset that a recipe loads; none where it names none."""
     entries = values.get("datasets")
@@ -154,8 +162,8 @@ def _local(
     except StudioError as error:
         return _refused(name, method, where, error)
     looked = Inspection(
-        name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns), tuple(head),
-        count, (), source.recipe_values(),
+        name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
+        tuple(head), count, (), source.recipe_values(),
     )  # fmt: skip
     wanted = {**values} if split is None else {**values, "dataset_train_split": split}
     return _judged(looked, judge(method, columns, head, values), wanted)

@@ -18,6 +18,11 @@ def main(argv: list[str]) -> int:
 
         _write(Path(target), catalog(installed_versions()).to_json())
         return 0
+    if task == "validate":
+        from studio.worker.validation import refusal
+
+        print(json.dumps({"message": refusal(target)}))
+        return 0
     raise SystemExit(f"unknown task {task}")
 
 

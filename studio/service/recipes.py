@@ -1,0 +1,222 @@
+"""Recipes: opened from text, checked, completed for this machine, and exported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from studio.adapters.catalog import CatalogCache
+from studio.adapters.home import Home, shipped_root
+from studio.adapters.hub import HubClient
+from studio.adapters.machine import Machine, default_accelerate_config, has_package
+from studio.domain.accelerate_file import accelerate_file
+from studio.domain.arguments import Catalog
+from studio.domain.checks import Surroundings, check
+from studio.domain.command import config_command, write_command
+from studio.domain.command_reader import looks_like_command, read_command
+from studio.domain.completion import complete
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Where
+from studio.domain.recipe import Recipe
+from studio.domain.recipe_yaml import read_yaml, write_yaml
+from studio.service.data import Inspection, inspect_recipe
+from studio.service.paths import Paths
+from studio.service.presets import Preset, presets_in, safe_name
+
+Form = Literal["yaml", "command", "config-command"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe ready to be read or run: the very texts, what was added and why, and what is wrong.
+
+    `files` are what the run folder needs besides, by relative path (reward modules).
+    """
+
+    recipe: Recipe
+    yaml: str
+    command: str
+    command_reasons: tuple[str, ...]
+    accelerate: str | None
+    notes: Mapping[str, str]
+    files: Mapping[str, Path]
+    findings: tuple[Finding, ...]
+
+
+class Recipes:
+    """All that is done with a recipe before it runs."""
+
+    def __init__(self, home: Home, catalog: CatalogCache, hub: HubClient, machine: Machine) -> None:
+        self.home = home
+        self._catalog = catalog
+        self._hub = hub
+        self.machine = machine
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._catalog.get()
+
+    def paths(self, base: Path | None = None) -> Paths:
+        """Resolves paths as a user in `base` (default: the working folder) means them."""
+        return Paths(base or Path.cwd(), shipped_root())
+
+    def presets(self) -> list[Preset]:
+        """The presets that come with the studio, then the user's own."""
+        return presets_in(shipped_root() / "presets") + presets_in(self.home.presets, own=True)
+
+    def open(
+        self, text: str, method: str | None = None, base: Path | None = None, name: str = "the recipe"
+    ) -> tuple[Recipe, list[Finding]]:
+        """The recipe that a pasted or uploaded text means: YAML, or a command line as found in documentation.
+
+        Raises StudioError where it is neither.
+        """
+        if not looks_like_command(text):
+            return read_yaml(text, self.catalog, method, name)
+        folder = base or Path.cwd()
+
+        def read_file(config: str) -> str:
+            try:
+                return (folder / Path(config).expanduser()).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise StudioError(
+                    f"The command reads '{config}', which cannot be read: {getattr(error, 'strerror', error)}.",
+                    "Open that YAML instead, or paste the command without --config.",
+                ) from None
+
+        return read_command(text, self.catalog, method, read_file)
+
+    def export(self, recipe: Recipe, form: Form, name: str = "recipe.yaml") -> tuple[str, list[Finding]]:
+        """The recipe as text; Findings say what the form cannot hold, and where it fell back to `--config`."""
+        catalog = self.catalog
+        if form == "yaml":
+            rest, accelerate, findings = accelerate_file(recipe, catalog, self._accelerate_base(recipe))
+            text = write_yaml(rest, catalog, name)
+            if accelerate is not None:
+                shown = "".join(f"#   {line}\n" for line in accelerate.splitlines()[1:])
+                text += f"\n# accelerate.yaml, to be saved beside this file:\n{shown}"
+            return text, findings
+        if form == "config-command":
+            return config_command(recipe, name) + "\n", []
+        command = write_command(recipe, catalog, name)
+        notes = [
+            Finding("note", Where("argument", reason.split("`")[1]), f"No flag can say {reason}.", "Use the YAML.")
+            for reason in command.reasons
+        ]
+        return command.text + "\n", notes
+
+    def prepare(
+        self, recipe: Recipe, run_name: str | None, base: Path | None = None, devices: int | None = None
+    ) -> Prepared:
+        """The recipe for this machine under `run_name`, or for elsewhere where that is None; data is not looked at."""
+        catalog, paths = self.catalog, self.paths(base)
+        notes: Mapping[str, str] = {}
+        whole, files = recipe, {}
+        if run_name is not None:
+            count = self._devices(recipe) if devices is None else devices
+            completed = complete(recipe, catalog, run_name, count, paths.absolute)
+            whole, notes = completed.recipe, completed.notes
+            files = self._reward_modules(recipe, paths)
+        here = self.surroundings(paths) if run_name is not None else None
+        findings = check(whole, catalog, here)
+        if run_name is not None:
+            findings += self._machine_notes(recipe)
+        lean, accelerate, more = accelerate_file(whole, catalog, self._accelerate_base(whole))
+        command = write_command(whole, catalog)
+        return Prepared(
+            lean,
+            write_yaml(lean, catalog, notes=notes),
+            command.text,
+            command.reasons,
+            accelerate,
+            notes,
+            files,
+            tuple(findings + more),
+        )
+
+    def look(self, recipe: Recipe, base: Path | None = None) -> list[Inspection]:
+        """What the recipe's datasets are and whether its method takes them."""
+        return inspect_recipe(recipe.method, recipe.values, self.paths(base), self._hub)
+
+    def surroundings(self, paths: Paths) -> Surroundings:
+        """What checks may know of this machine."""
+        ids = tuple(gpu.index for gpu in self.machine.gpus)
+        return Surroundings(len(ids), has_package, paths.missing_model, ids)
+
+    def _devices(self, recipe: Recipe) -> int:
+        """How many GPUs a run of this recipe would use: those chosen, else all."""
+        if recipe.get("use_cpu") is True:
+            return 0
+        chosen = recipe.launch.get("gpu_ids")
+        if chosen not in (None, "all") and self.machine.gpus:
+            return len(str(chosen).split(","))
+        return len(self.machine.gpus)
+
+    def _accelerate_base(self, recipe: Recipe) -> str | None:
+        """The text of the user's own accelerate config file where the recipe's flags have to be written into one."""
+        path = recipe.launch.get("accelerate_config")
+        if not recipe.flags or not isinstance(path, str) or path in self.catalog.profiles:
+            return None
+        found = self.paths().find(path)
+        return found.read_text(encoding="utf-8") if found and found.is_file() else None
+
+    def _machine_notes(self, recipe: Recipe) -> list[Finding]:
+        default = default_accelerate_config()
+        if default is None or "accelerate_config" in recipe.launch or "config_file" in recipe.launch:
+            return []
+        return [
+            Finding(
+                "warning",
+                Where("file", str(default)),
+                "Your own default accelerate config shapes this run.",
+                f"accelerate reads {default} wherever no profile is chosen; choose one under Compute to be sure.",
+            )
+        ]
+
+    def _reward_modules(self, recipe: Recipe, paths: Paths) -> dict[str, Path]:
+        """Reward functions given as `module.function` whose file lies here: they go into the run's folder."""
+        files = {}
+        functions = recipe.get("reward_funcs")
+        for name in functions if isinstance(functions, list) else []:
+            module = str(name).rpartition(".")[0]
+            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", module):
+                continue
+            relative = module.replace(".", "/") + ".py"
+            found = paths.find(relative)
+            if found is not None and found.is_file():
+                files[relative] = found
+        return files
+
+
+def mint_name(recipe: Recipe, taken: set[str]) -> str:
+    """A run name that is free: what the user typed, else dataset and method, with a number behind it."""
+    typed = recipe.get("run_name")
+    if isinstance(typed, str) and typed:
+        stem = safe_name(typed)
+        if stem not in taken:
+            return stem
+        stem = re.sub(r"-\d+$", "", stem)
+    else:
+        data = recipe.get("dataset_name") or _first_file(recipe.get("datasets")) or "run"
+        last = safe_name(str(data).rstrip("/").rsplit("/", 1)[-1].split(".")[0]).lower()
+        stem = last if recipe.method in last else f"{last}-{recipe.method}"
+    number = 1
+    while f"{stem}-{number:02d}" in taken:
+        number += 1
+    return f"{stem}-{number:02d}"
+
+
+def _first_file(entries: object) -> str | None:
+    if isinstance(entries, list) and entries and isinstance(entries[0], Mapping):
+        files = entries[0].get("data_files")
+        return files if isinstance(files, str) else str(entries[0].get("path") or "") or None
+    return None
+
+
+def without_output(recipe: Recipe) -> Recipe:
+    """The recipe as a starting point for another run: no run name and no folder of the old one."""
+    values = {name: value for name, value in recipe.values.items() if name not in ("run_name", "output_dir")}
+    return replace(recipe, values=values)

@@ -1,0 +1,203 @@
+"""Runs: started, listed, shown, stopped and drawn; all truth lies in their folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from studio.adapters.home import Home
+from studio.adapters.launching import adopt, launch, stop
+from studio.adapters.metrics import MetricsStore, RunMetrics
+from studio.adapters.progress import readable
+from studio.adapters.runs import Run, RunFolders, last_attempt
+from studio.domain.completion import PROJECT
+from studio.domain.errors import StudioError
+from studio.domain.findings import errors
+from studio.domain.methods import method_named
+from studio.domain.recipe_yaml import read_mapping
+from studio.domain.states import LIVE, state_of
+from studio.service.recipes import Prepared
+
+# tqdm's bar: steps of total, time gone and time left.
+_BAR = re.compile(r"\d+/(\d+) \[[\d:]+<([\d:?]+)")
+_KEPT_METRICS = 32  # runs whose points stay in memory
+
+
+class Runs:
+    """The runs of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.folders = RunFolders(home.runs)
+        self.store = MetricsStore(home.trackio)
+        self._metrics: OrderedDict[str, RunMetrics] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def start(self, name: str, prepared: Prepared, tags: tuple[str, ...] = ()) -> Run:
+        """Writes the run's folder and launches its supervisor; returns when that has recorded itself.
+
+        Raises StudioError where the recipe has an error, the name is taken, or the folder cannot be written.
+        """
+        wrong = errors(list(prepared.findings))
+        if wrong:
+            raise StudioError(wrong[0].message, wrong[0].why)
+        try:
+            files = {relative: path.read_bytes() for relative, path in prepared.files.items()}
+        except OSError as error:
+            raise StudioError(
+                f"{error.filename} cannot be read: {error.strerror}.", "Check the reward functions."
+            ) from None
+        run = self.folders.create(name, prepared.recipe.method, prepared.yaml, prepared.accelerate, files)
+        if tags:
+            run.update(lambda record: record.update(tags=list(tags)))
+        export = [
+            sys.executable, "-m", "studio.adapters.metrics", "export",
+            str(self.home.trackio), self._project(run), name, "metrics.jsonl",
+        ]  # fmt: skip
+        launch(run, [trl_program(), run_method(run), "--config", "recipe.yaml"], self.environment(), at_end=export)
+        return run
+
+    def environment(self) -> dict[str, str]:
+        """What a trainer's environment gets: where metrics are kept, and logs without delay."""
+        return {
+            "TRACKIO_DIR": str(self.home.trackio),
+            "TRACKIO_STORAGE_MODE": "sqlite",
+            # On a Space trackio would lock its database for as long as the run goes.
+            "TRACKIO_SQLITE_LOCKING_MODE": "normal",
+            "TRACKIO_SQLITE_JOURNAL_MODE": "wal",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def names(self) -> set[str]:
+        """The names that are taken."""
+        try:
+            return {entry.name for entry in os.scandir(self.home.runs) if not entry.name.startswith(".")}
+        except OSError:
+            return set()
+
+    def list(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """The newest runs first, each as `show` has it."""
+        return [self.describe(run) for run in self.folders.list()[:limit]]
+
+    def show(self, run_id: str) -> dict[str, Any]:
+        """One run as the documented object of `trl-studio show --json`. Raises StudioError where there is none."""
+        return self.describe(self.folders.get(run_id))
+
+    def describe(self, run: Run) -> dict[str, Any]:
+        """What is known of a run: identity, state, times (ISO, UTC), exit, steps, last metrics."""
+        record = run.record()
+        attempt = last_attempt(record)
+        facts = run.facts()
+        exit = facts.exit
+        return {
+            "id": run.id,
+            "method": run_method(run),
+            "state": state_of(facts),
+            "created": record.get("created"),
+            "started": attempt.get("started"),
+            "ended": attempt.get("ended"),
+            "exit": {"code": exit.code if exit else None, "signal": exit.signal if exit else None},
+            "folder": str(run.folder),
+            "last_step": facts.last_step,
+            "total_steps": facts.total_steps,
+            "stop": facts.stop,
+            "attempts": len(record["attempts"]),
+            "tags": [str(tag) for tag in tags] if isinstance(tags := record.get("tags"), list) else [],
+            "last_metrics": self.metrics(run).last(),
+        }
+
+    def stop(self, run_id: str, now: bool = False) -> bool:
+        """Asks a run to save and stop, or to stop at once; False where it has ended already."""
+        return stop(self.folders.get(run_id), "now" if now else "save", self.environment())
+
+    def log(self, run_id: str, max_bytes: int = 64 * 1024) -> str:
+        """The end of a run's log, with progress bars as single lines."""
+        return readable(self.folders.get(run_id).log_tail(max_bytes))
+
+    def time_left(self, run: dict[str, Any]) -> str:
+        """What the trainer's own progress bar says is left, in words; `` where it says nothing."""
+        bars = _BAR.findall(self.folders.get(run["id"]).log_tail(8192))
+        left = next((left for total, left in reversed(bars) if int(total) == run["total_steps"]), "?")
+        if "?" in left:
+            return ""
+        seconds = 0
+        for part in left.split(":"):
+            seconds = seconds * 60 + int(part)
+        return (
+            f"{seconds} s" if seconds < 90 else f"{seconds // 60} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        )
+
+    def adopt_all(self) -> set[str]:
+        """Gives runs that go on without a supervisor a new one; the ids of those that were taken over."""
+        adopted = set()
+        for run in self.folders.list():
+            with contextlib.suppress(StudioError):
+                if adopt(run, self.environment()):
+                    adopted.add(run.id)
+        return adopted
+
+    def recipe_text(self, run_id: str) -> str:
+        """The recipe.yaml that started the run. Raises StudioError where it cannot be read."""
+        path = self.folders.get(run_id).folder / "recipe.yaml"
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudioError(f"{path} cannot be read: {error}.", "The run's folder was changed.") from None
+
+    def metrics(self, run: Run) -> RunMetrics:
+        """The run's metrics as of now, from memory and the rows that are new."""
+        with self._lock:
+            found = self._metrics.pop(run.id, None)
+            if found is None:
+                found = RunMetrics(self.store, self._project(run), run.id, run.folder / "metrics.jsonl")
+            self._metrics[run.id] = found
+            while len(self._metrics) > _KEPT_METRICS:
+                self._metrics.popitem(last=False)
+        found.refresh()
+        return found
+
+    def is_live(self, run_id: str) -> bool:
+        """Whether the run is still going, or about to."""
+        return self.folders.get(run_id).state() in LIVE
+
+    def _project(self, run: Run) -> str:
+        """The trackio project that the run's recipe names."""
+        try:
+            data, _, _ = read_mapping((run.folder / "recipe.yaml").read_text(encoding="utf-8"), "recipe.yaml")
+        except (OSError, UnicodeDecodeError, StudioError):
+            return PROJECT
+        return str(data.get("project") or PROJECT)
+
+
+def run_method(run: Run) -> str:
+    """The run's method, from its record or, where that is damaged, from its recipe's first line; `` if unknown."""
+    method = run.record().get("method")
+    if isinstance(method, str) and method:
+        return method
+    try:
+        first = (run.folder / "recipe.yaml").read_text(encoding="utf-8").split("\n", 1)[0]
+    except (OSError, UnicodeDecodeError):
+        return ""
+    words = first.lstrip("# ").split()
+    return words[1] if len(words) > 1 and words[0] == "trl" else ""
+
+
+def headline(method: str) -> tuple[str, ...]:
+    """The metrics to draw first for a method."""
+    return method_named(method).headline if method else ("loss",)
+
+
+def trl_program() -> str:
+    """The `trl` command of this very environment. Raises StudioError where it is not installed."""
+    beside = Path(sys.executable).with_name("trl.exe" if os.name == "nt" else "trl")
+    found = str(beside) if beside.is_file() else shutil.which("trl")
+    if not found:
+        raise StudioError("The `trl` command is not installed.", "Run: pip install trl")
+    return found

@@ -1,0 +1,143 @@
+"""The studio: one object over a home folder, with the product's verbs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from studio.adapters.catalog import CatalogCache
+from studio.adapters.home import Home
+from studio.adapters.hub import HubClient, Unknown
+from studio.adapters.machine import Machine, look
+from studio.adapters.models import local_facts
+from studio.adapters.runs import Run
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Where, errors
+from studio.domain.model_facts import ModelFacts
+from studio.domain.recipe import Recipe
+from studio.service import data
+from studio.service.data import Inspection
+from studio.service.paths import looks_like_path
+from studio.service.recipes import Form, Prepared, Recipes, mint_name
+from studio.service.runs import Runs
+
+# Words of the libraries for what is wrong on a machine without a GPU; checked by the studio itself, machine in mind.
+_VALIDATE_AS_CPU = {"use_cpu": True}
+
+
+class Studio:
+    """What the page, the command line and the tests talk to. Raises StudioError where the home cannot be used."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home.ensure()
+        self.arguments = CatalogCache(home.cache)
+        self.hub = HubClient()
+        self.runs = Runs(home)
+
+    @cached_property
+    def machine(self) -> Machine:
+        return look()
+
+    @cached_property
+    def recipes(self) -> Recipes:
+        return Recipes(self.home, self.arguments, self.hub, self.machine)
+
+    def run_name(self, recipe: Recipe) -> str:
+        """The name that a run of this recipe would get now."""
+        return mint_name(recipe, self.runs.names())
+
+    def prepare(self, recipe: Recipe, elsewhere: bool = False, base: Path | None = None) -> Prepared:
+        """The recipe's texts and Findings, for this machine or for elsewhere. Does not look at the data."""
+        return self.recipes.prepare(recipe, None if elsewhere else self.run_name(recipe), base)
+
+    def check(
+        self, recipe: Recipe, elsewhere: bool = False, base: Path | None = None, by_trl: bool = False
+    ) -> list[Finding]:
+        """All Findings: of the recipe, of its data and, with `by_trl`, of TRL's own config classes (some seconds)."""
+        prepared = self.prepare(recipe, elsewhere, base)
+        findings = list(prepared.findings)
+        for looked in self.recipes.look(recipe, base):
+            findings += looked.findings
+        if by_trl and not errors(findings):
+            findings += self.validate(prepared)
+        rank = {"error": 0, "warning": 1, "note": 2}
+        return sorted(findings, key=lambda finding: rank[finding.level])
+
+    def validate(self, prepared: Prepared) -> list[Finding]:
+        """What TRL's own config classes say to the recipe, asked in the worker."""
+        recipe = replace(prepared.recipe, values={**prepared.recipe.values, **_VALIDATE_AS_CPU})
+        text, _ = self.recipes.export(replace(recipe, env={}), "yaml")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "recipe.yaml"
+            path.write_text(text, encoding="utf-8")
+            command = [sys.executable, "-m", "studio.worker", "validate", str(path)]
+            env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+            done = subprocess.run(command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        where = Where("argument", "recipe")
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            return [Finding("warning", where, "TRL's own checks could not be run.", last)]
+        said = json.loads(done.stdout.splitlines()[-1])
+        if said["message"] is None:
+            return []
+        return [Finding("error", where, f"TRL refuses the recipe: {said['message']}", "Its own config class says so.")]
+
+    def start(
+        self, recipe: Recipe, base: Path | None = None, name: str | None = None, tags: tuple[str, ...] = ()
+    ) -> tuple[Run, Prepared]:
+        """Starts the recipe on this machine. Raises StudioError with the first error that keeps it from starting."""
+        chosen = name or self.run_name(recipe)
+        prepared = self.recipes.prepare(recipe, chosen, base)
+        return self.runs.start(chosen, prepared, tags), prepared
+
+    def inspect(
+        self,
+        name: str,
+        method: str,
+        config: str | None = None,
+        split: str | None = None,
+        values: Mapping[str, Any] | None = None,
+        base: Path | None = None,
+    ) -> Inspection:
+        """A dataset by path or Hub name: columns, first rows, and TRL's verdict for the method."""
+        return data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
+
+    def model_facts(self, name: str, base: Path | None = None) -> ModelFacts | str:
+        """What is known of a model without its weights, or a calm sentence on why nothing is."""
+        paths = self.recipes.paths(base)
+        found = paths.find(name)
+        if found is not None:
+            return paths.missing_model(name) or local_facts(found)
+        if looks_like_path(name):
+            return paths.missing_model(name) or "Nothing is known of it."
+        answer = self.hub.model_facts(name)
+        return answer.message if isinstance(answer, Unknown) else answer
+
+    def signed_in(self) -> bool:
+        """Whether a Hugging Face token is set up here; it is not looked at, and not asked for."""
+        from huggingface_hub import get_token
+
+        return get_token() is not None
+
+    def convert(
+        self, text: str, to: Form, method: str | None = None, base: Path | None = None, name: str = "the recipe"
+    ) -> tuple[str, list[Finding]]:
+        """A YAML or a command line as YAML or command, with what could not be understood or said."""
+        recipe, findings = self.recipes.open(text, method, base, name)
+        file = name if name.endswith((".yaml", ".yml")) else "recipe.yaml"
+        exported, more = self.recipes.export(recipe, to, file)
+        return exported, findings + more
+
+    def open_checked(self, text: str, method: str | None, base: Path | None, name: str) -> tuple[Recipe, list[Finding]]:
+        """`Recipes.open`, with a StudioError where the text is empty."""
+        if not text.strip():
+            raise StudioError(f"{name} is empty.", "It should hold a TRL YAML or a command line.")
+        return self.recipes.open(text, method, base, name)

@@ -1,0 +1,58 @@
+"""What the command line prints: Findings, tables and JSON on stdout, remarks on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from studio.domain.findings import Finding
+
+
+def print_findings(found: Iterable[Finding], stream: TextIO) -> None:
+    """A line each, with the reason and the change that cures it below."""
+    for finding in found:
+        line = f" (line {finding.where.line})" if finding.where.line else ""
+        print(f"{finding.level}  {finding.where.name}: {finding.message}{line}", file=stream)
+        if finding.why:
+            print("       " + " ".join(finding.why.split()), file=stream)
+        if finding.fix:
+            print(f"       fix: {finding.fix.label}", file=stream)
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns as wide as their longest cell; the last one is cut at a terminal's edge."""
+    if not rows:
+        return
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for row in rows:
+        line = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        print(cut(line, room) if room else line)
+
+
+def cut(text: str, width: int) -> str:
+    """The text in `width` characters at most."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def print_json(data: Any) -> None:
+    """JSON that every reader takes: nothing but ASCII, and no NaN."""
+    print(json.dumps(_plain(data), indent=2, allow_nan=False, default=str))
+
+
+def _plain(data: Any) -> Any:
+    """The data without what JSON cannot hold: keys that are no text, and numbers that are not finite become null."""
+    if isinstance(data, dict):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_plain(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def say(text: str) -> None:
+    """A line for people, beside what stdout is for."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,195 @@
+"""The recipe card: what will run, as facts, as YAML or command, with what is wrong and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from studio.domain.arguments import Catalog
+from studio.domain.findings import Finding
+from studio.domain.methods import method_named
+from studio.domain.recipe import Recipe
+from studio.service.recipes import Prepared
+from studio.service.studio import Studio
+from studio.ui import pieces
+from studio.ui.controls import in_effect
+from studio.ui.form import Form, tab_of
+from studio.ui.theme import TabState, tab_states
+
+# Delegated, so that it works for whatever the card holds later. Copy and download need no server.
+CARD_SCRIPT = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-do]');
+  if (!button) return;
+  const what = button.dataset.do, code = element.querySelector('pre.ts-code');
+  if (what === 'copy') {
+    const done = () => { button.textContent = 'Copied'; setTimeout(() => { button.textContent = 'Copy'; }, 1500); };
+    navigator.clipboard.writeText(code.textContent + '\\n').then(done, () => {
+      const range = document.createRange(); range.selectNodeContents(code);
+      const selection = getSelection(); selection.removeAllRanges(); selection.addRange(range);
+    });
+  } else if (what.startsWith('download')) {
+    const source = what === 'download' ? code : element.querySelector('pre[data-name="accelerate.yaml"]');
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([source.textContent + '\\n'], {type: 'text/plain'}));
+    link.download = source.dataset.name; link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  } else {
+    trigger('click', {do: what});
+  }
+});
+"""
+
+
+def card(studio: Studio, form: Form, prepared: Prepared) -> str:
+    """The whole card as HTML."""
+    catalog = studio.arguments.get()
+    recipe = prepared.recipe
+    total = len(catalog.of(recipe.method))
+    head = (
+        f'<div class="ts-head"><h2>Recipe</h2><span class="ts-hint">{form.recipe.non_default(catalog)} of {total} '
+        "options set</span></div>"
+    )
+    facts = pieces.facts(
+        [
+            ("Method", _method(form.recipe)),
+            ("Model", _short(form.recipe.get("model_name_or_path")) or "none yet"),
+            ("Data", _data(form)),
+            ("Batch", _batch(recipe, catalog)),
+            ("Length", _length(form, recipe, catalog)),
+            ("Hardware", "another machine" if form.elsewhere else _hardware(studio, recipe)),
+        ]
+    )
+    notice = f'<div class="ts-hint" role="status">{pieces.text(form.notice)}</div>' if form.notice else ""
+    return (
+        f'<div class="ts-card">{head}{facts}{_switch(form)}{notice}</div>'
+        f"{_code(form, prepared)}{pieces.findings(prepared.findings)}"
+    )
+
+
+def _switch(form: Form) -> str:
+    here, there = ("false", "true") if form.elsewhere else ("true", "false")
+    words = (
+        "Only what you chose, for a cluster or a colleague."
+        if form.elsewhere
+        else "With what this machine needs, marked in the YAML."
+    )
+    return (
+        '<div class="ts-switch"><div class="ts-seg" role="group" aria-label="What the YAML is for">'
+        f'<button type="button" data-do="here" aria-pressed="{here}">For this machine</button>'
+        f'<button type="button" data-do="elsewhere" aria-pressed="{there}">For elsewhere</button></div>'
+        f'<div class="ts-hint">{words}</div></div>'
+    )
+
+
+def _code(form: Form, prepared: Prepared) -> str:
+    is_yaml = form.shown == "yaml"
+    body = pieces.yaml_code(prepared.yaml) if is_yaml else pieces.text(prepared.command)
+    name = "recipe.yaml" if is_yaml else "train.sh"
+    why = ""
+    if not is_yaml and prepared.command_reasons:
+        why = f'<div class="ts-hint">Flags cannot say it all: {pieces.text("; ".join(prepared.command_reasons))}.</div>'
+    beside = ""
+    if prepared.accelerate:
+        beside = (
+            '<div class="ts-head"><h3>accelerate.yaml, beside it</h3>'
+            '<button type="button" class="ts-btn" data-do="download-accelerate">Download</button></div>'
+            '<pre class="ts-code" tabindex="0" data-name="accelerate.yaml">'
+            f"{pieces.yaml_code(prepared.accelerate)}</pre>"
+        )
+    return (
+        '<div class="ts-card ts-recipe"><div class="ts-head"><div class="ts-seg" role="group" aria-label="Shown as">'
+        f'<button type="button" data-do="yaml" aria-pressed="{str(is_yaml).lower()}">YAML</button>'
+        f'<button type="button" data-do="command" aria-pressed="{str(not is_yaml).lower()}">Command</button></div>'
+        '<div class="ts-actions"><button type="button" class="ts-btn" data-do="copy">Copy</button>'
+        '<button type="button" class="ts-btn" data-do="download">Download</button></div></div>'
+        f'<pre class="ts-code" tabindex="0" data-name="{name}">{body}</pre>{why}{beside}</div>'
+    )
+
+
+def _method(recipe: Recipe) -> str:
+    label = method_named(recipe.method).label
+    if recipe.get("use_peft") is True:
+        quantized = (
+            ", 4-bit" if recipe.get("load_in_4bit") is True else ", 8-bit" if recipe.get("load_in_8bit") is True else ""
+        )
+        return f"{label}, LoRA r {recipe.get('lora_r', 16)}{quantized}"
+    return label
+
+
+def _short(path: Any) -> str:
+    text = str(path or "")
+    return "…/" + "/".join(text.rstrip("/").split("/")[-2:]) if text.startswith(("/", "~")) else text
+
+
+def _data(form: Form) -> str:
+    entries = form.recipe.get("datasets")
+    if isinstance(entries, list) and len(entries) > 1:
+        return f"{len(entries)} datasets"
+    if not form.typed:
+        return "none yet"
+    split = form.recipe.get("dataset_train_split", "train")
+    rows = form.looked[0].num_rows if form.looked else None
+    return f"{_short(form.typed)} · {split}" + (f" · {pieces.count(rows)} rows" if rows is not None else "")
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def effective_batch(recipe: Recipe, catalog: Catalog) -> tuple[int, int, int] | None:
+    """Batch per device, accumulation and processes; None while one of them is no number."""
+    parts = [
+        _whole(in_effect(recipe, catalog, name))
+        for name in ("per_device_train_batch_size", "gradient_accumulation_steps")
+    ]
+    processes = _whole(recipe.launch.get("num_processes", 1))
+    if parts[0] is None or parts[1] is None or processes is None:
+        return None
+    return parts[0], parts[1], processes
+
+
+def _batch(recipe: Recipe, catalog: Catalog) -> str:
+    parts = effective_batch(recipe, catalog)
+    return f"{parts[0]} × {parts[1]} × {parts[2]} = {parts[0] * parts[1] * parts[2]}" if parts else "–"
+
+
+def _length(form: Form, recipe: Recipe, catalog: Catalog) -> str:
+    """Steps and epochs, as far as the number of rows is known."""
+    steps = _whole(in_effect(recipe, catalog, "max_steps"))
+    epochs = in_effect(recipe, catalog, "num_train_epochs")
+    batch = effective_batch(recipe, catalog)
+    rows = form.looked[0].num_rows if len(form.looked) == 1 else None
+    group = _whole(in_effect(recipe, catalog, "num_generations")) if recipe.method in ("grpo", "rloo") else 1
+    each = batch[0] * batch[1] * batch[2] / (group or 1) if batch else None
+    if steps:
+        return f"{pieces.count(steps)} steps" + (f" · {steps * each / rows:.2g} epochs" if rows and each else "")
+    if not isinstance(epochs, (int, float)):
+        return "–"
+    packed = recipe.get("packing") is True
+    shown = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
+    return shown + (f" · {pieces.count(max(rows // each, 1) * epochs)} steps" if rows and each and not packed else "")
+
+
+def _hardware(studio: Studio, recipe: Recipe) -> str:
+    return "CPU" if recipe.get("use_cpu") is True else studio.machine.summary
+
+
+def states(studio: Studio, form: Form, findings: tuple[Finding, ...], runs: int) -> str:
+    """The short values behind the tabs' names: one glance says how far one is."""
+    catalog, recipe = studio.arguments.get(), form.recipe
+    open_questions: dict[str, int] = {}
+    for found in findings:
+        if found.level == "error":
+            tab = tab_of(catalog, recipe.method, found)
+            open_questions[tab] = open_questions.get(tab, 0) + 1
+    shown = {
+        "method": TabState(method_named(recipe.method).label),
+        "model": TabState("✓") if recipe.get("model_name_or_path") else TabState("to choose", "warn"),
+        "data": TabState("✓" if form.looked else "", "ok") if form.typed else TabState("to choose", "warn"),
+        "lora": TabState(f"r {recipe.get('lora_r', 16)}" if recipe.get("use_peft") is True else "off", "plain"),
+        "runs": TabState(str(runs), "plain"),
+    }
+    shown |= {tab: TabState(f"{number} to settle", "warn") for tab, number in open_questions.items()}
+    if recipe.get("datasets") and "data" not in open_questions:
+        shown["data"] = TabState("✓")
+    return tab_states(shown)

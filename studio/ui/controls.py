@@ -1,0 +1,225 @@
+"""One function turns an argument of TRL into a control, and its value into what stands in the recipe, and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gradio as gr
+import yaml
+
+from studio.domain.arguments import Argument, Catalog
+from studio.domain.overlay import OVERLAYS, Overlay, is_shown, overlay
+from studio.domain.recipe import Recipe
+from studio.domain.values import number_text, read_value
+
+Kind = Literal["switch", "tristate", "choice", "integer", "number", "text", "list", "yaml"]
+
+_BACKTICKED = re.compile(r"`([A-Za-z_]\w*)`")
+_SUGGESTED = {
+    "lora_target_modules": ["all-linear"],
+    "report_to": ["trackio", "wandb", "tensorboard", "mlflow", "none"],
+    "gpu_ids": ["all"],
+    "attn_implementation": ["sdpa", "eager", "flash_attention_2", "kernels-community/flash-attn2"],
+}
+
+
+@dataclass(frozen=True)
+class Control:
+    """A component of the page that edits one argument, under the methods that have it in this type."""
+
+    name: str
+    kind: Kind
+    methods: frozenset[str]
+    section: str
+    component: Any
+
+    def visible(self, recipe: Recipe, catalog: Catalog) -> bool:
+        """Whether the control means anything for the recipe as it stands."""
+        if recipe.method not in self.methods:
+            return False
+        return is_shown(self.name, recipe.method, lambda name: in_effect(recipe, catalog, name))
+
+
+def kind_of(argument: Argument) -> Kind:
+    """Which sort of control suits an argument's type."""
+    types = set(argument.types)
+    if types == {"boolean"}:
+        return "tristate" if argument.optional and argument.default is None else "switch"
+    if argument.choices and not any(atom.startswith("list") for atom in types):
+        return "choice"
+    if types <= {"integer"}:
+        return "integer"
+    if types <= {"number", "integer"}:
+        return "number"
+    if any(atom == "list[text]" for atom in types):
+        return "list"
+    if types <= {"text", "boolean", "integer"}:
+        return "text"
+    return "yaml"
+
+
+def argument_named(catalog: Catalog, method: str, name: str) -> Argument | None:
+    """TRL's argument or accelerate's option of that name, under a method."""
+    return catalog.of(method).get(name) or catalog.launch.get(name)
+
+
+def in_effect(recipe: Recipe, catalog: Catalog, name: str) -> Any:
+    """The value that a run of the recipe would see: its own, else TRL's effective default."""
+    argument = argument_named(catalog, recipe.method, name)
+    return recipe.get(name, argument.effective_default if argument else None)
+
+
+def controls_of(
+    catalog: Catalog, sections: tuple[str, ...]
+) -> Iterator[tuple[str, list[tuple[str, Kind, frozenset[str]]]]]:
+    """For each section: the arguments to draw, a control for each type that one has under some methods."""
+    for section in sections:
+        rows: list[tuple[str, Kind, frozenset[str]]] = []
+        for name in dict.fromkeys(record.name for record in OVERLAYS if record.section == section):
+            kinds: dict[Kind, set[str]] = {}
+            for method in catalog.methods:
+                argument = argument_named(catalog, method, name)
+                if argument is not None:
+                    kinds.setdefault(kind_of(argument), set()).add(method)
+            rows += [(name, kind, frozenset(methods)) for kind, methods in kinds.items()]
+        if rows:
+            yield section, rows
+
+
+def build(catalog: Catalog, name: str, kind: Kind, methods: frozenset[str], section: str, recipe: Recipe) -> Control:
+    """Makes the component for an argument, inside whatever layout is open."""
+    method = recipe.method if recipe.method in methods else next(m for m in catalog.methods if m in methods)
+    argument = argument_named(catalog, method, name)
+    if argument is None:
+        raise KeyError(name)
+    record = overlay(name, method)
+    control = Control(name, kind, methods, section, None)
+    options: dict[str, Any] = {
+        "label": record.label if record and record.label else name,
+        "info": hint(argument, record),
+        "value": shown(control, recipe, catalog) if recipe.method in methods else None,
+        "visible": control.visible(recipe, catalog),
+        "interactive": True,
+        "elem_id": f"arg-{name}" if len(methods) == len(catalog.methods) else f"arg-{name}-{kind}",
+        "min_width": 180,
+    }
+    return Control(name, kind, methods, section, _component(kind, argument, options))
+
+
+def hint(argument: Argument, record: Overlay | None) -> str:
+    """Our plain words where there are some, else TRL's help, cut at a sentence."""
+    if record and record.hint:
+        return record.hint
+    first = argument.help.split(". ")[0].rstrip(".")
+    return first[:160] + ("." if first else "")
+
+
+def _component(kind: Kind, argument: Argument, options: dict[str, Any]) -> Any:
+    if kind == "switch":
+        return gr.Checkbox(**options)
+    if kind == "tristate":
+        return gr.Dropdown(choices=_tristate(argument), **options)
+    if kind == "choice":
+        blank = [("default", "")] if argument.optional and argument.default is None else []
+        return gr.Dropdown(choices=blank + [(str(choice), choice) for choice in argument.choices], **options)
+    if kind == "integer":
+        return gr.Number(precision=0, **options)
+    if kind == "list":
+        choices = [str(choice) for choice in argument.choices] or suggestions(argument)
+        return gr.Dropdown(choices=choices, multiselect=True, allow_custom_value=True, **options)
+    if kind == "text" and argument.name in _SUGGESTED:
+        return gr.Dropdown(choices=["", *suggestions(argument)], allow_custom_value=True, **options)
+    return gr.Textbox(max_lines=1 if kind != "yaml" else 4, **options)
+
+
+def suggestions(argument: Argument) -> list[str]:
+    """Values to offer for a list: ours, or those that TRL's help names in backticks."""
+    if argument.name in _SUGGESTED:
+        return _SUGGESTED[argument.name]
+    named = _BACKTICKED.findall(argument.help) if "Supported values" in argument.help else []
+    return [
+        name for name in dict.fromkeys(named) if name != argument.name and "len" not in name and "cache" not in name
+    ]
+
+
+def _tristate(argument: Argument) -> list[tuple[str, str]]:
+    default = argument.effective_default
+    words = "on" if default is True else "off" if default is False else "unset"
+    return [(f"default ({words})", ""), ("on", "true"), ("off", "false")]
+
+
+def shown(control: Control, recipe: Recipe, catalog: Catalog) -> Any:
+    """What the control displays for the recipe: the value set, else the default in effect."""
+    argument = argument_named(catalog, recipe.method, control.name)
+    if argument is None:
+        return None
+    is_set = control.name in recipe.values or control.name in recipe.launch
+    value = recipe.get(control.name) if is_set else argument.effective_default
+    kind = control.kind
+    if kind == "tristate":
+        return "" if not is_set or value is None else str(value).lower()
+    if kind == "switch":
+        return value is True
+    if kind == "choice":
+        return value if value in argument.choices else ""
+    if kind == "integer":
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if kind == "list":
+        return (
+            [str(item) for item in value]
+            if isinstance(value, list)
+            else [str(value)]
+            if value not in (None, "")
+            else []
+        )
+    if value is None or value == []:
+        return ""
+    if isinstance(value, float):
+        return number_text(value)
+    if isinstance(value, (list, dict)):
+        return yaml.safe_dump(value, default_flow_style=True, width=10**6).strip()
+    return str(value)
+
+
+def read(control: Control, argument: Argument, value: Any) -> tuple[bool, Any]:
+    """What the control's value means: whether anything is set, and the recipe's value.
+
+    Text that is no number stays text: the checks say what is wrong with it.
+    """
+    kind = control.kind
+    if value is None or value == "" or value == []:
+        return False, None
+    if kind == "tristate":
+        return True, value == "true"
+    if kind == "integer":
+        whole = isinstance(value, float) and value.is_integer()
+        return True, int(value) if whole else value
+    if kind == "number":
+        text = str(value).strip()
+        if re.fullmatch(r"[+-]?\d+", text):
+            return True, int(text)
+        return True, read_value(argument, text)
+    if kind == "list":
+        items = [str(item).strip() for item in (value if isinstance(value, list) else [value]) if str(item).strip()]
+        if "list[number]" in argument.types and "list[text]" not in argument.types:
+            return bool(items), items
+        single = "text" in argument.types and len(items) == 1
+        return bool(items), items[0] if single else items
+    if kind == "yaml":
+        return True, _parsed(str(value))
+    return True, value
+
+
+def _parsed(text: str) -> Any:
+    try:
+        loaded = yaml.safe_load(text if text.lstrip()[:1] in "[{" else f"[{text}]")
+    except yaml.YAMLError:
+        return text
+    return (
+        [float(item) if isinstance(item, (int, float)) else item for item in loaded]
+        if isinstance(loaded, list)
+        else loaded
+    )

@@ -1,0 +1,183 @@
+"""What one open page edits: a recipe, what it is for, and what was found out about its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from studio.domain.arguments import Catalog
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, errors
+from studio.domain.methods import method_named
+from studio.domain.overlay import section_of
+from studio.domain.recipe import Recipe
+from studio.service.data import Inspection, rejudged
+from studio.service.recipes import Prepared
+from studio.service.studio import Studio
+from studio.ui.controls import argument_named
+
+TABS = ("method", "model", "data", "training", "lora", "compute", "launch")
+_TAB_OF_SECTION = {
+    "Model": "model",
+    "Data": "data",
+    "LoRA": "lora",
+    "Quantization": "lora",
+    "Precision and memory": "compute",
+    "Launch": "compute",
+    "Hub": "launch",
+    "Saving": "training",
+}
+_TAB_OF_ARGUMENT = {
+    "run_name": "launch",
+    "project": "launch",
+    "report_to": "launch",
+    "seed": "launch",
+    "output_dir": "launch",
+}
+
+
+@dataclass
+class Form:
+    """One page's recipe. Copied for each page; it holds no truth about runs.
+
+    `looked` is what is known of the recipe's datasets, `opened` what an opened file could not say, `typed` the text in
+    the box for the dataset, `shown` the form in which the card shows the recipe.
+    """
+
+    recipe: Recipe
+    elsewhere: bool = False
+    looked: tuple[Inspection, ...] = ()
+    opened: tuple[Finding, ...] = ()
+    typed: str = ""
+    shown: str = "yaml"
+    notice: str = ""
+    tags: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = field(default=(), repr=False)
+
+    def set(self, catalog: Catalog, name: str, value: Any, is_set: bool) -> None:
+        """One control was edited."""
+        if is_set:
+            self.recipe = self.recipe.with_changes(catalog, {name: value})
+        else:
+            self.recipe = self.recipe.with_changes(catalog, {}, (name,))
+        self.opened = tuple(found for found in self.opened if found.where.name != name)
+        if self.looked:
+            self.judge_again()
+
+    def judge_again(self) -> None:
+        """The verdict on the data that was looked at, under the recipe as it is now."""
+        self.looked = tuple(rejudged(one, self.recipe.method, self.recipe.values) for one in self.looked)
+
+    def choose_method(self, catalog: Catalog, method: str) -> None:
+        """Another method: what still applies is kept, and what is dropped is said."""
+        self.recipe, dropped = self.recipe.for_method(catalog, method)
+        label = method_named(method).label
+        self.notice = f"{label} does not take {', '.join(dropped)}; left out." if dropped else ""
+        self.judge_again()
+
+    def choose_dataset(self, studio: Studio, name: str, config: str | None = None) -> None:
+        """Another dataset, by name or path: looked at, and written into the recipe as TRL can load it."""
+        self.typed = name.strip()
+        catalog = studio.arguments.get()
+        keys = ("dataset_name", "datasets", "dataset_config")
+        if not self.typed:
+            self.recipe, self.looked = self.recipe.with_changes(catalog, {}, keys), ()
+            return
+        split = self.recipe.get("dataset_train_split", "train")
+        found = studio.inspect(self.typed, self.recipe.method, config, split, self.recipe.values)
+        values = dict(found.values) or {"dataset_name": self.typed}
+        # A relative path stays as it was typed: the recipe for elsewhere must not carry this machine's folders.
+        if values.get("dataset_name") and found.source == "local":
+            values["dataset_name"] = self.typed
+        self.recipe = self.recipe.with_changes(catalog, values, tuple(key for key in keys if key not in values))
+        self.looked = (found,)
+        self.judge_again()
+
+    def open(self, studio: Studio, text: str, name: str = "the text", base: Path | None = None) -> None:
+        """Fills the form from a YAML or a command line. Raises StudioError where it is neither."""
+        recipe, findings = studio.open_checked(text, None, base, name)
+        self.recipe, self.opened, self.notice = recipe, tuple(findings), ""
+        self.typed = dataset_text(recipe)
+        self.looked = tuple(studio.recipes.look(recipe, base))
+
+    def apply(self, studio: Studio, index: int) -> None:
+        """Makes the change that a Finding proposes."""
+        if index >= len(self.findings):
+            return
+        fix = self.findings[index].fix
+        if fix is None:
+            return
+        self.recipe = self.recipe.with_changes(studio.arguments.get(), fix.set, fix.unset)
+        settled = {*fix.set, *fix.unset}
+        self.opened = tuple(found for found in self.opened if found.where.name not in settled)
+        if settled & {"dataset_name", "datasets", "dataset_config", "dataset_train_split"}:
+            self.typed = dataset_text(self.recipe)
+            self.looked = tuple(studio.recipes.look(self.recipe))
+        self.judge_again()
+
+    def prepared(self, studio: Studio) -> Prepared:
+        """The recipe's texts with every Finding: of the recipe, its data, and of what was opened."""
+        prepared = studio.prepare(self.recipe, self.elsewhere)
+        known = {(found.where.name, found.message) for found in prepared.findings}
+        more = [found for one in self.looked for found in one.findings]
+        more += [found for found in self.opened if (found.where.name, found.message) not in known]
+        rank = {"error": 0, "warning": 1, "note": 2}
+        ordered = sorted([*prepared.findings, *more], key=lambda found: rank[found.level])
+        self.findings = tuple(ordered)
+        return replace(prepared, findings=self.findings)
+
+
+def dataset_text(recipe: Recipe) -> str:
+    """What the box for the dataset says for a recipe: its name, or the file of a single entry."""
+    entries = recipe.get("datasets")
+    if isinstance(entries, list) and len(entries) == 1 and isinstance(entries[0], dict):
+        files = entries[0].get("data_files")
+        return str(files if isinstance(files, str) else entries[0].get("path") or "")
+    if isinstance(entries, list) and entries:
+        return ""
+    return str(recipe.get("dataset_name") or "")
+
+
+def tab_of(catalog: Catalog, method: str, found: Finding) -> str:
+    """The tab on which a Finding is settled."""
+    if found.where.kind in ("column", "file"):
+        return "data" if found.where.kind == "column" or "accelerate" not in found.where.name else "compute"
+    name = found.where.name
+    if name in _TAB_OF_ARGUMENT:
+        return _TAB_OF_ARGUMENT[name]
+    argument = argument_named(catalog, method, name)
+    return _TAB_OF_SECTION.get(section_of(name, method, argument), "training") if argument else "training"
+
+
+def next_step(studio: Studio, form: Form) -> tuple[str, str | None]:
+    """What the Start button says, and the tab it leads to; None where it starts."""
+    catalog = studio.arguments.get()
+    if form.elsewhere:
+        return "See it for this machine, to start here", "here"
+    if not form.recipe.get("model_name_or_path"):
+        return "Choose a model", "model"
+    if not form.recipe.get("dataset_name") and not form.recipe.get("datasets"):
+        return "Choose a dataset", "data"
+    wrong = errors(list(form.findings))
+    if wrong:
+        tab = tab_of(catalog, form.recipe.method, wrong[0])
+        here = [found for found in wrong if tab_of(catalog, form.recipe.method, found) == tab]
+        label = "LoRA" if tab == "lora" else tab.capitalize()
+        return f"Settle {len(here)} {'question' if len(here) == 1 else 'questions'} in {label}", tab
+    return "Start training", None
+
+
+def first_form(studio: Studio) -> Form:
+    """What a page holds when it is opened first: the demo of the first method, ready to start."""
+    presets = studio.recipes.presets()
+    form = Form(Recipe("sft"))
+    demo = next((preset for preset in presets if preset.name == "demo-sft"), None)
+    if demo is None:
+        return form
+    try:
+        form.open(studio, demo.text(), demo.path.name)
+    except StudioError as error:
+        form.notice = str(error)
+    form.recipe = replace(form.recipe, pinned=frozenset())
+    return form

@@ -1,0 +1,223 @@
+"""The page: a form in tabs, the recipe card beside it, and the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from studio.domain.errors import StudioError
+from studio.domain.methods import method_named
+from studio.domain.overlay import overlay
+from studio.service.studio import Studio
+from studio.ui import pieces
+from studio.ui.card import CARD_SCRIPT, card, states
+from studio.ui.controls import Control, argument_named, build, controls_of, read, shown
+from studio.ui.form import Form, first_form, next_step
+from studio.ui.tabs import compute, data, launch, lora, method, model, runs, training
+
+# Handlers of the page itself: no API, no queue, nothing that dims the page while it works.
+QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "concurrency_limit": 8}
+
+
+class Page:
+    """The components of one page and the handlers over the service.
+
+    `controls` edit one argument each. `redrawn` are pairs of a component and the function that says what it shows for
+    a form: a tab adds its own, and every change that may touch them draws them all again.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.catalog = studio.arguments.get()
+        self.start_form = first_form(studio)
+        self.controls: list[Control] = []
+        self.redrawn: list[tuple[Any, Callable[[Form], Any]]] = []
+        self.wiring: list[Callable[[], None]] = []  # run when every component is there
+
+    def build(self) -> gr.Blocks:
+        """The whole page."""
+        with gr.Blocks(title="TRL Studio", fill_width=True, analytics_enabled=False) as blocks:
+            self.form = gr.State(self.start_form)
+            self.top = gr.HTML(runs.top(self.studio), apply_default_css=False)
+            self.tab_values = gr.HTML("", apply_default_css=False, elem_classes="ts-none")
+            with gr.Row(elem_classes="ts-wrap"):
+                wrap = {"overflow_behavior": "wrap", "elem_classes": "ts-tabs"}
+                with gr.Column(elem_classes="ts-main"), gr.Tabs(**wrap) as self.tabs:
+                    for tab in (method, model, data, training, lora, compute, launch):
+                        with gr.Tab(tab.TITLE, id=tab.ID):
+                            tab.build(self)
+                    with gr.Tab("Runs", id="runs") as self.runs_tab:
+                        self.runs = runs.RunsTab(self)
+                with gr.Column(elem_classes="ts-side") as self.side:
+                    self.card = gr.HTML("", js_on_load=CARD_SCRIPT, apply_default_css=False, elem_id="recipe-card")
+                    self.start = gr.Button("Start training", variant="primary", elem_id="start")
+                    gr.HTML(
+                        '<div class="ts-hint ts-center">Goes on when this page is closed.</div>',
+                        apply_default_css=False,
+                    )
+            self._wire(blocks)
+        return blocks
+
+    # What tabs are made with -------------------------------------------------------------------------------------
+
+    def section(self, names: tuple[str, ...], leave_out: tuple[str, ...] = ()) -> None:
+        """Draws the controls of some sections of the overlay, each in a card of its own."""
+        for section, rows in controls_of(self.catalog, names):
+            wanted = [row for row in rows if row[0] not in leave_out]
+            if not wanted:
+                continue
+            with gr.Group(elem_classes="ts-card", visible=self._any_visible(wanted)) as group:
+                heading = gr.HTML(self._heading(section, self.start_form), apply_default_css=False)
+                with gr.Row(elem_classes="ts-fields"):
+                    made = [self.control(name, kind, methods, section) for name, kind, methods in wanted]
+            self.redrawn.append((group, partial(self._group, made)))
+            if section == "Method":
+                self.redrawn.append((heading, partial(self._heading, section)))
+
+    def control(self, name: str, kind: Any, methods: frozenset[str], section: str) -> Control:
+        """Draws the control of one argument."""
+        control = build(self.catalog, name, kind, methods, section, self.start_form.recipe)
+        self.controls.append(control)
+        return control
+
+    def html(self, draw: Callable[[Form], str], **options: Any) -> Any:
+        """A piece of HTML that follows the form."""
+        component = gr.HTML(draw(self.start_form), apply_default_css=False, **options)
+        self.redrawn.append((component, draw))
+        return component
+
+    def _heading(self, section: str, form: Form) -> str:
+        name = method_named(form.recipe.method).label if section == "Method" else section
+        return f'<div class="ts-head"><h3>{pieces.text(name)}</h3></div>'
+
+    def _any_visible(self, rows: list[Any]) -> bool:
+        return any(self.start_form.recipe.method in methods for _, _, methods in rows)
+
+    def _group(self, made: list[Control], form: Form) -> Any:
+        return gr.update(visible=any(control.visible(form.recipe, self.catalog) for control in made))
+
+    # What follows the form ---------------------------------------------------------------------------------------
+
+    def summary(self, form: Form) -> list[Any]:
+        """What every edit changes: card, Start, and the values behind the tabs' names."""
+        prepared = form.prepared(self.studio)
+        label, tab = next_step(self.studio, form)
+        number = len(self.studio.runs.names())
+        return [
+            card(self.studio, form, prepared),
+            gr.update(value=label, variant="primary" if tab is None else "secondary"),
+            states(self.studio, form, prepared.findings, number),
+        ]
+
+    def everything(self, form: Form) -> list[Any]:
+        """All that the form shows: after another method, an opened recipe, an applied fix."""
+        values = [
+            gr.update(
+                value=shown(control, form.recipe, self.catalog), visible=control.visible(form.recipe, self.catalog)
+            )
+            if form.recipe.method in control.methods
+            else gr.update(visible=False)
+            for control in self.controls
+        ]
+        return [*self.summary(form), *values, *(draw(form) for _, draw in self.redrawn)]
+
+    @property
+    def summary_outputs(self) -> list[Any]:
+        return [self.card, self.start, self.tab_values]
+
+    @property
+    def all_outputs(self) -> list[Any]:
+        return [
+            *self.summary_outputs,
+            *(control.component for control in self.controls),
+            *(component for component, _ in self.redrawn),
+        ]
+
+    # Events ------------------------------------------------------------------------------------------------------
+
+    def _wire(self, blocks: gr.Blocks) -> None:
+        everything = {"inputs": [self.form], "outputs": self.all_outputs}
+        for control in self.controls:
+            dependents = [other for other in self.controls if _depends(other, control.name, self.catalog.methods)]
+            control.component.input(
+                partial(self._edit, control, dependents),
+                [control.component, self.form],
+                [*self.summary_outputs, *(other.component for other in dependents)],
+                trigger_mode="always_last",
+                **QUIET,
+            )
+        for wire in self.wiring:
+            wire()
+        self.card.click(self._act, **everything, **QUIET)
+        self.start.click(self._start, [self.form], [*self.all_outputs, self.tabs, *self.runs.outputs], **BUSY)
+        self.runs.wire()
+        self.runs_tab.select(lambda: gr.update(visible=False), None, self.side, **QUIET)
+        for tab in blocks.blocks.values():
+            if isinstance(tab, gr.Tab) and tab is not self.runs_tab and tab.parent is self.tabs:
+                tab.select(lambda: gr.update(visible=True), None, self.side, **QUIET)
+        blocks.load(self._load, [self.form], [*self.all_outputs, *self.runs.outputs], **QUIET)
+
+    def _load(self, form: Form) -> list[Any]:
+        return [*self.everything(form), *self.runs.first()]
+
+    def _edit(self, control: Control, dependents: list[Control], value: Any, form: Form) -> list[Any]:
+        argument = argument_named(self.catalog, form.recipe.method, control.name)
+        if argument is not None:
+            is_set, meant = read(control, argument, value)
+            form.set(self.catalog, control.name, meant, is_set)
+        shows = [gr.update(visible=other.visible(form.recipe, self.catalog)) for other in dependents]
+        return [*self.summary(form), *shows]
+
+    def _act(self, form: Form, event: gr.EventData) -> list[Any]:
+        """A button inside the card: what it is for, what it shows, or a fix to apply."""
+        what = str(event._data.get("do", ""))
+        if what.startswith("apply:"):
+            form.apply(self.studio, int(what.removeprefix("apply:")))
+            return self.everything(form)
+        if what in ("here", "elsewhere"):
+            form.elsewhere = what == "elsewhere"
+        elif what in ("yaml", "command"):
+            form.shown = what
+        rest = len(self.all_outputs) - len(self.summary_outputs)
+        return [*self.summary(form), *[gr.skip()] * rest]
+
+    def _start(self, form: Form) -> list[Any]:
+        nothing = [gr.skip()] * len(self.all_outputs)
+        form.prepared(self.studio)
+        _, tab = next_step(self.studio, form)
+        if tab == "here":
+            form.elsewhere = False
+            return [*self.everything(form), gr.skip(), *self.runs.skip()]
+        if tab is not None:
+            return [*nothing, gr.update(selected=tab), *self.runs.skip()]
+        try:
+            run, _ = self.studio.start(form.recipe, tags=form.tags)
+        except StudioError as error:
+            gr.Warning(str(error), title="Not started")
+            return [*self.everything(form), gr.skip(), *self.runs.skip()]
+        form.recipe = form.recipe.with_changes(self.catalog, {}, ("run_name",))
+        return [*self.everything(form), gr.update(selected="runs"), *self.runs.choose(run.id)]
+
+
+def _depends(other: Control, name: str, methods: Any) -> bool:
+    return any(
+        record is not None and record.shown_when is not None and record.shown_when[0] == name
+        for record in (overlay(other.name, method) for method in other.methods & set(methods))
+    )
+
+
+def guarded(handler: Callable[..., Any], fallback: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler, with a StudioError shown as a message and `fallback` drawn instead."""
+
+    def run(*values: Any) -> Any:
+        try:
+            return handler(*values)
+        except StudioError as error:
+            gr.Warning(str(error), title="That did not work")
+            return fallback(*values)
+
+    return run

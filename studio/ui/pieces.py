@@ -1,0 +1,176 @@
+"""Small pieces of HTML that every tab draws the same way: Findings, tables, messages, YAML, empty states."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from studio.domain.columns import Column
+from studio.domain.findings import Finding
+
+_LONG = 220  # characters of a cell that are shown before it folds
+
+
+def text(value: object) -> str:
+    """Any value as text that is safe in HTML."""
+    return html.escape(str(value), quote=True)
+
+
+def title(name: str, lead: str) -> str:
+    return f'<h1 class="ts-title">{text(name)}</h1><p class="ts-lead">{text(lead)}</p>'
+
+
+def empty(what: str, next_step: str) -> str:
+    """An empty state, which names the next action."""
+    return f'<div class="ts-empty"><b>{text(what)}</b>{text(next_step)}</div>'
+
+
+def finding(found: Finding, index: int | None = None) -> str:
+    """One Finding; with `index` its fix gets an *Apply* button that reports that number."""
+    button = ""
+    if found.fix is not None and index is not None:
+        button = (
+            f'<div class="ts-actions"><button type="button" class="ts-btn" data-do="apply:{index}">'
+            f"{text(found.fix.label)}</button></div>"
+        )
+    place = "".join(
+        f" ({word} {number})"
+        for word, number in (("row", found.where.row), ("line", found.where.line))
+        if number is not None
+    )
+    why = f"<small>{text(found.why)}</small>" if found.why else ""
+    return (
+        f'<div class="ts-finding {found.level}"><div><b><span class="ts-sr">{found.level}: </span>'
+        f"{_code(found.message)}{place}</b>{why}</div>{button}</div>"
+    )
+
+
+def findings(all_found: Iterable[Finding], first: int = 0) -> str:
+    """Findings in a row; buttons number them from `first`."""
+    return "".join(finding(found, first + place) for place, found in enumerate(all_found))
+
+
+def _code(message: str) -> str:
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", text(message))
+
+
+def yaml_code(source: str) -> str:
+    """YAML with its keys and comments marked, as the recipe card shows it."""
+    lines = []
+    for line in source.rstrip("\n").split("\n"):
+        if line.lstrip().startswith("#"):
+            lines.append(f'<span class="c">{text(line)}</span>')
+            continue
+        match = re.match(r"^(\s*(?:- )?)([\w.-]+)(:.*)$", line)
+        if not match:
+            lines.append(text(line))
+            continue
+        value, mark, comment = match.group(3).partition("  # ")
+        tail = f'<span class="c">{text(mark + comment)}</span>' if mark else ""
+        lines.append(f'{text(match.group(1))}<span class="k">{text(match.group(2))}</span>{text(value)}{tail}')
+    return "\n".join(lines)
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> str:
+    """A short list of facts; empty ones are left out."""
+    cells = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in rows if value)
+    return f'<dl class="ts-kv">{cells}</dl>'
+
+
+def data_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], used: Mapping[str, str], note: str) -> str:
+    """First rows of a dataset: type under each column's name, the role that the method gives it as a tag."""
+    head = "".join(
+        f'<th scope="col"{_numeric(column)}>{text(column.name)}<small>{text(column.type)}</small>'
+        f'<span class="ts-role{"" if column.name in used else " none"}">{text(used.get(column.name, "not used"))}'
+        "</span></th>"
+        for column in columns
+    )
+    body = "".join(
+        "<tr>" + "".join(f"<td{_numeric(column)}>{cell(row.get(column.name))}</td>" for column in columns) + "</tr>"
+        for row in rows
+    )
+    return (
+        '<div class="ts-card"><div class="ts-scroll" tabindex="0" role="region" aria-label="First rows of the dataset">'
+        f'<table class="ts-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="ts-hint">{text(note)}</div></div>'
+    )
+
+
+def _numeric(column: Column) -> str:
+    return ' class="num"' if column.type in ("integer", "number") else ""
+
+
+def cell(value: Any) -> str:
+    """One cell: conversations as conversations, long texts folded."""
+    if value is None:
+        return '<span class="ts-hint">empty</span>'
+    if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
+        turns = [(turn.get("role") or turn.get("from"), turn.get("content", turn.get("value"))) for turn in value]
+        if all(role is not None for role, _ in turns):
+            shown = "".join(
+                f'<span class="ts-msg"><b>{text(role)}</b>{folded(_plain(said))}</span>' for role, said in turns[:6]
+            )
+            more = f'<span class="ts-hint">and {len(turns) - 6} more turns</span>' if len(turns) > 6 else ""
+            return shown + more
+    return folded(_plain(value))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def folded(value: str) -> str:
+    """Text that opens on a click where it is long."""
+    if len(value) <= _LONG:
+        return text(value)
+    return f"<details><summary>{text(value[:_LONG])}…</summary>{text(value[_LONG : _LONG * 20])}</details>"
+
+
+def count(number: int | float | None) -> str:
+    """A number for people: 62,135; `` for none."""
+    return "" if number is None else f"{number:,.0f}"
+
+
+def metric(value: float | None) -> str:
+    """A metric's value in four digits at most."""
+    if value is None:
+        return "–"
+    if value != 0 and (abs(value) < 0.001 or abs(value) >= 100_000):
+        return f"{value:.2e}"
+    return f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: 40 s, 4 min, 2 h 10 min."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" if whole >= 600 else f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def seconds_since(moment: str | None) -> float | None:
+    """Seconds from an ISO time to now; None where there is no such time."""
+    try:
+        then = datetime.fromisoformat(str(moment).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (datetime.now(UTC) - then).total_seconds()
+
+
+def ago(moment: str | None) -> str:
+    """A moment as people say it, with the exact time on hover."""
+    seconds = seconds_since(moment)
+    if seconds is None:
+        return "–"
+    said = "just now" if seconds < 5 else f"{duration(seconds)} ago" if seconds < 86_400 else str(moment)[:10]
+    return f'<time datetime="{text(moment)}" title="{text(moment)}">{said}</time>'

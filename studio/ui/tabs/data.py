@@ -1,0 +1,175 @@
+"""Data: which dataset, its first rows, and whether the method can learn from it."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.domain.methods import method_named
+from studio.service.data import Inspection
+from studio.ui import pieces
+from studio.ui.form import Form
+
+if TYPE_CHECKING:
+    from studio.ui.page import Page
+
+TITLE, ID = "Data", "data"
+_SPLITS = (
+    ("dataset_config", "Subset"),
+    ("dataset_train_split", "Train split"),
+    ("dataset_test_split", "Evaluation split"),
+)
+_KNOWN = {
+    "sft": ("messages", "conversations", "text", "prompt", "completion", "input_ids", "tools", "images", "image"),
+    "dpo": ("prompt", "chosen", "rejected", "tools", "images", "image"),
+    "kto": ("prompt", "completion", "label", "chosen", "rejected"),
+    "reward": ("prompt", "chosen", "rejected", "tools"),
+}
+
+
+def build(page: Page) -> None:
+    """One box for a name, a folder or a file; the preview; the verdict."""
+    page.html(_lead)
+    with gr.Group(elem_classes="ts-card"), gr.Row(elem_classes="ts-fields"):
+        name = gr.Textbox(
+            page.start_form.typed,
+            label="Dataset",
+            info="A name on the Hub, or a folder or file here (jsonl, json, csv, parquet, arrow).",
+            max_lines=1,
+            scale=3,
+            elem_id="dataset",
+        )
+        page.redrawn.append((name, lambda form: form.typed))
+        choosers = [_chooser(page, key, label) for key, label in _SPLITS]
+    with gr.Row(elem_classes="ts-actions-row"):
+        look = gr.Button("Look at the data", size="sm", elem_id="data-look")
+        upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
+    page.html(_preview, elem_id="data-preview")
+    page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
+    page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
+
+
+def _chooser(page: Page, key: str, label: str) -> Any:
+    chooser = gr.Dropdown(
+        label=label,
+        allow_custom_value=True,
+        interactive=True,
+        min_width=110,
+        elem_id=f"arg-{key}",
+        **_choices(key, page.start_form),
+    )
+    page.redrawn.append((chooser, lambda form: gr.update(**_choices(key, form))))
+    return chooser
+
+
+def _choices(key: str, form: Form) -> dict[str, Any]:
+    """What a chooser offers and shows for the dataset that was looked at."""
+    looked = form.looked[0] if form.looked else None
+    if key == "dataset_config":
+        offered = list(looked.configs) if looked else []
+        value = form.recipe.get(key) or (looked.config if looked else "")
+    else:
+        offered = list(looked.splits) if looked else []
+        value = form.recipe.get(key) or ("train" if key == "dataset_train_split" else "test")
+    return {"choices": list(dict.fromkeys([*offered, str(value)])), "value": str(value)}
+
+
+def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) -> None:
+    from studio.ui.page import BUSY, guarded
+
+    look, upload = buttons
+
+    def choose(typed: str, form: Form) -> list[Any]:
+        if typed.strip() != form.typed or not form.looked:
+            form.choose_dataset(page.studio, typed)
+        return page.everything(form)
+
+    def look_again(typed: str, form: Form) -> list[Any]:
+        form.choose_dataset(page.studio, typed, form.recipe.get("dataset_config"))
+        return page.everything(form)
+
+    def change(key: str, value: str | None, form: Form) -> list[Any]:
+        form.set(page.catalog, key, value, bool(value))
+        if key != "dataset_test_split" and form.recipe.get("dataset_name"):
+            form.choose_dataset(page.studio, form.typed, form.recipe.get("dataset_config"))
+        return page.everything(form)
+
+    def take_file(path: str, form: Form) -> list[Any]:
+        kept = page.studio.home.datasets / "uploads" / Path(path).name
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, kept)
+        except OSError as error:
+            from studio.domain.errors import StudioError
+
+            raise StudioError(
+                f"{kept} could not be written: {error.strerror}.", "Make room in the home folder."
+            ) from None
+        form.choose_dataset(page.studio, str(kept))
+        return page.everything(form)
+
+    def unchanged(*values: Any) -> list[Any]:
+        return page.everything(values[-1])
+
+    gr.on([name.submit, name.blur], guarded(choose, unchanged), [name, page.form], page.all_outputs, **BUSY)
+    look.click(guarded(look_again, unchanged), [name, page.form], page.all_outputs, **BUSY)
+    upload.upload(guarded(take_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
+    for (key, _), chooser in zip(_SPLITS, choosers, strict=True):
+        chooser.input(guarded(partial(change, key), unchanged), [chooser, page.form], page.all_outputs, **BUSY)
+
+
+def _lead(form: Form) -> str:
+    method = method_named(form.recipe.method)
+    return pieces.title(TITLE, f"{method.label} learns from this: {method.data[0].lower()}{method.data[1:]}")
+
+
+def _preview(form: Form) -> str:
+    if not form.looked:
+        entries = form.recipe.get("datasets")
+        if isinstance(entries, list) and entries:
+            return pieces.empty(
+                f"A mixture of {len(entries)} datasets", "It stands in the YAML; open it there to change it."
+            )
+        return pieces.empty(
+            "No dataset yet", "Type its name on the Hub, or the path of a folder or file, and press Enter."
+        )
+    return "".join(_looked(one, form) for one in form.looked)
+
+
+def _looked(looked: Inspection, form: Form) -> str:
+    label = method_named(looked.method).label
+    verdicts = {
+        "accept": ("ok", f"Yes: {label} can learn from this" + (f" ({looked.type})." if looked.type else ".")),
+        "reject": ("error", f"No: {label} would stop on this."),
+        "unknown": ("note", "Not known yet: the data could not be read from here."),
+    }
+    tone, words = verdicts[looked.verdict]
+    verdict = f'<div class="ts-verdict {tone}" role="status"><b>{pieces.text(words)}</b></div>'
+    table = ""
+    if looked.columns:
+        shown = f"Rows 1 to {min(len(looked.rows), 5)}"
+        shown += f" of {pieces.count(looked.num_rows)}" if looked.num_rows is not None else ""
+        place = "this machine" if looked.source == "local" else "Hub"
+        note = f"{shown} · {place} · the first {len(looked.rows)} rows were checked"
+        table = pieces.data_table(looked.columns, looked.rows[:5], _roles(looked, form), note)
+    return table + verdict + pieces.findings(_without_buttons(looked))
+
+
+def _without_buttons(looked: Inspection) -> list[Any]:
+    # The recipe card carries the buttons, for the same Findings.
+    return [found for found in looked.findings if found.level != "note" or looked.verdict != "accept"]
+
+
+def _roles(looked: Inspection, form: Form) -> dict[str, str]:
+    """What the method does with each column."""
+    method = looked.method
+    if method in ("grpo", "rloo", "distillation"):
+        rest = "not used" if method == "distillation" else "to rewards"
+        roles = {column.name: "prompt" if column.name == "prompt" else rest for column in looked.columns}
+        return {name: role for name, role in roles.items() if role != "not used"}
+    known = (*_KNOWN[method], str(form.recipe.get("dataset_text_field", "text")))
+    return {column.name: column.name for column in looked.columns if column.name in known}

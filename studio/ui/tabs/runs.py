@@ -1,0 +1,291 @@
+"""Runs: the list, and one run with its state, numbers, live charts, log and Stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.domain.errors import StudioError
+from studio.domain.methods import METHOD_NAMES, method_named
+from studio.domain.states import LIVE
+from studio.service.curves import grouped
+from studio.service.studio import Studio
+from studio.ui import pieces
+from studio.ui.chart import Chart, Reply, Series, charts
+
+if TYPE_CHECKING:
+    from studio.ui.page import Page
+
+_REFRESH = 2.0  # seconds between two looks at the runs' folders
+_LISTED = 50
+_LOG_LINES = 60
+_SCRIPT = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-run]');
+  if (button) trigger('click', {run: button.dataset.run});
+});
+"""
+_SENTENCES = {
+    "queued": "waits for its turn · goes on when this page is closed",
+    "starting": "loading libraries, model and data · goes on when this page is closed",
+    "training": "goes on when this page is closed",
+    "evaluating": "goes on when this page is closed",
+    "saving": "goes on when this page is closed",
+    "stopping": "saves a checkpoint where it can, then ends",
+}
+
+
+class RunsTab:
+    """The tab's components; `outputs` are what choosing a run draws."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.studio = page.studio
+        self.chosen = gr.State(None)
+        self.list = gr.HTML("", js_on_load=_SCRIPT, apply_default_css=False, elem_id="runs-list")
+        with gr.Column(visible=False) as self.detail:
+            with gr.Row(elem_classes="ts-titlebar"):
+                self.title = gr.HTML("", apply_default_css=False, elem_id="run-title")
+                self.save = gr.Button("Stop and save", size="sm", variant="stop", elem_id="stop-save")
+                self.now = gr.Button("Stop now", size="sm", variant="stop", elem_id="stop-now")
+            self.head = gr.HTML("", apply_default_css=False, elem_id="run-head")
+            self.charts = charts(self.points, elem_id="run-charts")
+            self.log = gr.HTML("", apply_default_css=False, elem_id="run-log")
+        self.timer = gr.Timer(_REFRESH)
+
+    @property
+    def live_outputs(self) -> list[Any]:
+        """What follows a run by itself."""
+        return [self.page.top, self.list, self.detail, self.title, self.save, self.now, self.head, self.log]
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.chosen, self.charts, *self.live_outputs]
+
+    def skip(self) -> list[Any]:
+        return [gr.skip()] * len(self.outputs)
+
+    def first(self) -> list[Any]:
+        """What a page shows when it opens: the newest run."""
+        runs = self.studio.runs.folders.list()
+        return self.choose(runs[0].id if runs else None)
+
+    def choose(self, run_id: str | None) -> list[Any]:
+        return [run_id, self._chart_value(run_id), *self.draw(run_id)]
+
+    def wire(self) -> None:
+        """Choosing, stopping, and the look every two seconds (only while the page is visible)."""
+        from studio.ui.page import QUIET
+
+        self.list.click(self._clicked, None, self.outputs, **QUIET)
+        self.timer.tick(self.draw, [self.chosen], self.live_outputs, **QUIET)
+        self.save.click(lambda run: self._stop(run, now=False), [self.chosen], self.live_outputs, **QUIET)
+        self.now.click(lambda run: self._stop(run, now=True), [self.chosen], self.live_outputs, **QUIET)
+
+    def _clicked(self, event: gr.EventData) -> list[Any]:
+        return self.choose(str(event._data["run"]))
+
+    def _stop(self, run_id: str | None, now: bool) -> list[Any]:
+        if run_id is not None:
+            try:
+                stopping = self.studio.runs.stop(run_id, now)
+                if not stopping:
+                    gr.Info("The run has ended already.")
+            except StudioError as error:
+                gr.Warning(str(error), title="Not stopped")
+        return self.draw(run_id)
+
+    def _chart_value(self, run_id: str | None) -> str | None:
+        if run_id is None:
+            return None
+        try:
+            return f"{run_id}#{self.studio.runs.show(run_id)['attempts']}"
+        except StudioError:
+            return None
+
+    def draw(self, run_id: str | None) -> list[Any]:
+        """List, title, buttons, head and log, as they are now."""
+        runs = self.studio.runs.list(_LISTED)
+        shown = next((run for run in runs if run["id"] == run_id), None)
+        if shown is None and run_id is not None:
+            try:
+                shown = self.studio.runs.show(run_id)
+            except StudioError:
+                shown = None
+        listed = _list(runs, run_id)
+        if shown is None:
+            return [top(self.studio, runs), listed, gr.update(visible=False), *[gr.skip()] * 5]
+        live = shown["state"] in LIVE
+        log = self.studio.runs.log(shown["id"])
+        return [
+            top(self.studio, runs),
+            listed,
+            gr.update(visible=True),
+            _title(shown),
+            gr.update(visible=live, interactive=shown["stop"] is None),
+            gr.update(visible=live, interactive=shown["stop"] != "now"),
+            _head(shown, self.studio.runs.time_left(shown), log),
+            _log(log),
+        ]
+
+    def points(self, value: str, cursor: Any) -> Reply:
+        """The chart's read: what is new since `cursor`, grouped for the run's method."""
+        run = self.studio.runs.folders.get(value.partition("#")[0])
+        live = run.state() in LIVE  # asked first: rows that came before the end are then in the read below
+        new = self.studio.runs.metrics(run).since(cursor or 0)
+        drawn = [
+            Chart(
+                plot.key,
+                plot.title,
+                [
+                    Series(
+                        name,
+                        label,
+                        kind,
+                        new["series"].get(name, {}).get("x", []),
+                        new["series"].get(name, {}).get("y", []),
+                    )
+                    for name, label, kind in plot.lines
+                ],
+                group=plot.group,
+                smooth=plot.smooth,
+            )
+            for plot in grouped(self.studio.runs.metrics(run).names(), self.studio.runs.show(run.id)["method"])
+        ]
+        empty = "The first point appears with the first logged step." if live else "This run logged no metrics."
+        reset = bool(new["reset"]) and cursor is not None
+        return Reply(drawn, new["cursor"], done=not live, reset=reset, empty=empty)
+
+
+def top(studio: Studio, runs: list[dict[str, Any]] | None = None) -> str:
+    """The page's header: brand, machine, what is going on."""
+    states = [run["state"] for run in runs] if runs is not None else []
+    going = sum(state in LIVE and state != "queued" for state in states)
+    waiting = states.count("queued")
+    said = [f"{going} training"] if going else []
+    said += [f"{waiting} queued"] if waiting else []
+    chip = f'<span class="ts-chip"><span class="ts-dot live"></span>{" · ".join(said)}</span>' if said else ""
+    return (
+        f'<div class="ts-top"><span class="ts-brand">TRL <i>Studio</i></span>'
+        f'<span class="ts-chip">{pieces.text(studio.machine.summary)}</span>{chip}<span class="ts-spacer"></span>'
+        '<button type="button" class="ts-chip" data-ts-theme aria-label="Light or dark">'
+        '<span class="ts-moon"></span></button></div>'
+    )
+
+
+def _state(state: str) -> str:
+    return f'<span class="ts-state {state}">{state.capitalize()}</span>'
+
+
+def _list(runs: list[dict[str, Any]], chosen: str | None) -> str:
+    if not runs:
+        return pieces.title("Runs", "Every run of this machine, kept in its own folder.") + pieces.empty(
+            "No run yet", "Press Start training beside the form: the demo takes less than a minute."
+        )
+    rows = "".join(_row(run, run["id"] == chosen) for run in runs)
+    return (
+        f"{pieces.title('Runs', 'Every run of this machine, kept in its own folder.')}"
+        '<div class="ts-card ts-runs"><div class="ts-scroll" tabindex="0" role="region" aria-label="Runs">'
+        '<table class="ts-table"><thead><tr><th scope="col">Run</th><th scope="col">Method</th>'
+        '<th scope="col">State</th><th scope="col" class="num">Step</th><th scope="col" class="num">Last</th><th scope="col">Started</th>'
+        f"</tr></thead><tbody>{rows}</tbody></table></div></div>"
+    )
+
+
+def _row(run: dict[str, Any], chosen: bool) -> str:
+    name, value = _headline(run)
+    tags = "".join(f' <span class="ts-role none">{pieces.text(tag)}</span>' for tag in run["tags"])
+    last = f"{pieces.text(name)} {pieces.metric(value)}" if value is not None else "–"
+    step = pieces.count(run["last_step"]) or "–"
+    step += f" of {pieces.count(run['total_steps'])}" if run["total_steps"] else ""
+    return (
+        f'<tr class="{"on" if chosen else ""}"><td>'
+        f'<button type="button" class="ts-link" data-run="{pieces.text(run["id"])}">{pieces.text(run["id"])}</button>{tags}</td>'
+        f"<td>{pieces.text(_label(run['method']))}</td><td>{_state(run['state'])}</td>"
+        f'<td class="num">{step}</td><td class="num">{last}</td>'
+        f"<td>{pieces.ago(run['started'] or run['created'])}</td></tr>"
+    )
+
+
+def _label(method: str) -> str:
+    return method_named(method).label if method in METHOD_NAMES else "–"
+
+
+def _headline(run: dict[str, Any]) -> tuple[str, float | None]:
+    """The metric that tells most of a run, and its last value."""
+    names = method_named(run["method"]).headline if run["method"] in METHOD_NAMES else ("loss",)
+    name = next((name for name in names if name in run["last_metrics"]), names[0])
+    return name, run["last_metrics"].get(name)
+
+
+def _title(run: dict[str, Any]) -> str:
+    return pieces.title(run["id"], f"{_label(run['method'])} · this machine · {run['folder']}")
+
+
+def _stat(name: str, value: str) -> str:
+    return f'<div class="ts-stat"><span>{pieces.text(name)}</span><b>{value}</b></div>'
+
+
+def _head(run: dict[str, Any], left: str, log: str) -> str:
+    """Five numbers, a bar, and the sentence that calms or explains."""
+    step, total, metrics = run["last_step"], run["total_steps"], run["last_metrics"]
+    name, value = _headline(run)
+    second = "eval/loss" if "eval/loss" in metrics else _second(run, name)
+    of = f" <small>of {pieces.count(total)}</small>" if total else ""
+    live = run["state"] in LIVE
+    stats = [
+        _stat("State", _state(run["state"])),
+        _stat("Step", (pieces.count(step) or "–") + of),
+        _stat(_words(name), pieces.metric(value)),
+        _stat(_words(second), pieces.metric(metrics.get(second))),
+        _stat("Time left", left or "–") if live else _stat("Took", _took(run)),
+    ]
+    share = min(100.0, 100 * (step or 0) / total) if total else 0.0
+    return (
+        f'<div class="ts-card"><div class="ts-stats">{"".join(stats)}</div>'
+        f'<div class="ts-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share:.0f}"><i style="width:{share:.1f}%"></i></div>'
+        f'<div class="ts-hint">{_sentence(run, log)}</div></div>'
+    )
+
+
+def _second(run: dict[str, Any], first: str) -> str:
+    names = method_named(run["method"]).headline if run["method"] in METHOD_NAMES else ()
+    present = [name for name in names if name != first and name in run["last_metrics"]]
+    return present[0] if present else next((name for name in names if name != first), "learning_rate")
+
+
+def _words(metric: str) -> str:
+    return metric.replace("/", " ").replace("_", " ").capitalize()
+
+
+def _took(run: dict[str, Any]) -> str:
+    began, ended = pieces.seconds_since(run["started"]), pieces.seconds_since(run["ended"])
+    return pieces.duration(began - ended) if began is not None and ended is not None else "–"
+
+
+def _sentence(run: dict[str, Any], log: str) -> str:
+    state = run["state"]
+    if state in LIVE:
+        return f"started {pieces.ago(run['started'])} · {_SENTENCES[state]}"
+    ended = f"ended {pieces.ago(run['ended'])}"
+    if state == "finished":
+        return f"{ended} · the model lies in {pieces.text(run['folder'])}/output"
+    if state == "failed":
+        lines = [line.strip() for line in log.splitlines() if line.strip()]
+        said = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "the log is empty")
+        how = f"signal {run['exit']['signal']}" if run["exit"]["signal"] else f"exit code {run['exit']['code']}"
+        return f"{ended} with {how} · {pieces.text(said[:300])}"
+    if state == "stopped":
+        return f"{ended}, stopped on request · checkpoints lie in {pieces.text(run['folder'])}/output"
+    return "its processes vanished without a word: the machine was restarted, or they were killed"
+
+
+def _log(log: str) -> str:
+    lines = log.splitlines()[-_LOG_LINES:]
+    body = pieces.text("\n".join(lines)) if lines else "The log is empty so far."
+    return (
+        '<div class="ts-card"><div class="ts-head"><h3>Log</h3></div>'
+        f'<pre class="ts-code log" tabindex="0" aria-label="The end of the log">{body}</pre></div>'
+    )
