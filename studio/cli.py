@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import ipaddress
 import json
 import os
@@ -262,14 +263,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _wait(studio: Studio, run_id: str) -> int:
-    said = ""
+    said: object = None
     try:
         while True:
             shown = studio.runs.show(run_id)
-            line = _progress(shown)
-            if line != said:
-                say(line)
-                said = line
+            # A line for each state and each tenth of the steps: a log of days stays readable.
+            now = (shown["state"], 10 * (shown["last_step"] or 0) // (shown["total_steps"] or 1))
+            if now != said:
+                say(_progress(shown))
+                said = now
             if shown["state"] not in LIVE:
                 break
             time.sleep(_PAUSE)
@@ -322,6 +324,7 @@ def _logs(options: argparse.Namespace) -> int:
         return 0
     path = runs.folders.get(options.run).folder / "train.log"
     place = max(path.stat().st_size - _LOG_BYTES, 0) if path.is_file() else 0
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
         # Asked before reading, so that what was written last is still read.
         live = runs.is_live(options.run)
@@ -330,7 +333,7 @@ def _logs(options: argparse.Namespace) -> int:
                 file.seek(place)
                 while piece := file.read(2**20):
                     place += len(piece)
-                    sys.stdout.write(piece.decode("utf-8", "replace"))
+                    sys.stdout.write(decoder.decode(piece))
             sys.stdout.flush()
         if not live:
             return 0

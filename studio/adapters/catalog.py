@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
+import studio
 from studio.domain.arguments import CATALOG_FORMAT, Catalog
 from studio.domain.errors import StudioError
 
@@ -85,10 +86,12 @@ class CatalogCache:
             self._thread = None
 
     def _make(self) -> None:
-        command = [sys.executable, "-m", "studio.worker", "arguments", str(self.path)]
+        command = [sys.executable, "-m", "studio.worker", "arguments", str(self.path.absolute())]
         # Listing needs no device, no network and no second thread; a GPU stays free for training.
         env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        # `-m` looks in the working folder first; one that holds a `trl` or a `datasets` must not be taken for them.
+        folder = Path(studio.__file__).resolve().parent.parent
+        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise StudioError(

@@ -125,7 +125,7 @@ class Catalog:
         """The names closest to a key that nothing takes, best first."""
         plain = key.strip("-").replace("-", "_").lower()
         names = [*self.of(method), *self.launch, *self.flags, "env", "accelerate_config"]
-        close = difflib.get_close_matches(plain, names, n=limit, cutoff=0.6)
+        close = difflib.get_close_matches(plain, names, n=limit, cutoff=0.7)
         if len(plain) >= 4:
             close += [name for name in names if plain in name and name not in close]
         return close[:limit]

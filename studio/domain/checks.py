@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -121,8 +122,7 @@ def _number(recipe: Recipe, catalog: Catalog, name: str) -> Any:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
-    """Combinations that TRL or transformers refuse, most of them only after the model is loaded."""
+def _precision(recipe: Recipe) -> Iterator[Finding]:
     get = recipe.get
     if get("bf16") is True and get("fp16") is True:
         fix = Fix("Use bf16 only", {"fp16": False})
@@ -138,7 +138,18 @@ def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
             "transformers refuses: only an adapter on top of them learns.",
             Fix("Train a LoRA adapter", {"use_peft": True}),
         )
-    if get("padding_free") is True and get("packing") is not True and get("max_length", 1024) is not None:
+
+
+def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
+    """Combinations that TRL or transformers refuse, most of them only after the model is loaded."""
+    get = recipe.get
+    yield from _precision(recipe)
+    if (
+        recipe.method == "sft"
+        and get("padding_free") is True
+        and get("packing") is not True
+        and get("max_length", 1024) is not None
+    ):
         yield finding(
             "error",
             "padding_free",
@@ -165,7 +176,16 @@ def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
     if get("load_best_model_at_end") is True and get("eval_strategy", "no") == "no":
         fix = Fix("Evaluate and save every so many steps", {"eval_strategy": "steps", "save_strategy": "steps"})
         yield finding("error", "eval_strategy", "The best model is found by evaluating, which is off.", "", fix)
-    if (get("streaming") is True or get("dataset_streaming") is True) and (get("max_steps", -1) or -1) < 1:
+    elif get("load_best_model_at_end") is True and get("save_strategy", "steps") not in (get("eval_strategy"), "best"):
+        yield finding(
+            "error",
+            "save_strategy",
+            "The best model can only be kept where saving follows evaluation.",
+            "transformers refuses other rhythms than the same for both.",
+            Fix("Save as often as evaluated", {"save_strategy": get("eval_strategy")}, ("save_steps",)),
+        )
+    steps = _number(recipe, catalog, "max_steps")
+    if (get("streaming") is True or get("dataset_streaming") is True) and steps is not None and steps < 1:
         yield finding(
             "error",
             "max_steps",
@@ -189,37 +209,79 @@ def _generations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
     """GRPO and RLOO: the batch must hold whole groups (checked by TRL without saying which number would do)."""
     if recipe.method not in ("grpo", "rloo"):
         return
-    if recipe.get("generation_batch_size") or recipe.get("steps_per_generation"):
+    size, steps = recipe.get("generation_batch_size"), recipe.get("steps_per_generation")
+    if size is not None and steps is not None:
+        fix = Fix("Go by generation_batch_size", {}, ("steps_per_generation",))
+        why = "Each follows from the other; TRL refuses both."
+        yield finding("error", "steps_per_generation", "`generation_batch_size` is set too.", why, fix)
         return
+    steps_name = "gradient_accumulation_steps" if steps is None else "steps_per_generation"
     batch = _number(recipe, catalog, "per_device_train_batch_size")
-    accumulation = _number(recipe, catalog, "gradient_accumulation_steps")
+    count = _number(recipe, catalog, steps_name)
     group = _number(recipe, catalog, "num_generations")
-    if not batch or not accumulation or not group or batch < 1 or accumulation < 1 or group < 1:
-        return
-    processes = recipe.launch.get("num_processes", 1)
-    if not isinstance(processes, int) or processes < 1:
+    # What is no positive whole number has its Finding already.
+    if not all(isinstance(number, int) and number > 0 for number in (batch, count, group)):
         return
     if group < 2:
+        label, needed = method_named(recipe.method).label, _whole_groups(batch, count, 8)
+        fix = Fix("Use 8", {"num_generations": 8} | ({steps_name: needed} if needed != count and size is None else {}))
+        why = "An answer is judged against the others of its group."
+        yield finding("error", "num_generations", f"{label} needs at least 2 answers per prompt.", why, fix)
+    elif size is None and batch * count % group:
+        needed = _whole_groups(batch, count, group)
+        what = "Accumulate" if steps is None else "Generate for"
         yield finding(
             "error",
             "num_generations",
-            f"{method_named(recipe.method).label} needs at least 2 answers per prompt.",
-            "An answer is judged against the others of its group.",
-            Fix("Use 8", {"num_generations": 8}),
+            f"A batch of {batch} × {count} = {batch * count} holds no whole groups of {group} answers.",
+            "TRL refuses it when it starts; it does not count the processes, for it has not launched them by then.",
+            Fix(f"{what} {needed} batches", {steps_name: needed}),
         )
+    elif isinstance(size, int) and size > 0:
+        processes = _processes(recipe, catalog)
+        unit = math.lcm(batch * processes, group)
+        if size % unit:
+            needed = math.ceil(size / unit) * unit
+            yield finding(
+                "error",
+                "generation_batch_size",
+                f"{size} answers at once are no whole batches of {batch} × {processes}, or no whole groups of {group}.",
+                "TRL refuses it when it starts.",
+                Fix(f"Use {needed}", {"generation_batch_size": needed}),
+            )
+    yield from _evaluated_groups(recipe, catalog, group)
+
+
+def _evaluated_groups(recipe: Recipe, catalog: Catalog, group: int) -> Iterator[Finding]:
+    batch, own = _number(recipe, catalog, "per_device_eval_batch_size"), recipe.get("num_generations_eval")
+    group = own if isinstance(own, int) and own > 0 else group
+    if recipe.get("eval_strategy", "no") in ("no", None, False) or not isinstance(batch, int) or batch < 1:
         return
-    total = batch * accumulation * processes
-    if total % group:
-        # The smallest accumulation that makes whole groups, with batch and processes as they are.
-        step = group // math.gcd(group, batch * processes)
-        better = math.ceil(accumulation / step) * step
+    if batch % group:
+        needed = math.ceil(batch / group) * group
         yield finding(
             "error",
-            "num_generations",
-            f"A batch of {batch} × {accumulation} × {processes} = {total} holds no whole groups of {group} answers.",
+            "per_device_eval_batch_size",
+            f"An evaluation batch of {batch} holds no whole groups of {group} answers.",
             "TRL refuses it when it starts.",
-            Fix(f"Accumulate {better} batches", {"gradient_accumulation_steps": better}),
+            Fix(f"Use {needed}", {"per_device_eval_batch_size": needed}),
         )
+
+
+def _whole_groups(batch: int, count: int, group: int) -> int:
+    """The smallest number of batches, `count` at least, that holds whole groups."""
+    step = group // math.gcd(group, batch)
+    return math.ceil(count / step) * step
+
+
+def _processes(recipe: Recipe, catalog: Catalog) -> int:
+    """How many processes the launch starts: as the recipe says, else its profile, else one."""
+    given = recipe.launch.get("num_processes")
+    if given is None:
+        profile = catalog.profiles.get(str(recipe.launch.get("accelerate_config")), "")
+        match = re.search(r"^num_processes: (\d+)$", profile, re.MULTILINE)
+        given = int(match[1]) if match else 1
+    return given if isinstance(given, int) and given > 0 else 1
 
 
 def _entries(recipe: Recipe) -> Iterator[Finding]:
@@ -256,7 +318,8 @@ def _machine(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
             'Install it: pip install "trl-studio[deepspeed]"',
             Fix("Use fsdp2", {"accelerate_config": "fsdp2"}),
         )
-    if "accuracy_reward" in (recipe.get("reward_funcs") or []) and not here.has_package("math_verify"):
+    functions = recipe.get("reward_funcs")
+    if isinstance(functions, list) and "accuracy_reward" in functions and not here.has_package("math_verify"):
         yield finding("error", "reward_funcs", "`accuracy_reward` needs math-verify.", "pip install math-verify")
     if here.devices == 0:
         for name in _GPU_ONLY:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath, PureWindowsPath
@@ -15,23 +14,21 @@ from studio.domain.findings import Finding, Where
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import read_yaml, unknown_key
+from studio.domain.shell_text import split_words
 from studio.domain.values import read_json, read_text
 
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)\Z", re.DOTALL)
-_STARTS = re.compile(
-    r"^\s*(?:[$>%#!]\s+)?(?:[A-Za-z_]\w*=\S*\s+)*(?:\S*/)?(?:trl|accelerate|python[\d.]*|torchrun|uv|env)\b"
-)
+_TORCHRUN = {
+    "nproc_per_node": "num_processes",
+    "nnodes": "num_machines",
+    "node_rank": "machine_rank",
+    "master_addr": "main_process_ip",
+    "master_port": "main_process_port",
+}
+_TORCHRUN_FLAGS = ("--standalone", "--no_python", "--no-python", "--run_path", "--run-path")
+_UV_VALUED = ("--with", "--extra", "--group", "--python", "-p", "--project", "--directory", "--env-file")
+_SHELL = re.compile(r"\$(?:[A-Za-z_]|[({])|`")
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?(\.exe)?\Z")
-
-
-def looks_like_command(text: str) -> bool:
-    """Whether a pasted text is a command line rather than YAML."""
-    for line in text.splitlines():
-        stripped = line.strip()
-        if not stripped or stripped.startswith(("#", "```")):
-            continue
-        return bool(_STARTS.match(line)) and not re.match(r"^\s*[\w-]+:(\s|$)", line)
-    return False
 
 
 def read_command(
@@ -64,63 +61,6 @@ def read_command(
         recipe, findings = read_yaml(read_file(config), catalog, reading.method, config)
     reading.options(rest)
     return _merged(recipe, reading, catalog), findings + reading.findings
-
-
-def split_words(text: str) -> list[str]:
-    """The words of a shell command: comments, prompts, fences, backslashes and quotes understood."""
-    lines = [line for line in text.replace("\r\n", "\n").split("\n") if not line.strip().startswith("```")]
-    # Documentation shows what to install first; the training command is the first line that opens like one.
-    first = next((place for place, line in enumerate(lines) if _STARTS.match(line)), 0)
-    body = "\n".join(re.sub(r"\\[ \t]+(#.*)?$", r"\\", line) for line in lines[first:])
-    body = _one_command(re.sub(r"^\s*[$>%!]\s+", "", body))
-    try:
-        words = shlex.split(body)
-    except ValueError as error:
-        raise StudioError(f"The command cannot be split into words: {error}.", "A quote may be missing.") from None
-    if not words:
-        raise StudioError(
-            "There is no command in the text.", "Paste a line such as `trl sft --model_name_or_path ...`."
-        )
-    return words
-
-
-def _one_command(text: str) -> str:
-    """The text as one line: continuation lines joined, comments, redirections and pipes gone.
-
-    Raises StudioError where a second command follows.
-    """
-    kept: list[str] = []
-    quote, comment, at_start, escaped = "", False, True, False
-    for place, char in enumerate(text):
-        if comment:
-            comment = char != "\n"
-            if comment:
-                continue
-        if escaped:
-            escaped = False
-            if char == "\n":
-                kept.pop()
-                at_start = not kept or kept[-1].isspace()
-                continue
-        elif char == "\\" and quote != "'":
-            escaped = True
-        elif quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"":
-            quote = char
-        elif char == "#" and at_start:
-            comment = True
-            continue
-        elif char in "|>":
-            # What is done with the output (`2>&1 | tee log`) is no part of the training.
-            return "".join(kept).removesuffix("2")
-        elif char in ";&" and text[place:].strip(";& \t\n"):
-            raise StudioError("The text holds more than one command.", f"Paste the one that trains, without '{char}'.")
-        elif char in ";&":
-            break
-        at_start = char.isspace() and not quote and not escaped
-        kept.append(char)
-    return "".join(kept)
 
 
 @dataclass
@@ -170,6 +110,8 @@ class _Reading:
             else:
                 self.findings.append(Finding("error", where, f"`--{name}` has no value.", f"It takes {argument.type}."))
             return
+        if any(_SHELL.search(text) for text in texts):
+            self.findings.append(_shell_word(name, " ".join(texts)))
         if argument.flag.many:
             self.values[name] = [self._text(argument, text) for text in texts]
         else:
@@ -227,6 +169,15 @@ class _Reading:
                 "A quote or a dash may be missing before it.",
             )
         )
+
+
+def _shell_word(name: str, text: str) -> Finding:
+    return Finding(
+        "warning",
+        Where("argument", name),
+        f"`{name}` is taken as it stands: '{text}'.",
+        "A shell would have put a value in place of what follows the $; a YAML does not.",
+    )
 
 
 class _Peekable:
@@ -293,8 +244,12 @@ def _opening(words: list[str], reading: _Reading) -> list[str]:
     if head == "torchrun":
         return _after_launcher(rest, reading, torchrun=True)
     if _PYTHON.match(head):
+        while rest and rest[0].startswith("-") and rest[0] != "-m":
+            rest = rest[2:] if rest[0] in ("-W", "-X") else rest[1:]
         if rest[:2] == ["-m", "accelerate.commands.launch"]:
             return _after_launcher(rest[2:], reading)
+        if rest[:1] == ["-m"] and rest[1:2] and rest[1] in ("torch.distributed.run", "torch.distributed.launch"):
+            return _after_launcher(rest[2:], reading, torchrun=True)
         if rest[:1] == ["-m"]:
             rest = rest[1:]
         if not rest:
@@ -308,17 +263,19 @@ def _opening(words: list[str], reading: _Reading) -> list[str]:
 
 
 def _skip_wrappers(words: list[str], reading: _Reading) -> list[str]:
-    """Leaves out `env`, `uv run`, `sudo` and leading assignments, which become the recipe's environment."""
+    """Leaves out `env`, `uv run`, `sudo`; leading assignments become the recipe's environment."""
     words = list(words)
     while words:
         match = _ASSIGNMENT.match(words[0])
         if match:
             reading.env[match.group("name")] = match.group("value")
             words = words[1:]
-        elif words[0] in ("env", "export", "nohup", "time", "!"):
+        elif _stem(words[0]) in ("env", "export", "nohup", "time", "sudo"):
             words = words[1:]
         elif words[:2] == ["uv", "run"]:
             words = words[2:]
+            while words and words[0].startswith("-"):
+                words = words[2:] if words[0] in _UV_VALUED else words[1:]
         else:
             break
     return words
@@ -345,18 +302,35 @@ def _after_launcher(words: list[str], reading: _Reading, torchrun: bool = False)
         options.append(word)
         name, glued, _ = word.lstrip("-").partition("=")
         match, _ = _resolve(name.replace("-", "_"), {**reading.catalog.launch, **reading.catalog.flags})
-        is_flag = word in ("-m", "-q") or (match is not None and match.name in reading.catalog.flags)
+        is_flag = word in ("-m", "-q", *_TORCHRUN_FLAGS) or (match is not None and match.name in reading.catalog.flags)
         if not glued and not is_flag:
             options += source.values(many=False)
     if torchrun:
-        options = [
-            word.replace("nproc_per_node", "num_processes").replace("nproc-per-node", "num_processes")
-            for word in options
-        ]
-        options = [word.replace("nnodes", "num_machines").replace("node_rank", "machine_rank") for word in options]
+        options = _of_torchrun(options)
     _config_file(options)
     reading.options([word for word in options if word not in ("-m", "--module")], launch_only=True)
     return list(source)
+
+
+def _of_torchrun(options: list[str]) -> list[str]:
+    """torchrun's options as accelerate's: it counts processes a machine, accelerate all of them."""
+    given: dict[str, str] = {}
+    source = _Peekable(options)
+    while source:
+        name, glued, text = source.take().lstrip("-").partition("=")
+        given[name.replace("-", "_")] = text if glued else " ".join(source.values(many=False))
+    each, machines = given.get("nproc_per_node", ""), given.get("nnodes", "")
+    if each.isdigit():
+        given["nproc_per_node"] = str(int(each) * (int(machines) if machines.isdigit() else 1))
+    else:
+        # `gpu` and `auto` mean what accelerate does by itself.
+        given.pop("nproc_per_node", None)
+    return [
+        word
+        for name, text in given.items()
+        if f"--{name}" not in _TORCHRUN_FLAGS
+        for word in (f"--{_TORCHRUN.get(name, name)}", *([text] if text else []))
+    ]
 
 
 def _config_file(options: list[str]) -> None:

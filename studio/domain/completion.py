@@ -20,6 +20,7 @@ _PATHS = (
     "deepspeed",
     "fsdp_config",
 )
+_LAUNCH_PATHS = ("accelerate_config", "config_file")
 _SAVING = ("save_strategy", "save_steps", "save_total_limit", "load_best_model_at_end")
 
 
@@ -76,7 +77,7 @@ def complete(
         launch["num_processes"] = max(devices, 1)
         notes["num_processes"] = "one a GPU" if devices else "the CPU runs one"
     for key, value in _absolute_paths(recipe, absolute).items():
-        (launch if key == "accelerate_config" else values)[key] = value
+        (launch if key in _LAUNCH_PATHS else values)[key] = value
         notes[key] = "made absolute: the run works in its own folder"
     return Completed(recipe.with_changes(catalog, {**values, **launch}, pin=True), notes)
 
@@ -98,7 +99,7 @@ def repository_name(recipe: Recipe) -> str:
 
 def _absolute_paths(recipe: Recipe, absolute: Callable[[str], str | None]) -> dict[str, Any]:
     changed: dict[str, Any] = {}
-    for key in (*_PATHS, "accelerate_config"):
+    for key in (*_PATHS, *_LAUNCH_PATHS):
         value = recipe.get(key)
         if isinstance(value, str) and value:
             path = absolute(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from studio.domain.arguments import Catalog
+from studio.domain.arguments import Argument, Catalog
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where
 from studio.domain.methods import METHOD_NAMES, method_named
@@ -18,6 +18,9 @@ from studio.domain.recipe import Recipe
 from studio.domain.values import number_text, problem, read_value
 
 _LAUNCH_COMMENT = re.compile(r"^#.*?\b(?:trl\s+(?P<trl>[a-z]+)|(?P<script>[a-z]+)\.py)\b", re.MULTILINE)
+
+
+_MOST_NODES = 100_000
 
 
 class _Dumper(yaml.SafeDumper):
@@ -118,7 +121,10 @@ def read_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[str, yaml.N
     """A YAML mapping with the node of each value, for lines and spelling. Raises StudioError where it is none."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _measure(root, name)
         data = yaml.safe_load(text)
+    except RecursionError:
+        raise StudioError(f"{name} is nested too deeply.", "A recipe has a few levels at most.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
@@ -148,6 +154,20 @@ def read_mapping(text: str, name: str) -> tuple[dict[str, Any], dict[str, yaml.N
     return {str(key): value for key, value in data.items()}, nodes, findings
 
 
+def _measure(root: yaml.Node | None, name: str) -> None:
+    """Raises StudioError for a text whose anchors unfold into something endless, or nearly so."""
+    open_nodes, count = [root] if root else [], 0
+    while open_nodes:
+        node = open_nodes.pop()
+        count += 1
+        if count > _MOST_NODES:
+            raise StudioError(f"{name} is endless: its anchors (`&`, `*`) go in circles.", "Write the values out.")
+        if isinstance(node, yaml.MappingNode):
+            open_nodes += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            open_nodes += node.value
+
+
 def read_yaml(
     text: str, catalog: Catalog, method: str | None = None, name: str = "the recipe"
 ) -> tuple[Recipe, list[Finding]]:
@@ -171,13 +191,15 @@ def read_yaml(
     unknown: dict[str, Any] = {}
     flags: list[str] = []
     for key, value in data.items():
-        where = Where("argument", key, line=nodes[key].start_mark.line + 1)
+        # A key that YAML merges in (`<<`) or reads as something else (`no`) has no node of that name.
+        node = nodes.get(key)
+        where = Where("argument", key, line=node.start_mark.line + 1 if node else None)
         if key == "env":
             env, wrong = _environment(value, where)
             findings += wrong
         elif key in arguments:
             values[key] = read_value(arguments[key], value)
-            findings += _spelling(arguments[key].types, key, value, nodes[key], where)
+            findings += _spelling(arguments[key], value, node, where)
         elif key in catalog.launch:
             launch[key] = value
         elif key in catalog.flags:
@@ -224,9 +246,12 @@ def _flag_in_yaml(key: str, value: Any, where: Where) -> Finding:
     )
 
 
-def _spelling(types: tuple[str, ...], key: str, value: Any, node: yaml.Node, where: Where) -> list[Finding]:
+def _spelling(argument: Argument, value: Any, node: yaml.Node | None, where: Where) -> list[Finding]:
     """Texts that YAML reads as something else: `no`, `on`, a date, a number."""
-    if "text" not in types or isinstance(value, (str, dict, list)) or value is None or not isinstance(node.value, str):
+    key, types = argument.name, argument.types
+    if "text" not in types or isinstance(value, (str, dict, list)) or value is None:
+        return []
+    if node is None or not isinstance(node.value, str):
         return []
     if (isinstance(value, bool) and "boolean" in types) or (isinstance(value, int) and "integer" in types):
         return []
@@ -236,6 +261,6 @@ def _spelling(types: tuple[str, ...], key: str, value: Any, node: yaml.Node, whe
             where,
             f"`{key}: {node.value}` is not a text: YAML reads it as {type(value).__name__}.",
             "Quote it, so that TRL gets the text.",
-            Fix(f'Write "{node.value}"', {key: node.value}),
+            None if problem(argument, node.value) else Fix(f'Write "{node.value}"', {key: node.value}),
         )
     ]

@@ -16,12 +16,13 @@ from studio.domain.accelerate_file import accelerate_file
 from studio.domain.arguments import Catalog
 from studio.domain.checks import Surroundings, check
 from studio.domain.command import config_command, write_command
-from studio.domain.command_reader import looks_like_command, read_command
+from studio.domain.command_reader import read_command
 from studio.domain.completion import complete
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import read_yaml, write_yaml
+from studio.domain.shell_text import looks_like_command
 from studio.service.data import Inspection, inspect_recipe
 from studio.service.paths import Paths
 from studio.service.presets import Preset, presets_in, safe_name

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import studio
 from studio.adapters.catalog import CatalogCache
 from studio.adapters.home import Home
 from studio.adapters.hub import HubClient, Unknown
@@ -31,6 +32,7 @@ from studio.service.runs import Runs
 
 # Words of the libraries for what is wrong on a machine without a GPU; checked by the studio itself, machine in mind.
 _VALIDATE_AS_CPU = {"use_cpu": True}
+_OF_THE_GPU = ("tf32",)  # refused where there is none, also where the run goes elsewhere
 
 
 class Studio:
@@ -73,13 +75,16 @@ class Studio:
 
     def validate(self, prepared: Prepared) -> list[Finding]:
         """What TRL's own config classes say to the recipe, asked in the worker."""
-        recipe = replace(prepared.recipe, values={**prepared.recipe.values, **_VALIDATE_AS_CPU})
+        values = {name: value for name, value in prepared.recipe.values.items() if name not in _OF_THE_GPU}
+        recipe = replace(prepared.recipe, values={**values, **_VALIDATE_AS_CPU})
         text, _ = self.recipes.export(replace(recipe, env={}), "yaml")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "recipe.yaml"
             path.write_text(text, encoding="utf-8")
-            command = [sys.executable, "-m", "studio.worker", "validate", str(path)]
-            env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+            # A file that the recipe names lies where the user stands, but a folder `trl` there is not the library (-P).
+            command = [sys.executable, "-P", "-m", "studio.worker", "validate", str(path)]
+            places = [str(Path(studio.__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+            env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": os.pathsep.join(filter(None, places))}
             done = subprocess.run(command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         where = Where("argument", "recipe")
         if done.returncode != 0:

@@ -89,7 +89,9 @@ def controls_of(
             yield section, rows
 
 
-def build(catalog: Catalog, name: str, kind: Kind, methods: frozenset[str], section: str, recipe: Recipe) -> Control:
+def build(
+    catalog: Catalog, name: str, kind: Kind, methods: frozenset[str], section: str, recipe: Recipe, elem_id: str
+) -> Control:
     """Makes the component for an argument, inside whatever layout is open."""
     method = recipe.method if recipe.method in methods else next(m for m in catalog.methods if m in methods)
     argument = argument_named(catalog, method, name)
@@ -103,7 +105,7 @@ def build(catalog: Catalog, name: str, kind: Kind, methods: frozenset[str], sect
         "value": shown(control, recipe, catalog) if recipe.method in methods else None,
         "visible": control.visible(recipe, catalog),
         "interactive": True,
-        "elem_id": f"arg-{name}" if len(methods) == len(catalog.methods) else f"arg-{name}-{kind}",
+        "elem_id": elem_id,
         "min_width": 180,
     }
     return Control(name, kind, methods, section, _component(kind, argument, options))

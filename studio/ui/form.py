@@ -69,8 +69,18 @@ class Form:
         """The verdict on the data that was looked at, under the recipe as it is now."""
         self.looked = tuple(rejudged(one, self.recipe.method, self.recipe.values) for one in self.looked)
 
-    def choose_method(self, catalog: Catalog, method: str) -> None:
-        """Another method: what still applies is kept, and what is dropped is said."""
+    def choose_method(self, studio: Studio, method: str) -> None:
+        """Another method: what still applies is kept, and what is dropped is said.
+
+        Where the form holds a demo, the method's own demo takes its place: that data would not suit it.
+        """
+        catalog = studio.arguments.get()
+        demo = next((p for p in studio.recipes.presets() if p.is_demo and p.method == method), None)
+        if demo is not None and is_demo(self.recipe):
+            self.open(studio, demo.text(), demo.path.name)
+            self.recipe = portable(studio, self.recipe)
+            self.notice = f"The form holds the {method_named(method).label} demo now."
+            return
         self.recipe, dropped = self.recipe.for_method(catalog, method)
         label = method_named(method).label
         self.notice = f"{label} does not take {', '.join(dropped)}; left out." if dropped else ""
@@ -179,5 +189,17 @@ def first_form(studio: Studio) -> Form:
         form.open(studio, demo.text(), demo.path.name)
     except StudioError as error:
         form.notice = str(error)
-    form.recipe = replace(form.recipe, pinned=frozenset())
+    form.recipe = portable(studio, form.recipe)
     return form
+
+
+def is_demo(recipe: Recipe) -> bool:
+    """Whether the recipe trains the demo model on demo data, as far as its names tell."""
+    names = (recipe.get("model_name_or_path"), recipe.get("dataset_name"))
+    return all(isinstance(name, str) and name.startswith("assets/demo/") for name in names)
+
+
+def portable(studio: Studio, recipe: Recipe) -> Recipe:
+    """A demo's recipe without what makes its file run on a CPU by itself: the studio adds that where it is needed."""
+    bare = replace(recipe, pinned=frozenset())
+    return bare.with_changes(studio.arguments.get(), {}, ("output_dir", "use_cpu", "bf16"))

@@ -80,7 +80,10 @@ class Page:
 
     def control(self, name: str, kind: Any, methods: frozenset[str], section: str) -> Control:
         """Draws the control of one argument."""
-        control = build(self.catalog, name, kind, methods, section, self.start_form.recipe)
+        # An argument whose type differs by method has a control for each; the first has the plain id.
+        known = any(control.name == name for control in self.controls)
+        elem_id = f"arg-{name}-{kind}" if known else f"arg-{name}"
+        control = build(self.catalog, name, kind, methods, section, self.start_form.recipe, elem_id)
         self.controls.append(control)
         return control
 
@@ -143,7 +146,9 @@ class Page:
         everything = {"inputs": [self.form], "outputs": self.all_outputs}
         for control in self.controls:
             dependents = [other for other in self.controls if _depends(other, control.name, self.catalog.methods)]
-            control.component.input(
+            # A dropdown of many tells of typed values only as a change (Gradio 6.31).
+            listen = control.component.change if control.kind == "list" else control.component.input
+            listen(
                 partial(self._edit, control, dependents),
                 [control.component, self.form],
                 [*self.summary_outputs, *(other.component for other in dependents)],
@@ -166,6 +171,8 @@ class Page:
 
     def _edit(self, control: Control, dependents: list[Control], value: Any, form: Form) -> list[Any]:
         argument = argument_named(self.catalog, form.recipe.method, control.name)
+        if control.kind == "list" and value == shown(control, form.recipe, self.catalog):
+            return [gr.skip()] * (len(self.summary_outputs) + len(dependents))
         if argument is not None:
             is_set, meant = read(control, argument, value)
             form.set(self.catalog, control.name, meant, is_set)

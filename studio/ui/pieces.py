@@ -42,7 +42,7 @@ def finding(found: Finding, index: int | None = None) -> str:
         for word, number in (("row", found.where.row), ("line", found.where.line))
         if number is not None
     )
-    why = f"<small>{text(found.why)}</small>" if found.why else ""
+    why = f"<small>{_code(found.why)}</small>" if found.why else ""
     return (
         f'<div class="ts-finding {found.level}"><div><b><span class="ts-sr">{found.level}: </span>'
         f"{_code(found.message)}{place}</b>{why}</div>{button}</div>"

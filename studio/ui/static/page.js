@@ -19,3 +19,17 @@
     document.body.classList.toggle("dark", next === "dark");
   });
 })();
+
+// Gradio 6.31 tells of a textbox's input only on `keypress`, which no deletion, paste, drop or autofill makes: an edit
+// that came without one is followed by one, so that the recipe always holds what the box shows.
+(() => {
+  const isBox = (target) => target instanceof Element && target.matches('[data-testid="textbox"]');
+  let pressed = null;
+  document.addEventListener('keypress', (event) => { if (event.isTrusted && isBox(event.target)) pressed = event.target; }, true);
+  document.addEventListener('input', (event) => {
+    if (!isBox(event.target)) return;
+    const told = pressed === event.target;
+    pressed = null;
+    if (!told) event.target.dispatchEvent(new KeyboardEvent('keypress', {key: 'Unidentified'}));
+  }, true);
+})();

@@ -12,7 +12,7 @@ from studio.domain.errors import StudioError
 from studio.domain.methods import METHODS
 from studio.service.presets import named
 from studio.ui import pieces
-from studio.ui.form import Form
+from studio.ui.form import Form, portable
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
@@ -63,7 +63,7 @@ def _wire(page: Page, cards: Any, preset: Any, opening: tuple[Any, Any, Any]) ->
     draw = page.everything
 
     def choose(form: Form, event: gr.EventData) -> list[Any]:
-        form.choose_method(page.catalog, str(event._data["method"]))
+        form.choose_method(page.studio, str(event._data["method"]))
         return draw(form)
 
     def use(name: str | None, form: Form) -> list[Any]:
@@ -72,7 +72,8 @@ def _wire(page: Page, cards: Any, preset: Any, opening: tuple[Any, Any, Any]) ->
         chosen = named(page.studio.recipes.presets(), name)
         form.open(page.studio, chosen.text(), chosen.path.name)
         form.opened = tuple(found for found in form.opened if found.level == "error")
-        form.recipe = form.recipe.with_changes(page.catalog, {}, ("output_dir",))
+        if chosen.is_demo:
+            form.recipe = portable(page.studio, form.recipe)
         return draw(form)
 
     def open_text(text: str, form: Form) -> list[Any]:

@@ -188,7 +188,8 @@ def _list(runs: list[dict[str, Any]], chosen: str | None) -> str:
         f"{pieces.title('Runs', 'Every run of this machine, kept in its own folder.')}"
         '<div class="ts-card ts-runs"><div class="ts-scroll" tabindex="0" role="region" aria-label="Runs">'
         '<table class="ts-table"><thead><tr><th scope="col">Run</th><th scope="col">Method</th>'
-        '<th scope="col">State</th><th scope="col" class="num">Step</th><th scope="col" class="num">Last</th><th scope="col">Started</th>'
+        '<th scope="col">State</th><th scope="col" class="num">Step</th><th scope="col" class="num">Last</th>'
+        '<th scope="col">Started</th>'
         f"</tr></thead><tbody>{rows}</tbody></table></div></div>"
     )
 
@@ -201,7 +202,8 @@ def _row(run: dict[str, Any], chosen: bool) -> str:
     step += f" of {pieces.count(run['total_steps'])}" if run["total_steps"] else ""
     return (
         f'<tr class="{"on" if chosen else ""}"><td>'
-        f'<button type="button" class="ts-link" data-run="{pieces.text(run["id"])}">{pieces.text(run["id"])}</button>{tags}</td>'
+        f'<button type="button" class="ts-link" data-run="{pieces.text(run["id"])}">{pieces.text(run["id"])}</button>'
+        f"{tags}</td>"
         f"<td>{pieces.text(_label(run['method']))}</td><td>{_state(run['state'])}</td>"
         f'<td class="num">{step}</td><td class="num">{last}</td>'
         f"<td>{pieces.ago(run['started'] or run['created'])}</td></tr>"
@@ -287,5 +289,6 @@ def _log(log: str) -> str:
     body = pieces.text("\n".join(lines)) if lines else "The log is empty so far."
     return (
         '<div class="ts-card"><div class="ts-head"><h3>Log</h3></div>'
-        f'<pre class="ts-code log" tabindex="0" aria-label="The end of the log">{body}</pre></div>'
+        f'<div class="ts-logbox" tabindex="0" role="region" aria-label="The end of the log">'
+        f'<pre class="ts-code log">{body}</pre></div></div>'
     )
