@@ -149,7 +149,6 @@ def _page(options: argparse.Namespace) -> int:
     password = os.environ.get(PASSWORD) or None
     _free(options.host, options.port, protected=password is not None)
     studio = _studio(options)
-    _catalog(studio)
     # Gradio takes seconds to import, so everything that can be said without it has been said by now.
     from studio.ui.serve import serve
 

@@ -310,9 +310,10 @@ def test_no_value_brings_a_check_down(catalog: Catalog, method: str) -> None:
     looked_at = [
         "reward_funcs", "reward_weights", "reward_model_name_or_path", "num_generations", "generation_batch_size",
         "steps_per_generation", "per_device_train_batch_size", "gradient_accumulation_steps", "eval_strategy",
-        "save_strategy", "load_best_model_at_end", "datasets", "dataset_name", "streaming", "max_steps", "num_processes",
-        "accelerate_config", "gpu_ids", "report_to", "output_dir", "push_to_hub", "model_name_or_path", "packing", "padding_free", "max_length", "use_peft",
-        "per_device_eval_batch_size", "num_generations_eval", "lora_task_type", "num_machines", "chat_template_path",
+        "save_strategy", "load_best_model_at_end", "datasets", "dataset_name", "streaming", "max_steps",
+        "num_processes", "accelerate_config", "gpu_ids", "report_to", "output_dir", "push_to_hub",
+        "model_name_or_path", "packing", "padding_free", "max_length", "use_peft", "per_device_eval_batch_size",
+        "num_generations_eval", "lora_task_type", "num_machines", "chat_template_path",
     ]  # fmt: skip
     chosen = st.dictionaries(st.sampled_from([n for n in looked_at if n in names]), WEIRD, min_size=1, max_size=8)
     seen: set[str] = set()

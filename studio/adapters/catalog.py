@@ -86,7 +86,8 @@ class CatalogCache:
             self._thread = None
 
     def _make(self) -> None:
-        command = [sys.executable, "-m", "studio.worker", "arguments", str(self.path.absolute())]
+        versions = json.dumps(self.versions)
+        command = [sys.executable, "-m", "studio.worker", "arguments", str(self.path.absolute()), versions]
         # Listing needs no device, no network and no second thread; a GPU stays free for training.
         env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
         # `-m` looks in the working folder first; one that holds a `trl` or a `datasets` must not be taken for them.

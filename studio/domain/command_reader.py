@@ -223,6 +223,8 @@ def _resolve(name: str, options: Mapping[str, Argument]) -> tuple[Argument | Non
 
 
 def _launch_value(option: Argument, text: str) -> Any:
+    if option.types == ("boolean",) and text in ("True", "true"):
+        return True
     try:
         return {"integer": int, "number": float}.get(option.types[0], str)(text)
     except ValueError:

@@ -84,6 +84,8 @@ def complete(
 
 def _trackers(given: Any) -> Any:
     """The user's trackers with trackio among them."""
+    if not isinstance(given, (str, list, type(None))):
+        return given  # no tracker at all, which the checks say
     names = [given] if isinstance(given, str) else list(given or [])
     if "all" in names or "trackio" in names:
         return given

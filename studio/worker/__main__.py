@@ -1,4 +1,4 @@
-"""The worker's command line: `python -m studio.worker arguments OUT` and `python -m studio.worker validate FILE`."""
+"""The worker's command line: `python -m studio.worker arguments OUT VERSIONS` and `... validate FILE`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 def main(argv: list[str]) -> int:
     """Does one task and writes its result as JSON; an exception ends in its last line on stderr and exit code 1."""
-    task, target = argv
+    task, target, *rest = argv
     if task == "arguments":
-        from studio.adapters.catalog import installed_versions
         from studio.worker.listing import catalog
 
-        _write(Path(target), catalog(installed_versions()).to_json())
+        # The versions come from whoever asks, so that the list and its name in the cache cannot disagree.
+        _write(Path(target), catalog(json.loads(rest[0])).to_json())
         return 0
     if task == "validate":
         from studio.worker.validation import refusal
