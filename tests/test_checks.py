@@ -318,7 +318,7 @@ def test_no_value_brings_a_check_down(catalog: Catalog, method: str) -> None:
     chosen = st.dictionaries(st.sampled_from([n for n in looked_at if n in names]), WEIRD, min_size=1, max_size=8)
     seen: set[str] = set()
 
-    @settings(deadline=None, derandomize=True, database=None, max_examples=150, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, derandomize=True, database=None, max_examples=70, suppress_health_check=list(HealthCheck))
     @given(chosen | st.dictionaries(st.sampled_from(names), WEIRD, min_size=1, max_size=8))
     def run(given_values: dict[str, Any]) -> None:
         values = {name: value for name, value in given_values.items() if name in catalog.of(method)}

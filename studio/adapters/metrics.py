@@ -29,6 +29,7 @@ _BATCH = 5000
 _LOCK_WAIT = 0.2
 _EXPORT_LOCK_WAIT = 10.0
 _KEPT_TABLES = 50
+_TAIL = 256 * 1024  # bytes at an export's end that hold a run's last values
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ class MetricsStore:
         present = {(kind, row.id, row.time) for kind, row in live}
         kept = [(kind, row) for kind, row in _exported(path) if (kind, row.id, row.time) not in present]
         if kept or live:
-            _write_lines(path, kept + live)
+            # The metrics come last, so that a list of runs finds their last values at the file's end.
+            _write_lines(path, sorted(kept + live, key=lambda entry: entry[0] != "system"))
         return len(kept) + len(live)
 
 
@@ -213,6 +215,27 @@ def read_export(path: Path) -> tuple[list[Row], list[Row]]:
     for kind, row in _exported(path):
         rows[kind].append(row)
     return rows["metrics"], rows["system"]
+
+
+def last_exported(path: Path) -> dict[str, float | None] | None:
+    """Each metric's last value, from the end of an exported `metrics.jsonl`; None where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    curves = Curves()
+    for line in lines[1:] if size > _TAIL else lines:
+        try:
+            saved = json.loads(line)
+            values = {shown_name(name): value for name, value in saved["values"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if saved.get("kind") == "metrics":
+            curves.add(0.0, values)
+    return curves.last()
 
 
 class RunMetrics(Curves):

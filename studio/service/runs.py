@@ -14,7 +14,7 @@ from typing import Any
 
 from studio.adapters.home import Home
 from studio.adapters.launching import adopt, launch, stop
-from studio.adapters.metrics import MetricsStore, RunMetrics
+from studio.adapters.metrics import MetricsStore, RunMetrics, last_exported
 from studio.adapters.progress import readable
 from studio.adapters.runs import Run, RunFolders, last_attempt
 from studio.domain.completion import PROJECT
@@ -39,6 +39,7 @@ class Runs:
         self.store = MetricsStore(home.trackio)
         self._metrics: OrderedDict[str, RunMetrics] = OrderedDict()
         self._lock = threading.Lock()
+        self._ended: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {}
 
     def start(self, name: str, prepared: Prepared, tags: tuple[str, ...] = ()) -> Run:
         """Writes the run's folder and launches its supervisor; returns when that has recorded itself.
@@ -92,11 +93,17 @@ class Runs:
 
     def describe(self, run: Run) -> dict[str, Any]:
         """What is known of a run: identity, state, times (ISO, UTC), exit, steps, last metrics."""
+        stamp = _stamp(run)
+        kept = self._ended.get(run.id)
+        if kept is not None and stamp is not None and kept[0] == stamp:
+            return dict(kept[1])
         record = run.record()
         attempt = last_attempt(record)
         facts = run.facts()
+        # A list of many runs must not read all their points: an ended run's last values stand at its export's end.
+        last = last_exported(run.folder / "metrics.jsonl") if facts.outcome else None
         exit = facts.exit
-        return {
+        described = {
             "id": run.id,
             "method": run_method(run),
             "state": state_of(facts),
@@ -110,8 +117,11 @@ class Runs:
             "stop": facts.stop,
             "attempts": len(record["attempts"]),
             "tags": [str(tag) for tag in tags] if isinstance(tags := record.get("tags"), list) else [],
-            "last_metrics": self.metrics(run).last(),
+            "last_metrics": self.metrics(run).last() if last is None else last,
         }
+        if facts.outcome and stamp is not None:
+            self._ended[run.id] = (stamp, described)
+        return dict(described)
 
     def stop(self, run_id: str, now: bool = False) -> bool:
         """Asks a run to save and stop, or to stop at once; False where it has ended already."""
@@ -174,6 +184,19 @@ class Runs:
         except (OSError, UnicodeDecodeError, StudioError):
             return PROJECT
         return str(data.get("project") or PROJECT)
+
+
+def _stamp(run: Run) -> tuple[int, ...] | None:
+    """Changes whenever the run's record or its exported metrics do; None where there is no record."""
+    try:
+        found = (run.folder / "run.json").stat()
+    except OSError:
+        return None
+    try:
+        exported = (run.folder / "metrics.jsonl").stat().st_mtime_ns
+    except OSError:
+        exported = 0
+    return found.st_mtime_ns, found.st_size, found.st_ino, exported
 
 
 def run_method(run: Run) -> str:

@@ -10,6 +10,7 @@ from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES, method_named
 from studio.domain.states import LIVE
 from studio.service.curves import grouped
+from studio.service.runs import run_method
 from studio.service.studio import Studio
 from studio.ui import pieces
 from studio.ui.chart import Chart, Reply, Series, charts
@@ -133,26 +134,14 @@ class RunsTab:
         """The chart's read: what is new since `cursor`, grouped for the run's method."""
         run = self.studio.runs.folders.get(value.partition("#")[0])
         live = run.state() in LIVE  # asked first: rows that came before the end are then in the read below
-        new = self.studio.runs.metrics(run).since(cursor or 0)
-        drawn = [
-            Chart(
-                plot.key,
-                plot.title,
-                [
-                    Series(
-                        name,
-                        label,
-                        kind,
-                        new["series"].get(name, {}).get("x", []),
-                        new["series"].get(name, {}).get("y", []),
-                    )
-                    for name, label, kind in plot.lines
-                ],
-                group=plot.group,
-                smooth=plot.smooth,
-            )
-            for plot in grouped(self.studio.runs.metrics(run).names(), self.studio.runs.show(run.id)["method"])
-        ]
+        metrics = self.studio.runs.metrics(run)
+        new = metrics.since(cursor or 0)
+        fresh = new["series"]
+        drawn = []
+        for plot in grouped(metrics.names(), run_method(run)):
+            series = [Series(name, label, kind, **fresh.get(name, {})) for name, label, kind in plot.lines]
+            if cursor is None or new["reset"] or any(one.x for one in series):
+                drawn.append(Chart(plot.key, plot.title, series, group=plot.group, smooth=plot.smooth))
         empty = "The first point appears with the first logged step." if live else "This run logged no metrics."
         reset = bool(new["reset"]) and cursor is not None
         return Reply(drawn, new["cursor"], done=not live, reset=reset, empty=empty)

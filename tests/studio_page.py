@@ -1,0 +1,131 @@
+"""What people do on the studio's page, for tests: look at the recipe, change tabs, type, choose, open a text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from browser import Opened
+from playwright.sync_api import Locator, Page, expect
+
+FORM_TABS = ("method", "model", "data", "training", "lora", "compute", "launch")
+PATIENCE = 20.0  # seconds for anything that takes a moment
+
+expect.set_options(timeout=PATIENCE * 1000)
+
+
+def until(page: Page, condition: Callable[[], Any], what: str = "it", seconds: float = PATIENCE) -> Any:
+    """What `condition` returns once that is true; the browser goes on meanwhile."""
+    give_up = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < give_up, f"{what} did not come"
+        page.wait_for_timeout(25)
+    return found
+
+
+class StudioPage:
+    """The studio in a browser's page."""
+
+    def __init__(self, opened: Opened, url: str) -> None:
+        self.opened = opened
+        self.page = opened.page
+        self.url = url
+
+    def open(self) -> StudioPage:
+        """The page from anew, with the form that a first visit shows."""
+        self.page.goto(self.url)
+        expect(self.card.locator("pre.ts-code")).to_be_visible()
+        return self
+
+    # The recipe card
+
+    @property
+    def card(self) -> Locator:
+        return self.page.locator("#recipe-card")
+
+    @property
+    def start(self) -> Locator:
+        return self.page.locator("#start")
+
+    def text(self) -> str:
+        """The text of the card's YAML or command, with the line break at its end that a file has."""
+        shown = self.card.locator("pre.ts-code").first.text_content()
+        return f"{shown}\n"
+
+    def recipe(self) -> dict[str, Any]:
+        """The YAML on the screen, read as TRL would."""
+        found = yaml.safe_load(self.text())
+        return found if isinstance(found, dict) else {}
+
+    def press(self, what: str) -> None:
+        """Presses the card's button `what`: here, elsewhere, yaml, command, copy, download, apply:0."""
+        self.card.locator(f'[data-do="{what}"]').click()
+
+    def for_elsewhere(self) -> None:
+        self.press("elsewhere")
+        expect(self.card.locator('[data-do="elsewhere"][aria-pressed="true"]')).to_be_visible()
+
+    def finding(self, words: str) -> Locator:
+        """The card's Finding that says `words`."""
+        return self.card.locator(".ts-finding", has_text=words)
+
+    def wait_for(self, key: str, value: Any) -> None:
+        """Waits until the YAML on the screen says `key: value`; None: does not say the key."""
+        until(self.page, lambda: self.recipe().get(key) == value, f"{key}: {value!r} (now {self.recipe().get(key)!r})")
+
+    # The form
+
+    def tab(self, name: str) -> None:
+        """Opens a tab, as a click on its name does."""
+        button = self.page.locator(f'button[role=tab][data-tab-id="{name}"]')
+        button.click()
+        expect(button).to_have_attribute("aria-selected", "true")
+
+    def control(self, name: str) -> Locator:
+        return self.page.locator(f"#arg-{name}")
+
+    def box(self, name: str) -> Locator:
+        """Where one types in the control of an argument."""
+        return self.control(name).locator("input, textarea").first
+
+    def type(self, name: str, text: str) -> None:
+        """Clears the box of an argument and types into it, key by key."""
+        box = self.box(name)
+        box.fill("")
+        box.press_sequentially(text)
+
+    def choose(self, name: str, label: str) -> None:
+        """Chooses from a dropdown, with the mouse."""
+        choose(self.page.locator(f"#{name}"), label)
+
+    def choose_argument(self, name: str, label: str) -> None:
+        self.choose(f"arg-{name}", label)
+
+    def choose_method(self, name: str) -> None:
+        self.tab("method")
+        self.page.locator(f'[data-method="{name}"]').click()
+        expect(self.page.locator(f'[data-method="{name}"]')).to_have_attribute("aria-pressed", "true")
+
+    def choose_dataset(self, name: str) -> None:
+        """Types a dataset's name and presses Enter."""
+        self.tab("data")
+        box = self.page.locator("#dataset input, #dataset textarea").first
+        box.fill(name)
+        box.press("Enter")
+
+    def open_text(self, text: str) -> None:
+        """Pastes a recipe into the box on the first tab and opens it."""
+        self.tab("method")
+        box = self.page.locator("#open-text textarea")
+        if not box.is_visible():
+            self.page.locator("#open-recipe button").first.click()
+        box.fill(text)
+        self.page.locator("#open-button").click()
+
+
+def choose(dropdown: Locator, label: str) -> None:
+    """Chooses from a dropdown by its shown label."""
+    dropdown.locator("input").click()
+    dropdown.get_by_role("option", name=label, exact=True).click()
