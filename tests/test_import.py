@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.resources
+import json
 import os
 import shlex
 from collections.abc import Iterator
@@ -53,9 +56,8 @@ def agrees_with_trl(catalog: Catalog, recipe: Recipe, fields: dict[str, Any], re
         found = fields[name]
         assert same(found, wanted) or (found in ([], None) and wanted in ([], None)), (name, found, wanted)
     handed_on = [word.partition("=")[0] for word in rest if word.startswith("--")]
-    assert [word.lstrip("-").replace("-", "_") for word in handed_on] == [
-        *recipe.launch, *recipe.unknown, *recipe.flags
-    ]  # fmt: skip
+    names = sorted(word.lstrip("-").replace("-", "_") for word in handed_on)
+    assert names == sorted([*recipe.launch, *recipe.unknown, *recipe.flags])
 
 
 # Text, method, values, launch options, flags, environment: all as they are to be read, without any Finding.
@@ -65,20 +67,22 @@ COMMANDS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], tuple[str, .
     "one line": (PLAIN, "sft", AB, {}, (), {}),
     "backslashes": ("trl sft \\\n  --model_name_or_path a/b \\\n  --packing\n", "sft", AB, {}, (), {}),
     "blanks behind a backslash": ("trl sft \\ \n --model_name_or_path a/b \\\t\n --packing", "sft", AB, {}, (), {}),
-    "remark behind a backslash": ("trl sft \\ # SFT\n --model_name_or_path a/b \\  # it\n --packing", "sft", AB, {}, (), {}),
+    "remark behind a backslash": (
+        "trl sft \\ # SFT\n --model_name_or_path a/b \\  # it\n --packing", "sft", AB, {}, (), {}),
     "backslash at the very end": (PLAIN + " \\", "sft", AB, {}, (), {}),
     "windows line ends": ("trl sft \\\r\n  --model_name_or_path a/b \\\r\n  --packing\r\n", "sft", AB, {}, (), {}),
     "caret and backtick": ("trl sft ^\n --model_name_or_path a/b `\n --packing", "sft", AB, {}, (), {}),
     "no backslash at all": ("trl sft\n  --model_name_or_path a/b\n--packing\n", "sft", AB, {}, (), {}),
     "value on a line of its own": ("trl sft --packing --model_name_or_path\n    a/b\n", "sft", AB, {}, (), {}),
     "remarks": ("# train it\ntrl sft --model_name_or_path a/b --packing  # all of it\n# done\n", "sft", AB, {}, (), {}),
-    "hash in a value": ("trl sft --run_name a#b --project '# c'", "sft", {"run_name": "a#b", "project": "# c"}, {}, (), {}),
+    "hash in a value": (
+        "trl sft --run_name a#b --project '# c'", "sft", {"run_name": "a#b", "project": "# c"}, {}, (), {}),
     "prompt": (f"$ {PLAIN}", "sft", AB, {}, (), {}),
     "prompt of an environment": (f"(venv) $ {PLAIN}", "sft", AB, {}, (), {}),
     "notebook": (f"!{PLAIN}", "sft", AB, {}, (), {}),
     "notebook cell": (f"%%bash\n{PLAIN}", "sft", AB, {}, (), {}),
     "fence": (f"```bash\n{PLAIN}\n```\n", "sft", AB, {}, (), {}),
-    "prose and fence": (f"**Full training:**\n\n```bash\n{PLAIN}\n```\nThis trains the model.\n", "sft", AB, {}, (), {}),
+    "prose and fence": (f"**Full training:**\n\n```bash\n{PLAIN}\n```\nThis trains it.\n", "sft", AB, {}, (), {}),
     "heading with a colon": (f"Train:\n\n{PLAIN}\n", "sft", AB, {}, (), {}),
     "pip install before": (f"pip install -U trl\n\n{PLAIN}", "sft", AB, {}, (), {}),
     "pip install on the line": (f"pip install trl && {PLAIN}", "sft", AB, {}, (), {}),
@@ -107,7 +111,8 @@ COMMANDS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], tuple[str, .
     "negation": ("trl dpo --no_remove_unused_columns", "dpo", {"remove_unused_columns": False}, {}, (), {}),
     "negation with dashes": ("trl dpo --no-remove-unused-columns", "dpo", {"remove_unused_columns": False}, {}, (), {}),
     "abbreviations": ("trl sft --learning_rat 1e-3 --per_device_train_b 4 --no_remove_u", "sft",
-                      {"learning_rate": 1e-3, "per_device_train_batch_size": 4, "remove_unused_columns": False}, {}, (), {}),
+                      {"learning_rate": 1e-3, "per_device_train_batch_size": 4, "remove_unused_columns": False},
+                      {}, (), {}),
     "list": ("trl grpo --reward_funcs accuracy_reward my.own --reward_weights 1 0.5", "grpo",
              {"reward_funcs": ["accuracy_reward", "my.own"], "reward_weights": [1.0, 0.5]}, {}, (), {}),
     "JSON": ("""trl sft --model_init_kwargs '{"a": {"b": "2"}, "c": [1, "x"]}' --packing""", "sft",
@@ -123,8 +128,8 @@ COMMANDS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], tuple[str, .
     "launch flags": ("trl sft --multi_gpu --num_processes=2", "sft", {}, {"num_processes": 2}, ("multi_gpu",), {}),
     "config file of accelerate": ("trl sft --packing --config_file my.yaml", "sft", {"packing": True},
                                   {"config_file": "my.yaml"}, (), {}),
-    "accelerate launch": ("accelerate launch --config_file x.yaml --num_processes 4 trl/scripts/sft.py --packing", "sft",
-                          {"packing": True}, {"accelerate_config": "x.yaml", "num_processes": 4}, (), {}),
+    "accelerate launch": ("accelerate launch --config_file x.yaml --num_processes 4 trl/scripts/sft.py --packing",
+                          "sft", {"packing": True}, {"accelerate_config": "x.yaml", "num_processes": 4}, (), {}),
     "accelerate launch glued": ("accelerate launch --config_file=x.yaml --num-processes=4 sft.py --packing", "sft",
                                 {"packing": True}, {"accelerate_config": "x.yaml", "num_processes": 4}, (), {}),
     "accelerate launch of examples": (
@@ -142,7 +147,8 @@ COMMANDS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], tuple[str, .
         "torchrun --nnodes=2 --nproc-per-node=8 --node_rank 1 --master_addr 10.0.0.1 --master_port 29500 sft.py", "sft",
         {}, {"num_machines": 2, "num_processes": 16, "machine_rank": 1, "main_process_ip": "10.0.0.1",
              "main_process_port": 29500}, (), {}),
-    "torchrun alone": ("torchrun --nproc_per_node=gpu --standalone sft.py --packing", "sft", {"packing": True}, {}, (), {}),
+    "torchrun alone": (
+        "torchrun --nproc_per_node=gpu --standalone sft.py --packing", "sft", {"packing": True}, {}, (), {}),
     "torch.distributed.run": ("python -m torch.distributed.run --nproc_per_node 2 sft.py", "sft", {},
                               {"num_processes": 2}, (), {}),
     "config and overrides": ("trl sft --config a.yaml --learning_rate 1.0e-5 --num_processes 4", "sft",
@@ -173,13 +179,13 @@ FOR_TRL = {
 @pytest.mark.parametrize("name", FOR_TRL)
 def test_commands_are_read_as_trl_reads_them(catalog: Catalog, name: str) -> None:
     text, method, *_ = FOR_TRL[name]
+    from transformers.training_args import _convert_str_dict
+
     recipe, _ = read(text, catalog)
     fields, rest = trl_oracle.parse(method, split_words(text)[2:])
     for key in ("model_init_kwargs", "lr_scheduler_kwargs"):
         if isinstance(fields[key], str):  # the config class does this with it
-            from transformers.training_args import _convert_str_dict
-
-            fields[key] = _convert_str_dict(__import__("json").loads(fields[key]))
+            fields[key] = _convert_str_dict(json.loads(fields[key]))
     agrees_with_trl(catalog, recipe, fields, rest)
 
 
@@ -204,9 +210,6 @@ def test_every_unambiguous_abbreviation_is_read_as_trl_reads_it(catalog: Catalog
 
 def test_the_scripts_of_trl_document_readable_commands(catalog: Catalog) -> None:
     """Every command in the installed scripts' own docstrings is read without a Finding, as TRL's parser reads it."""
-    import ast
-    import importlib.resources
-
     count = 0
     for method in catalog.methods:
         source = importlib.resources.files("trl.scripts").joinpath(f"{method}.py").read_text(encoding="utf-8")
@@ -359,6 +362,8 @@ def test_the_method_stands_in_the_launching_comment(catalog: Catalog) -> None:
 
 
 def test_what_is_no_recipe(catalog: Catalog) -> None:
+    levels = zip("abcdefg", "bcdefgh", strict=True)
+    bomb = "a: &a [x, x]\n" + "".join(f"{k}: &{k} [{', '.join([f'*{j}'] * 9)}]\n" for j, k in levels)
     for text, words in {
         "- seed: 1\n": "is a list",
         "just words\n": "is a single value",
@@ -373,7 +378,7 @@ def test_what_is_no_recipe(catalog: Catalog) -> None:
         "\x00": "is no YAML",
         "run_name: 2024-02-31\n": "no YAML reader takes",
         "a: &x [1, *x]\n": "endless",
-        "a: &a [x, x]\n" + "".join(f"{k}: &{k} [{', '.join([f'*{j}'] * 9)}]\n" for j, k in zip("abcdefg", "bcdefgh", strict=True)): "endless",
+        bomb: "endless",
         "a: " + "[" * 5000: "nested too deeply",
         "? [a]\n: b\n": "is no YAML",
     }.items():  # fmt: skip
@@ -432,7 +437,7 @@ def test_keys_that_are_no_text(catalog: Catalog) -> None:
 def test_hyphenated_and_negated_keys_are_not_taken(catalog: Catalog, tmp_path: Path) -> None:
     """TRL hands them to accelerate, which stops: an error with the right name."""
     text = "logging-steps: 5\nno_remove_unused_columns: true\n"
-    recipe, findings = read(text, catalog, "sft")
+    _, findings = read(text, catalog, "sft")
     _, rest = parse_yaml(tmp_path, "sft", text)
     assert [word for word in rest if word.startswith("--")] == ["--logging-steps", "--no_remove_unused_columns"]
     assert [(f.level, f.where.name, f.where.line) for f in findings] == [
@@ -462,7 +467,8 @@ def test_unknown_keys_stay_where_they_were(catalog: Catalog) -> None:
     """Each behind the known key that it followed, its value as it was; nothing is dropped in silence."""
     text = (
         "# trl sft --config x.yaml\nfirst_of_all: 1\nmodel_name_or_path: a/b\nbehind_model: {a: [1, x]}\n"
-        "learning_rate: 2.0e-05\nbehind_rate: 'no'\nalso_behind_rate: null\nnum_processes: 2\nbehind_launch: 2024-01-01\n"
+        "learning_rate: 2.0e-05\nbehind_rate: 'no'\nalso_behind_rate: null\n"
+        "num_processes: 2\nbehind_launch: 2024-01-01\n"
     )
     recipe, findings = read(text, catalog)
     assert [f.where.name for f in findings if f.level == "error"] == [

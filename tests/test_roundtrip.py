@@ -21,7 +21,7 @@ from studio.domain.command_reader import read_command
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import read_yaml, write_yaml
-from studio.domain.values import flag_tokens, problem, same
+from studio.domain.values import flag_tokens, problem, read_value, same
 from tests import trl_oracle
 
 pytestmark = pytest.mark.filterwarnings(
@@ -136,7 +136,7 @@ def parse_yaml(method: str, text: str) -> tuple[dict[str, Any], list[str]]:
 
 def assert_same(catalog: Catalog, recipe: Recipe, fields: dict[str, Any], by_flags: bool) -> None:
     for name, argument in catalog.of(recipe.method).items():
-        wanted = expected(argument, recipe.values.get(name, argument.default))
+        wanted = expected(argument, recipe.values.get(name, read_value(argument, argument.default)))
         found = fields[name]
         if by_flags and isinstance(wanted, dict) and isinstance(found, str):
             found = json.loads(found)  # what the config class does with it

@@ -13,7 +13,7 @@ from studio.domain.errors import StudioError
 # TRL's list of dataset configurations.
 ATOMS = ("text", "integer", "number", "boolean", "mapping", "list[text]", "list[number]", "datasets")
 
-CATALOG_FORMAT = 4
+CATALOG_FORMAT = 5
 
 
 @dataclass(frozen=True)

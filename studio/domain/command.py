@@ -9,6 +9,7 @@ from typing import Any
 
 from studio.domain.arguments import Argument, Catalog
 from studio.domain.recipe import Recipe
+from studio.domain.recipe_yaml import in_order
 from studio.domain.values import flag_tokens, number_text
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -31,17 +32,16 @@ def write_command(recipe: Recipe, catalog: Catalog, config: str = "recipe.yaml")
     words: list[list[str]] = []
     reasons: list[str] = []
     arguments = catalog.of(recipe.method)
-    for name, argument in arguments.items():
-        if name in recipe.values:
-            tokens = flag_tokens(argument, recipe.values[name])
-            if tokens is None:
-                reasons.append(f"`{name}`: {_why(argument, recipe.values[name])}")
-            else:
-                words.append(tokens)
-    for name, value in {**recipe.launch, **recipe.unknown}.items():
-        tokens = launch_tokens(name, value)
-        if tokens is None or _swallowed(name, arguments):
-            reasons.append(f"`{name}`: its value cannot be handed to accelerate as a flag")
+    for name, value in in_order(recipe, catalog):
+        argument = arguments.get(name) if name in recipe.values else None
+        if argument is not None:
+            tokens = flag_tokens(argument, value)
+            why = _why(argument, value)
+        else:
+            tokens = None if _swallowed(name, arguments) else launch_tokens(name, value)
+            why = "its value cannot be handed to accelerate as a flag"
+        if tokens is None:
+            reasons.append(f"`{name}`: {why}")
         else:
             words.append(tokens)
     words += [[f"--{name}"] for name in recipe.flags]

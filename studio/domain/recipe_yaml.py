@@ -62,7 +62,7 @@ def write_yaml(
     `notes` are remarks set behind single keys. accelerate's store-true flags are not in it: no YAML can hold them.
     """
     sections: dict[str, list[tuple[str, Any]]] = {}
-    for key, value in _in_order(recipe, catalog):
+    for key, value in in_order(recipe, catalog):
         argument = catalog.of(recipe.method).get(key) or catalog.launch.get(key)
         section = _section(recipe, catalog, key) if argument is None else section_of(key, recipe.method, argument)
         sections.setdefault(section, []).append((key, value))
@@ -81,7 +81,7 @@ def write_yaml(
     return "".join(lines)
 
 
-def _in_order(recipe: Recipe, catalog: Catalog) -> list[tuple[str, Any]]:
+def in_order(recipe: Recipe, catalog: Catalog) -> list[tuple[str, Any]]:
     """Known keys in the catalogue's order, each unknown key behind the key that it followed when it was read."""
     known = {**recipe.values, **recipe.launch}
     rank = {name: place for place, name in enumerate((*catalog.of(recipe.method), *catalog.launch))}

@@ -42,7 +42,7 @@ def split_words(text: str) -> list[str]:
     """The words of the training command in a text. Raises StudioError where there is none, or more than one."""
     lines = [line for line in text.replace("\r\n", "\n").split("\n") if not line.strip().startswith("```")]
     first, start = _opening_line(lines)
-    exported = [match["pairs"].strip() for line in lines[:first] if (match := _EXPORT.match(line))]
+    exported = [match["pairs"].strip("; \t") for line in lines[:first] if (match := _EXPORT.match(line))]
     body = [lines[first][start:], *lines[first + 1 :]] if lines else []
     command = _one_command("\n".join(_CONTINUED.sub(r"\\", line) for line in body))
     try:

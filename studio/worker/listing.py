@@ -94,17 +94,18 @@ def _argument(
         if atom not in atoms:
             atoms.append(atom)
     flag = _flag(action, negation)
+    default, in_effect = _plain(action.default), _plain(effective.get(field.name, action.default))
     if flag.reads == "boolean" and "text" in atoms:
         # argparse converts text defaults too, so not even YAML can say a text here.
         atoms.remove("text")
+        default, in_effect = (_switched(action, value) for value in (default, in_effect))
     help_text = (field.metadata.get("help") or "").replace("%%", "%").strip()
-    default = _plain(action.default)
     return Argument(
         name=field.name,
         types=tuple(atoms),
         optional=optional or default is None,
         default=default,
-        effective_default=_plain(effective.get(field.name, action.default)),
+        effective_default=in_effect,
         choices=tuple(choices or action.choices or ()),
         help=help_text,
         owner=_owner(dataclass, field.name),
@@ -114,6 +115,12 @@ def _argument(
         json_text=field.name in getattr(dataclass, "_VALID_DICT_FIELDS", ()),
         required=bool(action.required),
     )
+
+
+def _switched(action: argparse.Action, value: Any) -> Any:
+    """A default as the parser converts it: `no` is false to it."""
+    converter: Any = action.type
+    return converter(value) if isinstance(value, str) else value
 
 
 def _atom(member: Any) -> str:

@@ -1,0 +1,185 @@
+"""No control changes nothing: every one of them, under every method, is edited and seen in the recipe, and undone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from app_process import AppProcess, app
+from browser import loops_closed, open_page
+from studio_page import StudioPage, choose, until
+
+from studio.adapters.home import Home
+from studio.domain.arguments import Argument
+from studio.domain.methods import METHOD_NAMES
+from studio.domain.overlay import OVERLAYS
+from studio.domain.recipe import Recipe
+from studio.service.studio import Studio
+from studio.ui.controls import Control, argument_named
+from studio.ui.form import TABS, Form
+from studio.ui.page import Page
+
+# What has to hold for other controls to be shown: those are tried with it in place.
+CONDITIONS = {record.shown_when[0]: record.shown_when[1] for record in OVERLAYS if record.shown_when}
+# Where a run on this machine writes is not for the recipe to say: always `output` in the run's own folder.
+SETTLED_HERE = {"output_dir"}
+
+
+@pytest.fixture(scope="module")
+def page(catalog_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    home = tmp_path_factory.mktemp("home")
+    shutil.copytree(catalog_folder, home / "cache")
+    with loops_closed():
+        built = Page(Studio(Home(home)))
+        built.build()
+        yield built
+
+
+@pytest.fixture(scope="module")
+def shared_app(catalog_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    with app(tmp_path_factory.mktemp("app") / "home", catalog_folder) as started:
+        yield started
+
+
+def argument_of(page: Page, method: str, control: Control) -> Argument:
+    found = argument_named(page.catalog, method, control.name)
+    assert found is not None
+    return found
+
+
+def wanted(condition: Any) -> Any:
+    return condition[0] if isinstance(condition, tuple) else condition
+
+
+def trial(control: Control, argument: Argument) -> tuple[Any, Any]:
+    """What the component is given, unlike the default, and what the YAML has to say then."""
+    default = argument.effective_default
+    if control.kind == "switch":
+        return default is not True, default is not True
+    if control.kind == "tristate":
+        return ("false", False) if default is True else ("true", True)
+    if control.kind == "choice":
+        chosen = next(choice for choice in argument.choices if choice != default)
+        return chosen, chosen
+    if control.kind == "integer":
+        return (7, 7) if default != 7 else (8, 8)
+    if control.kind == "number":
+        return "0.37", 0.37
+    if control.kind == "list":
+        return ["a", "b"], ["a", "b"]
+    if control.kind == "yaml":
+        return "[0.5, 2]", [0.5, 2]
+    return "a/b", "a/b"
+
+
+def untouched(control: Control, argument: Argument) -> Any:
+    """What the component holds when nothing is set."""
+    if control.kind == "switch":
+        return argument.effective_default is True
+    if control.kind == "choice" and not (argument.optional and argument.default is None):
+        return argument.effective_default
+    return {"integer": None, "list": []}.get(control.kind, "")
+
+
+# Every method, through the handler that the component calls -----------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_every_control_reaches_the_recipe_and_leaves_it_again(page: Page, method: str) -> None:
+    controls = [control for control in page.controls if method in control.methods]
+    assert len(controls) > 40
+    for control in controls:
+        argument = argument_of(page, method, control)
+        value, said = trial(control, argument)
+        for elsewhere in (True, False):
+            form = Form(Recipe(method), elsewhere=elsewhere)
+            before = form.prepared(page.studio).yaml
+            page._edit(control, [], value, form)
+            after = form.prepared(page.studio).yaml
+            if elsewhere:
+                assert yaml.safe_load(after)[control.name] == said, control.name
+            assert after != before or (not elsewhere and control.name in SETTLED_HERE), control.name
+            page._edit(control, [], untouched(control, argument), form)
+            assert form.prepared(page.studio).yaml == before, control.name
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_every_control_can_be_seen(page: Page, method: str) -> None:
+    values = {name: wanted(value) for name, value in CONDITIONS.items() if name in page.catalog.of(method)}
+    recipe = Recipe(method, values)
+    hidden = [c.name for c in page.controls if method in c.methods and not c.visible(recipe, page.catalog)]
+    assert hidden == []
+
+
+# Two methods, with mouse and keyboard ---------------------------------------------------------------------------
+
+
+def set_in_browser(studio: StudioPage, control: Control, value: Any) -> None:
+    """Makes the component hold `value`, as a person would."""
+    here = studio.page.locator(f"#{control.component.elem_id}")
+    box = here.locator("input, textarea").first
+    if control.kind == "switch":
+        box.set_checked(value)
+    elif control.kind in ("tristate", "choice"):
+        labels = {shown_value: label for label, shown_value in control.component.choices}
+        choose(here, labels[value])
+    elif control.kind == "list":
+        if here.locator(".remove-all").is_visible():
+            here.locator(".remove-all").click()
+        for item in value:
+            box.press_sequentially(item)
+            box.press("Enter")
+        box.press("Escape")
+    elif box.get_attribute("role") == "combobox":
+        box.fill("")
+        box.press_sequentially(value)
+        box.press("Enter")
+    else:
+        box.fill("")
+        box.press_sequentially("" if value is None else str(value))
+
+
+def try_in_browser(studio: StudioPage, page: Page, method: str, control: Control) -> None:
+    """Edits a control, sees the YAML say so, undoes it, sees the YAML say it no more."""
+    argument = argument_of(page, method, control)
+    value, said = trial(control, argument)
+    set_in_browser(studio, control, value)
+    studio.wait_for(control.name, said)
+    set_in_browser(studio, control, untouched(control, argument))
+    studio.wait_for(control.name, None)
+    condition = wanted(CONDITIONS.get(control.name))
+    if condition is not None and condition != argument.effective_default:
+        set_in_browser(studio, control, condition)
+        studio.wait_for(control.name, condition)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("method", ["sft", "grpo"])
+def test_every_control_in_the_browser(page: Page, shared_app: AppProcess, method: str) -> None:
+    left = {control.component.elem_id: control for control in page.controls if method in control.methods}
+    number = len(left)
+    with open_page(shared_app.url) as opened:
+        studio = StudioPage(opened, shared_app.url).open()
+        studio.choose_method(method)
+        studio.for_elsewhere()
+        for tab in TABS:
+            studio.tab(tab)
+            while shown := _shown(studio, left):
+                for elem_id in shown:
+                    try_in_browser(studio, page, method, left.pop(elem_id))
+                studio.page.wait_for_timeout(100)
+        until(studio.page, lambda: not _shown(studio, left))
+        assert sorted(left) == []
+        assert number > 50
+        assert opened.errors == []
+        assert opened.external == []
+
+
+def _shown(studio: StudioPage, left: dict[str, Control]) -> list[str]:
+    """The controls of the open tab that have not been tried yet."""
+    found = studio.page.eval_on_selector_all("[id^=arg-]", "all => all.filter(e => e.offsetParent).map(e => e.id)")
+    return [elem_id for elem_id in found if elem_id in left]
