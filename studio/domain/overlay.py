@@ -159,7 +159,7 @@ OVERLAYS: tuple[Overlay, ...] = (
         1,
         shown_when=("eval_strategy", ("steps", "epoch")),
     ),
-    Overlay("output_dir", "Saving", "Output folder", "Where checkpoints and the model go."),
+    Overlay("output_dir", "Saving", "Output folder", "For elsewhere; here it is `output` in the run's own folder."),
     Overlay("save_strategy", "Saving", "Save checkpoints", ""),
     Overlay(
         "save_steps",
@@ -176,7 +176,9 @@ OVERLAYS: tuple[Overlay, ...] = (
     Overlay("logging_steps", "Logging", "Log every", "Steps between two points of the plots.", 0, above=True),
     Overlay("report_to", "Logging", "Trackers", "trackio draws the plots here; others as you like."),
     Overlay("run_name", "Logging", "Run name", "Letters, digits, dots and dashes."),
-    Overlay("project", "Logging", "Project", "Groups runs in trackers."),
+    Overlay(
+        "project", "Logging", "Project", "Groups runs in trackers; here it is trl-studio unless you say otherwise."
+    ),
     Overlay("trackio_space_id", "Logging", "trackio Space", ""),
     Overlay("trackio_static_space_id", "Logging", "trackio static Space", "false: nothing is published by a push."),
     Overlay("push_to_hub", "Hub", "Push the model to the Hub", "When training ends."),
@@ -191,8 +193,13 @@ OVERLAYS: tuple[Overlay, ...] = (
     Overlay(
         "activation_checkpointing", "Precision and memory", "Activation checkpointing", "Less memory, 20 % slower."
     ),
-    Overlay("accelerate_config", "Launch", "Accelerate profile", "How several devices work together."),
-    Overlay("num_processes", "Launch", "Processes", "One a GPU.", 1),
+    Overlay(
+        "accelerate_config",
+        "Launch",
+        "Accelerate profile",
+        "How several devices work together: one of TRL's, or a file's path.",
+    ),
+    Overlay("num_processes", "Launch", "Processes", "One a GPU. Empty: as many as there are GPUs.", 1),
     Overlay("gpu_ids", "Launch", "GPUs", "Their numbers, or all."),
     Overlay("mixed_precision", "Launch", "Mixed precision", ""),
 )

@@ -8,7 +8,9 @@ from typing import Literal
 
 from studio.domain.methods import METHOD_NAMES, method_named
 
+# The first group with a word that a metric's name holds has it.
 _GROUPS = (
+    ("Timing", ("profiling/",)),
     ("Rewards", ("reward", "logps", "logits", "margin", "accuracy", "kl")),
     ("Lengths", ("completions", "num_tokens", "length", "clip_ratio", "frac_reward")),
     ("Evaluation", ("eval/",)),

@@ -108,6 +108,9 @@ def build(
         "elem_id": elem_id,
         "min_width": 180,
     }
+    if name == "accelerate_config":
+        offered = [("none", ""), *((profile, profile) for profile in catalog.profiles)]
+        return Control(name, kind, methods, section, gr.Dropdown(offered, allow_custom_value=True, **options))
     return Control(name, kind, methods, section, _component(kind, argument, options))
 
 

@@ -64,14 +64,14 @@ class Page:
 
     # What tabs are made with -------------------------------------------------------------------------------------
 
-    def section(self, names: tuple[str, ...], leave_out: tuple[str, ...] = ()) -> None:
+    def section(self, names: tuple[str, ...], leave_out: tuple[str, ...] = (), headed: bool = True) -> None:
         """Draws the controls of some sections of the overlay, each in a card of its own."""
         for section, rows in controls_of(self.catalog, names):
             wanted = [row for row in rows if row[0] not in leave_out]
             if not wanted:
                 continue
             with gr.Group(elem_classes="ts-card", visible=self._any_visible(wanted)) as group:
-                heading = gr.HTML(self._heading(section, self.start_form), apply_default_css=False)
+                heading = gr.HTML(self._heading(section, self.start_form), apply_default_css=False, visible=headed)
                 with gr.Row(elem_classes="ts-fields"):
                     made = [self.control(name, kind, methods, section) for name, kind, methods in wanted]
             self.redrawn.append((group, partial(self._group, made)))

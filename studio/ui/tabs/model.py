@@ -20,8 +20,8 @@ TITLE, ID = "Model", "model"
 def build(page: Page) -> None:
     """The model's name, a card of facts about it, and how it is loaded."""
     page.html(_lead)
-    page.section(("Model",))
-    facts = gr.HTML("", apply_default_css=False, elem_id="model-facts")
+    page.section(("Model",), headed=False)
+    facts = page.html(partial(_local, page), elem_id="model-facts")
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the model", size="sm", elem_id="model-look")
     page.section(("Teacher",))
@@ -33,12 +33,20 @@ def _wire(page: Page, facts: Any, look: Any) -> None:
 
     def show(form: Form) -> str:
         name = form.recipe.get("model_name_or_path")
-        if not isinstance(name, str) or not name:
-            return pieces.empty("No model yet", "Type its name on the Hub, or a folder on this machine.")
-        return _facts(page, name)
+        return _facts(page, name) if isinstance(name, str) and name else _local(page, form)
 
     box = next(control.component for control in page.controls if control.name == "model_name_or_path")
     gr.on([box.submit, box.blur, look.click], show, [page.form], [facts], **BUSY)
+
+
+def _local(page: Page, form: Form) -> str:
+    """The facts of a model on this machine; one on the Hub is only asked about when the user looks."""
+    name = form.recipe.get("model_name_or_path")
+    if not isinstance(name, str) or not name:
+        return pieces.empty("No model yet", "Type its name on the Hub, or a folder on this machine.")
+    if page.studio.recipes.paths().find(name) is None:
+        return f'<div class="ts-hint">{pieces.text(name)} would be taken from the Hub.</div>'
+    return _facts(page, name)
 
 
 def _lead(form: Form) -> str:
