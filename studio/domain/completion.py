@@ -20,7 +20,7 @@ _PATHS = (
     "deepspeed",
     "fsdp_config",
 )
-_LAUNCH_PATHS = ("accelerate_config", "config_file")
+_LAUNCH_PATHS = ("accelerate_config", "config_file", "deepspeed_config_file")
 _SAVING = ("save_strategy", "save_steps", "save_total_limit", "load_best_model_at_end")
 
 

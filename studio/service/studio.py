@@ -30,9 +30,18 @@ from studio.service.paths import looks_like_path
 from studio.service.recipes import Form, Prepared, Recipes, mint_name
 from studio.service.runs import Runs
 
-# Words of the libraries for what is wrong on a machine without a GPU; checked by the studio itself, machine in mind.
-_VALIDATE_AS_CPU = {"use_cpu": True}
-_OF_THE_GPU = ("tf32",)  # refused where there is none, also where the run goes elsewhere
+# What TRL's config classes judge by the machine they run on: the studio's own checks have the right one in mind.
+_BY_MACHINE = (
+    "tf32",
+    "fp16",
+    "bf16",
+    "fp16_full_eval",
+    "bf16_full_eval",
+    "deepspeed",
+    "fsdp",
+    "fsdp_config",
+    "use_vllm",
+)
 
 
 class Studio:
@@ -75,8 +84,8 @@ class Studio:
 
     def validate(self, prepared: Prepared) -> list[Finding]:
         """What TRL's own config classes say to the recipe, asked in the worker."""
-        values = {name: value for name, value in prepared.recipe.values.items() if name not in _OF_THE_GPU}
-        recipe = replace(prepared.recipe, values={**values, **_VALIDATE_AS_CPU})
+        values = {name: value for name, value in prepared.recipe.values.items() if name not in _BY_MACHINE}
+        recipe = replace(prepared.recipe, values={**values, "use_cpu": True})
         text, _ = self.recipes.export(replace(recipe, env={}), "yaml")
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "recipe.yaml"

@@ -1,0 +1,514 @@
+"""The command line: what it prints where, its exit codes, and that nothing ever ends in a traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from studio import cli
+from studio.domain.arguments import Catalog
+from studio.domain.methods import METHOD_NAMES
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "presets" / "demo-sft.yaml"
+GOOD = "# trl sft --config x.yaml\nmodel_name_or_path: assets/demo/model\ndataset_name: assets/demo/sft\nseed: 1\n"
+
+
+class Said(NamedTuple):
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Trl = Callable[..., Said]
+
+
+@pytest.fixture
+def home(tmp_path: Path, catalog_folder: Path) -> Path:
+    """A home that has the catalogue already."""
+    shutil.copytree(catalog_folder, tmp_path / "home" / "cache")
+    return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """In the checkout, with no Hub in reach and nothing of the user's own."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("TRL_STUDIO_HOME", str(home))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("TRL_STUDIO_VIEWER", "http://127.0.0.1:9")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("TRL_STUDIO_PASSWORD", raising=False)
+    monkeypatch.delenv("TRL_STUDIO_TRACEBACK", raising=False)
+
+
+@pytest.fixture
+def trl_studio(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Trl:
+    """Runs a command line in this process, with `given` on standard input."""
+
+    def run(*words: str, given: bytes = b"") -> Said:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        capsys.readouterr()
+        try:
+            code = cli.main(words)
+        except SystemExit as exit:  # argparse's own
+            code = int(exit.code or 0)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return Said(code, captured.out, captured.err)
+
+    return run
+
+
+def in_a_process(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The same as a user starts it."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
+    command = [sys.executable, "-P", "-m", "studio", *words]
+    return subprocess.run(command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+
+
+def written(folder: Path, text: str, name: str = "recipe.yaml") -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+# In general --------------------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command(trl_studio: Trl) -> None:
+    said = trl_studio("--help")
+    assert said.code == 0
+    for name in ("check", "convert", "arguments", "inspect", "run", "runs", "show", "stop", "logs"):
+        assert f"    {name} " in said.out
+        own = trl_studio(name, "--help")
+        assert own.code == 0
+        assert "--home" in own.out
+    assert trl_studio("--version").out.startswith("trl-studio 0")
+
+
+def test_no_command_but_the_page_loads_anything_heavy(tmp_path: Path) -> None:
+    """Help, checks, lists of runs: neither Gradio nor torch, nor any other of the big ones."""
+    recipe = written(tmp_path, GOOD)
+    program = (
+        "import sys\nfrom studio.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print(' '.join(sorted({name.split('.')[0] for name in sys.modules})), file=sys.stderr)\n"
+    )
+    heavy = {"gradio", "torch", "trl", "transformers", "datasets", "peft", "accelerate", "pandas"}
+    for words, more in (
+        (["--help"], {"pyarrow", "yaml", "psutil"}),
+        (["runs"], set()),
+        (["check", recipe, "--quick"], set()),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        loaded = set(done.stderr.splitlines()[-1].split())
+        assert "studio" in loaded
+        assert loaded & (heavy | more) == set(), words
+
+
+def test_home_before_and_behind_the_command(trl_studio: Trl, tmp_path: Path) -> None:
+    for number, words in enumerate((["--home", "{}", "runs"], ["runs", "--home", "{}"])):
+        folder = tmp_path / f"home{number}"
+        assert trl_studio(*(word.format(folder) for word in words)).code == 0
+        assert (folder / "runs").is_dir()
+
+
+def test_a_home_that_cannot_be_written(trl_studio: Trl, tmp_path: Path) -> None:
+    file = written(tmp_path, "x", "file")
+    for folder in (file, f"{file}/below", "/proc/nowhere", "nul\0l"):
+        said = trl_studio("runs", "--home", folder)
+        assert said.code == 2
+        assert said.err.startswith("error: ")
+        assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["bogus"], ["check"], ["arguments", "ppo"], ["convert", "x", "--to", "json"], ["--port", "0"], ["--port", "x"]],
+)
+def test_a_wrong_call(trl_studio: Trl, words: list[str]) -> None:
+    said = trl_studio(*words)
+    assert said.code == 2
+    assert "error: " in said.err
+    assert said.out == ""
+
+
+def test_interrupted_and_broken(trl_studio: Trl, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(options: object) -> int:
+        raise KeyboardInterrupt
+
+    def break_down(options: object) -> int:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(cli, "_runs", interrupt)
+    assert trl_studio("runs") == (130, "", "")
+    monkeypatch.setattr(cli, "_runs", break_down)
+    said = trl_studio("runs")
+    assert said.code == 2
+    assert "ZeroDivisionError: by zero" in said.err
+    monkeypatch.setenv("TRL_STUDIO_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        trl_studio("runs")
+
+
+def test_a_reader_that_leaves(home: Path) -> None:
+    """`trl-studio arguments sft --json | head -1`"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "studio", "arguments", "sft", "--json"]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "[\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 141
+
+
+# Recipes -----------------------------------------------------------------------------------------------------------
+
+
+def test_check_of_a_good_recipe(trl_studio: Trl) -> None:
+    assert trl_studio("check", "presets/demo-sft.yaml", "--quick", "--json") == (0, "[]\n", "")
+    said = trl_studio("check", "presets/demo-sft.yaml", "--quick")
+    assert (said.code, said.err) == (0, "")
+    assert "Nothing keeps it from running" in said.out
+
+
+def test_check_for_people(trl_studio: Trl) -> None:
+    text = GOOD + "learning_rat: 2.0e-05\nsave_strategy: no\nper_device_train_batch_size: 0\n"
+    said = trl_studio("check", "-", "--quick", given=text.encode())
+    assert said.code == 1
+    lines = said.out.splitlines()
+    assert lines[0].startswith(
+        "error  learning_rat: `learning_rat` is no option of `trl sft`; did you mean `learning_rate`"
+    )
+    assert lines[0].endswith("(line 5)")
+    assert lines[1].startswith("       TRL hands it on")
+    assert lines[2] == "       fix: Use learning_rate"
+    assert lines[-1] == "3 errors."
+    # What reading has said of a key is not said again by the checks.
+    assert sum(line.startswith("error  save_strategy") for line in lines) == 1
+
+
+def test_check_for_programs(trl_studio: Trl, tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD.replace("assets/demo/sft", "assets/demo/dpo") + "eval_strategy: steps\n")
+    said = trl_studio("check", path, "--json", "--quick")
+    assert said.code == 1
+    found = json.loads(said.out)
+    assert all(set(each) == {"level", "where", "message", "why", "fix"} for each in found)
+    assert "column" in {each["where"]["kind"] for each in found if each["level"] == "error"}
+    # By a name for it, from the method on the command line, and as a command line.
+    assert trl_studio("check", path, "--json", "--quick", "--method", "dpo").code == 0
+    command = written(tmp_path, "trl sft --model_name_or_path assets/demo/model --dataset_name assets/demo/sft", "c.sh")
+    assert trl_studio("check", command, "--quick").code == 0
+
+
+def test_check_asks_trl_too(trl_studio: Trl, tmp_path: Path) -> None:
+    """What only TRL's own config classes know; unless --quick."""
+    path = written(tmp_path, GOOD + "lr_scheduler_type: reduce_lr_on_plateau\n")
+    assert trl_studio("check", path, "--quick").code == 0
+    said = trl_studio("check", path)
+    assert said.code == 1
+    assert "TRL refuses the recipe: lr_scheduler_type reduce_lr_on_plateau requires an eval strategy" in said.out
+
+
+def test_check_for_another_machine(trl_studio: Trl, tmp_path: Path) -> None:
+    """What this machine has not got is no matter there, neither to the studio nor to TRL's classes."""
+    path = written(
+        tmp_path,
+        "# trl sft\nmodel_name_or_path: a/model\ndataset_name: a/data\ntf32: true\nnum_processes: 64\nenv: {A: b}\n",
+    )
+    said = trl_studio("check", path, "--elsewhere", "--json")
+    assert said.code == 0
+    assert {each["level"] for each in json.loads(said.out)} == {"warning"}  # the Hub is out of reach
+
+
+def test_convert_there_and_back(trl_studio: Trl, tmp_path: Path) -> None:
+    command = trl_studio("convert", "presets/dpo-lora.yaml", "--to", "command")
+    assert (command.code, command.err) == (0, "")
+    assert command.out.startswith("trl dpo \\\n")
+    back = trl_studio("convert", "-", "--to", "yaml", given=command.out.encode())
+    assert (back.code, back.err) == (0, "")
+    assert yaml.safe_load(back.out) == yaml.safe_load((ROOT / "presets" / "dpo-lora.yaml").read_text(encoding="utf-8"))
+    assert (
+        trl_studio("convert", "presets/dpo.yaml", "--to", "config-command").out == "trl dpo --config presets/dpo.yaml\n"
+    )
+    # A recipe that flags cannot say in full.
+    path = written(tmp_path, "# trl sft\ndatasets:\n- path: a/b\n")
+    said = trl_studio("convert", path, "--to", "command")
+    assert said.code == 0
+    assert said.out == f"trl sft --config {path}\n"
+    assert said.err.startswith("note  datasets: ")
+
+
+def test_convert_keeps_what_nobody_knows(trl_studio: Trl) -> None:
+    text = b"seed: 1\nbogus: {a: 2024-01-01}\nlearning_rate: 1e-5\n"
+    said = trl_studio("convert", "-", "--method", "sft", "--to", "yaml", given=text)
+    assert said.code == 0
+    assert said.err.startswith("error  bogus: ")
+    assert said.out.index("seed: 1") < said.out.index("bogus:")
+    assert "learning_rate: 1.0e-05\n" in said.out
+
+
+def test_texts_that_cannot_be_read(trl_studio: Trl, tmp_path: Path) -> None:
+    binary, empty = tmp_path / "binary.yaml", written(tmp_path, "", "empty.yaml")
+    binary.write_bytes(b"\xff\xfe\x00\x01")
+    blank = written(tmp_path, " \n\t\n", "blank.yaml")
+    listed = written(tmp_path, "- a\n", "list.yaml")
+    broken = written(tmp_path, "a: [\n", "broken.yaml")
+    nameless = written(tmp_path, "seed: 1\n", "nameless.yaml")
+    for path in (str(binary), empty, blank, listed, broken, nameless, str(tmp_path), str(tmp_path / "no.yaml"), "a\0b"):
+        for words in (["check", path], ["convert", path, "--to", "yaml"], ["run", path],
+                      ["inspect", "assets/demo/sft", "--method", "sft", "--recipe", path]):  # fmt: skip
+            if words[0] == "inspect" and path == nameless:
+                continue
+            said = trl_studio(*words)
+            assert said.code == 2, words
+            assert said.err.startswith("error: "), words
+            assert said.out == ""
+    assert (
+        "is a folder" in trl_studio("check", str(tmp_path)).err.lower()
+        or "directory" in trl_studio("check", str(tmp_path)).err
+    )
+    assert "standard input is empty" in trl_studio("check", "-").err
+    # A byte order mark is no damage.
+    marked = tmp_path / "marked.yaml"
+    marked.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert trl_studio("check", str(marked), "--quick").code == 0
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_arguments(trl_studio: Trl, catalog: Catalog, method: str) -> None:
+    said = trl_studio("arguments", method, "--json")
+    assert (said.code, said.err) == (0, "")
+    rows = json.loads(said.out)
+    assert [row["name"] for row in rows] == list(catalog.of(method))
+    for row in rows:
+        assert {"name", "type", "default", "effective_default", "choices", "help", "owner"} <= set(row)
+    by_name = {row["name"]: row for row in rows}
+    assert (by_name["bf16"]["default"], by_name["bf16"]["effective_default"]) == (None, True)
+    assert by_name["eval_strategy"]["choices"] == ["no", "steps", "epoch"]
+    table = trl_studio("arguments", method).out.splitlines()
+    assert len(table) == len(rows) + 1
+    assert table[0].split() == ["NAME", "TYPE", "DEFAULT", "HELP"]
+
+
+def test_the_list_is_made_with_a_word(trl_studio: Trl, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first time takes seconds, which is said once, beside the JSON."""
+    from studio.adapters import catalog as catalog_module
+
+    made = next((home / "cache").glob("*.json")).read_text(encoding="utf-8")
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        Path(command[4]).write_text(made, encoding="utf-8")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(catalog_module.subprocess, "run", run)
+    shutil.rmtree(home / "cache")
+    said = trl_studio("arguments", "sft", "--json")
+    assert len(json.loads(said.out)) > 100
+    assert len(said.err.splitlines()) == 1
+    assert "seconds" in said.err
+    assert trl_studio("arguments", "sft").err == ""
+
+
+def test_inspect(trl_studio: Trl, tmp_path: Path) -> None:
+    said = trl_studio("inspect", "assets/demo/sft", "--method", "sft", "--json")
+    assert (said.code, said.err) == (0, "")
+    found = json.loads(said.out)
+    assert (found["verdict"], found["type"]) == ("accept", "language modeling")
+    assert [column["name"] for column in found["columns"]] == ["messages"]
+    assert found["findings"] == []
+    refused = trl_studio("inspect", "assets/demo/sft", "--method", "dpo", "--json")
+    assert refused.code == 1
+    found = json.loads(refused.out)
+    assert found["verdict"] == "reject"
+    assert found["findings"][0]["level"] == "error"
+    unknown = trl_studio("inspect", "some/data", "--method", "sft", "--json")
+    assert (unknown.code, json.loads(unknown.out)["verdict"]) == (0, "unknown")
+    for_people = trl_studio("inspect", "assets/demo/sft", "--method", "dpo", "--split", "test")
+    assert for_people.code == 1
+    assert "reject for dpo" in for_people.out
+    assert "error  chosen: " in for_people.out
+    # With a recipe that reads another column.
+    data = written(tmp_path, '{"body": "one"}\n{"body": "two"}\n', "train.jsonl")
+    assert trl_studio("inspect", data, "--method", "sft").code == 1
+    recipe = written(tmp_path, "dataset_text_field: body\n")
+    assert trl_studio("inspect", data, "--method", "sft", "--recipe", recipe).code == 0
+
+
+# Runs --------------------------------------------------------------------------------------------------------------
+
+
+def test_no_runs(trl_studio: Trl) -> None:
+    assert trl_studio("runs", "--json") == (0, "[]\n", "")
+    for command in ("show", "stop", "logs"):
+        said = trl_studio(command, "nobody")
+        assert said.code == 2
+        assert "There is no run 'nobody'" in said.err
+    assert trl_studio("show", "../x").code == 2
+
+
+def test_a_recipe_with_errors_does_not_start(trl_studio: Trl, tmp_path: Path, home: Path) -> None:
+    for text in (
+        GOOD + "learning_rat: 1.0\n",
+        GOOD.replace("assets/demo/sft", "assets/demo/dpo"),
+        GOOD + "tf32: true\n",
+    ):
+        said = trl_studio("run", written(tmp_path, text))
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith("error  ")
+    assert list((home / "runs").iterdir()) == []
+
+
+@pytest.fixture
+def a_few_steps(tmp_path: Path) -> str:
+    """The demo of SFT, cut short."""
+    recipe = yaml.safe_load(DEMO.read_text(encoding="utf-8")) | {"max_steps": 3, "eval_strategy": "no"}
+    return written(tmp_path, "# trl sft --config x.yaml\n" + yaml.safe_dump(recipe), "few.yaml")
+
+
+@pytest.fixture
+def nothing_left(trl_studio: Trl) -> Iterator[None]:
+    """Whatever happens, no run goes on after the test."""
+    yield
+    for row in json.loads(trl_studio("runs", "--json").out):
+        trl_studio("stop", row["id"], "--now")
+        trl_studio("logs", row["id"], "--follow")
+
+
+def test_run_wait_and_what_is_left_of_it(trl_studio: Trl, a_few_steps: str, home: Path, nothing_left: None) -> None:
+    """A real run of three steps, from the file to its log."""
+    said = trl_studio("run", a_few_steps, "--wait")
+    assert said.code == 0, said.err
+    assert len(said.out.split()) == 1
+    name = said.out.strip()
+    added = [line for line in said.err.splitlines() if line.startswith("added ")]
+    assert any(line.startswith('added report_to: "trackio"  # ') for line in added)
+    assert all("  # " in line for line in added)
+    assert said.err.splitlines()[-1] == "finished 3/3"
+    shown = json.loads(trl_studio("show", name, "--json").out)
+    assert {"id", "method", "state", "started", "ended", "exit", "folder", "last_step", "last_metrics"} <= set(shown)
+    assert (shown["id"], shown["method"], shown["state"], shown["last_step"]) == (name, "sft", "finished", 3)
+    assert shown["exit"] == {"code": 0, "signal": None}
+    assert Path(shown["folder"]) == home / "runs" / name
+    assert shown["last_metrics"]["loss"] > 0
+    listed = json.loads(trl_studio("runs", "--json").out)
+    assert [(row["id"], row["state"], row["exit"]) for row in listed] == [
+        (name, "finished", {"code": 0, "signal": None})
+    ]
+    assert name in trl_studio("runs").out
+    assert "finished" in trl_studio("show", name).out
+    log = trl_studio("logs", name)
+    assert "Training completed." in log.out
+    assert "\r" not in log.out
+    assert "Training completed." in trl_studio("logs", name, "--follow").out
+    stopped = trl_studio("stop", name)
+    assert (stopped.code, stopped.out) == (0, "")
+    assert "has ended already" in stopped.err
+
+
+def test_a_run_that_is_stopped(
+    trl_studio: Trl, a_few_steps: str, tmp_path: Path, nothing_left: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` returns at once; `logs --follow` ends with the run; waiting for a stopped run is no success."""
+    text = Path(a_few_steps).read_text(encoding="utf-8").replace("max_steps: 3", "max_steps: 100000")
+    said = trl_studio("run", written(tmp_path, text, "long.yaml"))
+    assert said.code == 0, said.err
+    name = said.out.strip()
+    assert json.loads(trl_studio("show", name, "--json").out)["state"] in ("queued", "starting", "training")
+    assert trl_studio("stop", name, "--now").err == f"{name} stops now.\n"
+    assert trl_studio("logs", name, "--follow").code == 0
+    assert json.loads(trl_studio("show", name, "--json").out)["state"] == "stopped"
+    from studio.adapters.home import home_folder
+    from studio.service.studio import Studio
+
+    assert cli._wait(Studio(home_folder()), name) == 1
+
+
+# The page ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str | None]]:
+    """What the page would be served with: a stand-in, so that Gradio is not even imported."""
+    calls: list[tuple[str, int, str | None]] = []
+    module = types.ModuleType("studio.ui.serve")
+
+    def serve(studio: Any, host: str, port: int, password: str | None = None) -> None:
+        assert studio.arguments.ready() is not None
+        calls.append((host, port, password))
+
+    module.serve = serve  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "studio.ui.serve", module)
+    return calls
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_the_page_is_served(trl_studio: Trl, served: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    assert trl_studio("--port", str(port)) == (0, "", "")
+    assert trl_studio("--port", str(port), "--host", "localhost").code == 0
+    monkeypatch.setenv("TRL_STUDIO_PASSWORD", "secret")
+    assert trl_studio("--port", str(port), "--host", "0.0.0.0").code == 0
+    assert served == [("127.0.0.1", port, None), ("localhost", port, None), ("0.0.0.0", port, "secret")]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_no_page_for_others_without_a_password(
+    trl_studio: Trl, served: list[Any], host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for password in (None, ""):
+        if password is not None:
+            monkeypatch.setenv("TRL_STUDIO_PASSWORD", password)
+        said = trl_studio("--host", host, "--port", str(free_port()))
+        assert said.code == 2
+        assert "TRL_STUDIO_PASSWORD" in said.err
+    assert served == []
+
+
+def test_a_host_that_does_not_exist(trl_studio: Trl, served: list[Any]) -> None:
+    said = trl_studio("--host", "no.such.host.invalid")
+    assert said.code == 2
+    assert "no.such.host.invalid" in said.err
+    assert served == []
+
+
+def test_a_port_in_use(trl_studio: Trl, served: list[Any], home: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        said = trl_studio("--port", str(port))
+        assert said.code == 2
+        assert f"port {port}" in said.err
+        assert "--port" in said.err.splitlines()[1]
+        assert served == []
+        # As a process, with the real page behind it: said before anything big is loaded.
+        done = in_a_process("--port", str(port), cwd=home)
+        assert done.returncode == 2
+        assert f"port {port}" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
