@@ -271,7 +271,7 @@ class FakeWorker:
 @pytest.fixture
 def worker(catalog_folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     fake = FakeWorker(next(catalog_folder.glob("*.json")))
-    monkeypatch.setattr(catalog_module.subprocess, "run", fake.run)
+    monkeypatch.setattr(subprocess, "run", fake.run)
     return fake
 
 
@@ -391,11 +391,9 @@ def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_the_worker_is_not_misled_by_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, catalog: Catalog
 ) -> None:
-    """A folder that holds a `trl`, a `datasets` and a `json.py`, as many a project does. Makes it for real."""
-    for name in ("trl", "datasets", "yaml"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not this one')\n", encoding="utf-8")
-    (tmp_path / "json.py").write_text("raise RuntimeError('not this one')\n", encoding="utf-8")
+    """A folder that holds `trl.py`, `datasets.py` and `json.py`, as many a project does. Makes it for real."""
+    for name in ("trl", "datasets", "yaml", "json"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('not this one')\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert CatalogCache(Path("cache")).get() == catalog
     shutil.rmtree("cache")

@@ -237,7 +237,8 @@ def test_groups_as_trl_counts_them(catalog: Catalog, tmp_path: Path, method: str
 def test_generation_batches_as_trl_counts_them(catalog: Catalog, tmp_path: Path, method: str) -> None:
     wrong = 0
     for batch, size, group, evaluated in itertools.product((2, 3), (2, 6, 8, 12), (2, 4), (None, 3, 4)):
-        values = {"per_device_train_batch_size": batch, "generation_batch_size": size, "num_generations": group}
+        values: dict[str, Any] = {"per_device_train_batch_size": batch, "num_generations": group}
+        values["generation_batch_size"] = size
         if evaluated:
             values |= {"eval_strategy": "steps", "per_device_eval_batch_size": evaluated}
         given_recipe = recipe(catalog, method, values)

@@ -132,7 +132,7 @@ def test_a_text_where_a_number_belongs_is_named_and_cured(studio: StudioPage) ->
     expect(studio.box("learning_rate")).to_have_value("quick")
     wrong.get_by_role("button").click()
     studio.wait_for("learning_rate", None)
-    expect(studio.box("learning_rate")).to_have_value("2e-05")
+    expect(studio.box("learning_rate")).to_have_value("2.0e-05")
     expect(wrong).to_have_count(0)
     expect(studio.start).to_have_text("Start training")
 
@@ -202,11 +202,20 @@ def test_recipes_of_every_kind_open(studio: StudioPage, text: str) -> None:
     expect(studio.page.locator("#data-preview")).to_contain_text("Yes: DPO")
 
 
-@pytest.mark.parametrize("text", ["", "just some words", "learning_rate: [1,", "- a\n- b\n", "cp -r a b"])
-def test_what_is_no_recipe_gives_a_message_and_changes_nothing(studio: StudioPage, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("just some words", "not a mapping of options"),
+        ("learning_rate: [1,", "YAML"),
+        ("- a\n- b\n", "not a mapping of options"),
+        ("trl sft --config <b>bold</b>.yaml", "<b>bold</b>.yaml"),
+    ],
+)
+def test_what_is_no_recipe_gives_a_message_and_changes_nothing(studio: StudioPage, text: str, message: str) -> None:
     before = studio.text()
     studio.open_text(text)
-    expect(studio.page.get_by_text("That did not work").first).to_be_visible()
+    expect(studio.page.get_by_test_id("toast-text").first).to_contain_text(message)
     assert studio.text() == before
     expect(studio.page.locator("#open-text textarea")).to_have_value(text)
 

@@ -140,10 +140,8 @@ def _precision(recipe: Recipe) -> Iterator[Finding]:
         )
 
 
-def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
-    """Combinations that TRL or transformers refuse, most of them only after the model is loaded."""
+def _of_the_method(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
     get = recipe.get
-    yield from _precision(recipe)
     if (
         recipe.method == "sft"
         and get("padding_free") is True
@@ -173,6 +171,13 @@ def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
             "With another type the score head is not trained with it.",
             Fix("Use SEQ_CLS", {"lora_task_type": "SEQ_CLS"}),
         )
+
+
+def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
+    """Combinations that TRL or transformers refuse, most of them only after the model is loaded."""
+    get = recipe.get
+    yield from _precision(recipe)
+    yield from _of_the_method(recipe, catalog)
     if get("load_best_model_at_end") is True and get("eval_strategy", "no") == "no":
         fix = Fix("Evaluate and save every so many steps", {"eval_strategy": "steps", "save_strategy": "steps"})
         yield finding("error", "eval_strategy", "The best model is found by evaluating, which is off.", "", fix)

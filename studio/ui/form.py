@@ -97,6 +97,8 @@ class Form:
         split = self.recipe.get("dataset_train_split", "train")
         found = studio.inspect(self.typed, self.recipe.method, config, split, self.recipe.values)
         values = dict(found.values) or {"dataset_name": self.typed}
+        if config and not found.columns:
+            values["dataset_config"] = config  # what could not be found stays to be seen beside its Finding
         # A relative path stays as it was typed: the recipe for elsewhere must not carry this machine's folders.
         if values.get("dataset_name") and found.source == "local":
             values["dataset_name"] = self.typed

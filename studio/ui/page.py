@@ -128,6 +128,11 @@ class Page:
         ]
         return [*self.summary(form), *values, *(draw(form) for _, draw in self.redrawn)]
 
+    def surroundings(self, form: Form, left_alone: Any = None) -> list[Any]:
+        """All but the controls and `left_alone`: a look at data changes no control, and may end while one is typed in."""
+        drawn = [gr.skip() if component is left_alone else draw(form) for component, draw in self.redrawn]
+        return [*self.summary(form), *[gr.skip()] * len(self.controls), *drawn]
+
     @property
     def summary_outputs(self) -> list[Any]:
         return [self.card, self.start, self.tab_values]
@@ -204,7 +209,7 @@ class Page:
         try:
             run, _ = self.studio.start(form.recipe, tags=form.tags)
         except StudioError as error:
-            gr.Warning(str(error), title="Not started")
+            gr.Warning(pieces.text(error), title="Not started")
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
         form.recipe = form.recipe.with_changes(self.catalog, {}, ("run_name",))
         return [*self.everything(form), gr.update(selected="runs"), *self.runs.choose(run.id)]
@@ -224,7 +229,7 @@ def guarded(handler: Callable[..., Any], fallback: Callable[..., Any]) -> Callab
         try:
             return handler(*values)
         except StudioError as error:
-            gr.Warning(str(error), title="That did not work")
+            gr.Warning(pieces.text(error), title="That did not work")
             return fallback(*values)
 
     return run

@@ -86,17 +86,17 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
     def choose(typed: str, form: Form) -> list[Any]:
         if typed.strip() != form.typed or not form.looked:
             form.choose_dataset(page.studio, typed)
-        return page.everything(form)
+        return page.surroundings(form, left_alone=name)
 
     def look_again(typed: str, form: Form) -> list[Any]:
         form.choose_dataset(page.studio, typed, form.recipe.get("dataset_config"))
-        return page.everything(form)
+        return page.surroundings(form, left_alone=name)
 
     def change(key: str, value: str | None, form: Form) -> list[Any]:
         form.set(page.catalog, key, value, bool(value))
         if key != "dataset_test_split" and form.recipe.get("dataset_name"):
             form.choose_dataset(page.studio, form.typed, form.recipe.get("dataset_config"))
-        return page.everything(form)
+        return page.surroundings(form, left_alone=name)
 
     def take_file(path: str, form: Form) -> list[Any]:
         kept = page.studio.home.datasets / "uploads" / Path(path).name
@@ -115,11 +115,25 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
     def unchanged(*values: Any) -> list[Any]:
         return page.everything(values[-1])
 
-    gr.on([name.submit, name.blur], guarded(choose, unchanged), [name, page.form], page.all_outputs, **BUSY)
+    # A name that is typed while another one is looked up must not be lost: the last one counts.
+    gr.on(
+        [name.submit, name.blur],
+        guarded(choose, unchanged),
+        [name, page.form],
+        page.all_outputs,
+        trigger_mode="always_last",
+        **BUSY,
+    )
     look.click(guarded(look_again, unchanged), [name, page.form], page.all_outputs, **BUSY)
     upload.upload(guarded(take_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
     for (key, _), chooser in zip(_SPLITS, choosers, strict=True):
-        chooser.input(guarded(partial(change, key), unchanged), [chooser, page.form], page.all_outputs, **BUSY)
+        chooser.input(
+            guarded(partial(change, key), unchanged),
+            [chooser, page.form],
+            page.all_outputs,
+            trigger_mode="always_last",
+            **BUSY,
+        )
 
 
 def _lead(form: Form) -> str:

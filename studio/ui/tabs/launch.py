@@ -50,7 +50,7 @@ def _wire(page: Page, tags: Any) -> None:
     def change(chosen: list[str] | None, form: Form) -> None:
         form.tags = tuple(dict.fromkeys(tag.strip() for tag in chosen or [] if tag.strip()))
 
-    tags.input(change, [tags, page.form], None, **QUIET)
+    tags.input(change, [tags, page.form], None, trigger_mode="always_last", **QUIET)
 
 
 def _account(signed_in: bool) -> str:

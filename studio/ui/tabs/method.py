@@ -95,7 +95,9 @@ def _wire(page: Page, cards: Any, preset: Any, opening: tuple[Any, Any, Any]) ->
         return draw(values[-1])
 
     cards.click(choose, [page.form], page.all_outputs, **QUIET)
-    preset.input(guarded(use, unchanged), [preset, page.form], page.all_outputs, **BUSY)
+    preset.input(
+        guarded(use, unchanged), [preset, page.form], page.all_outputs, trigger_mode="always_last", **BUSY
+    )
     read.click(guarded(open_text, unchanged), [pasted, page.form], page.all_outputs, **BUSY)
     upload.upload(guarded(open_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
 

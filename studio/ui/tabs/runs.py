@@ -81,8 +81,9 @@ class RunsTab:
 
         self.list.click(self._clicked, None, self.outputs, **QUIET)
         self.timer.tick(self.draw, [self.chosen], self.live_outputs, **QUIET)
-        self.save.click(lambda run: self._stop(run, now=False), [self.chosen], self.live_outputs, **QUIET)
-        self.now.click(lambda run: self._stop(run, now=True), [self.chosen], self.live_outputs, **QUIET)
+        said = {**QUIET, "queue": True, "concurrency_limit": 8}  # Gradio shows messages of queued handlers only
+        self.save.click(lambda run: self._stop(run, now=False), [self.chosen], self.live_outputs, **said)
+        self.now.click(lambda run: self._stop(run, now=True), [self.chosen], self.live_outputs, **said)
 
     def _clicked(self, event: gr.EventData) -> list[Any]:
         return self.choose(str(event._data["run"]))
@@ -94,7 +95,7 @@ class RunsTab:
                 if not stopping:
                     gr.Info("The run has ended already.")
             except StudioError as error:
-                gr.Warning(str(error), title="Not stopped")
+                gr.Warning(pieces.text(error), title="Not stopped")
         return self.draw(run_id)
 
     def _chart_value(self, run_id: str | None) -> str | None:

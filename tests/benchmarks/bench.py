@@ -1,0 +1,167 @@
+"""Measures what the studio costs beside bare Gradio and bare TRL: `python tests/benchmarks/bench.py`.
+
+Ratios within one run, so that the machine's speed cancels out: each figure is the median of several rounds in which
+the studio and its yardstick take turns. Nothing else should be running meanwhile.
+"""
+
+# ruff: noqa: E402 - run as a script, it has to say first where the studio and the tests lie
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path += [str(ROOT), str(ROOT / "tests")]
+
+from pages import edit_seconds, seconds_until_usable
+from servers import ONE_BUTTON, gradio_server, studio_server
+from trainers import STEPS, by_shell, by_studio
+
+from studio.adapters.home import Home
+from studio.service.studio import Studio
+
+HEAVY = ("torch", "transformers", "trl", "datasets", "peft", "accelerate")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number, what it should be, and what it was made of."""
+
+    name: str
+    value: float
+    unit: str
+    target: str
+    met: bool
+    detail: str
+
+
+def at_most(name: str, value: float, limit: float, unit: str, detail: str) -> Figure:
+    return Figure(name, value, unit, f"≤ {limit:g}{unit}", value <= limit, detail)
+
+
+def start(home: Path, rounds: int) -> list[Figure]:
+    """Server start and what the idle server holds in memory."""
+    ours, bare, sizes, native = [], [], [], set[str]()
+    for _ in range(rounds):
+        with gradio_server() as server:
+            bare.append(server.seconds)
+        with studio_server(home) as server:
+            ours.append(server.seconds)
+            sizes.append(server.resident())
+            native |= {name for name in HEAVY if server.has_loaded(name)}
+    detail = f"{_spread(ours)} s beside {_spread(bare)} s"
+    return [
+        at_most("server start / bare Gradio", statistics.median(ours) / statistics.median(bare), 1.5, "", detail),
+        at_most("idle server, resident", statistics.median(sizes), 300, " MB", f"{_spread(sizes)} MB"),
+        at_most(
+            "training libraries in it", len(native), 0, "", ", ".join(sorted(native)) or "none of torch and its kin"
+        ),
+    ]
+
+
+def page(home: Path, rounds: int) -> list[Figure]:
+    """Navigation until the page can be used, beside a page with one button."""
+    ours, bare = [], []
+    with studio_server(home) as studio, gradio_server(ONE_BUTTON) as button:
+        for server, card in ((studio, True), (button, False)):
+            seconds_until_usable(server, card)  # the very first page of a server finds nothing prepared
+        for _ in range(rounds):
+            bare.append(seconds_until_usable(button, with_card=False))
+            ours.append(seconds_until_usable(studio, with_card=True))
+    more = statistics.median(ours) - statistics.median(bare)
+    return [at_most("page usable, beyond an empty one", more, 1.5, " s", f"{_spread(ours)} s beside {_spread(bare)} s")]
+
+
+def edit(home: Path, rounds: int) -> list[Figure]:
+    """An edit until the YAML on the screen shows it."""
+    with studio_server(home) as server:
+        taken = edit_seconds(server, rounds)
+        after = server.resident()
+    every = sorted(second for seconds in taken.values() for second in seconds)
+    middle = "; ".join(f"{kind} {statistics.median(seconds):.3f}" for kind, seconds in taken.items())
+    tail = every[min(round(0.95 * len(every)), len(every) - 1)]
+    return [
+        at_most("edit until the YAML shows it", statistics.median(every), 0.1, " s", f"medians: {middle}"),
+        at_most("the same, 95th percentile", tail, 0.1, " s", f"of {len(every)} edits, slowest {every[-1]:.3f}"),
+        at_most("server after it, resident", after, 300, " MB", "one page open"),
+    ]
+
+
+def trainer(home: Path, rounds: int) -> list[Figure]:
+    """A run started by the studio beside the same YAML from a shell."""
+    ours, shell = [], []
+    for number in range(rounds):
+        # Who goes first alternates: the second finds files in the page cache.
+        for who in ("studio", "shell") if number % 2 == 0 else ("shell", "studio"):
+            (ours if who == "studio" else shell).append(by_studio(home) if who == "studio" else by_shell(home, number))
+    first, first_shell = [one.first_loss for one in ours], [one.first_loss for one in shell]
+    speed, speed_shell = [one.steps_per_second for one in ours], [one.steps_per_second for one in shell]
+    slower = statistics.median(speed_shell) / statistics.median(speed)
+    return [
+        at_most(
+            "Start to first loss / shell",
+            statistics.median(first) / statistics.median(first_shell),
+            1.1,
+            "",
+            f"{_spread(first)} s beside {_spread(first_shell)} s",
+        ),
+        at_most(
+            "seconds per step / shell",
+            slower,
+            1.1,
+            "",
+            f"{_spread(speed)} steps/s beside {_spread(speed_shell)}, {STEPS} steps",
+        ),
+    ]
+
+
+MEASURED: dict[str, tuple[Callable[[Path, int], list[Figure]], int]] = {
+    "start": (start, 5),
+    "page": (page, 7),
+    "edit": (edit, 20),
+    "trainer": (trainer, 5),
+}
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def _table(figures: Iterable[Figure]) -> str:
+    rows = [("figure", "measured", "target", "", "of")]
+    for one in figures:
+        rows.append((one.name, f"{one.value:.3g}{one.unit}", one.target, "met" if one.met else "MISSED", one.detail))
+    widths = [max(len(row[place]) for row in rows) for place in range(4)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    )
+
+
+def main() -> int:
+    """Prints the table; exit code 1 where a target was missed."""
+    parser = argparse.ArgumentParser(description="What the studio costs beside bare Gradio and bare TRL.")
+    parser.add_argument("--only", choices=MEASURED, action="append", help="one of them (may be given again)")
+    parser.add_argument("--rounds", type=int, help="of each; for edits, of each kind of control")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        Studio(Home(home)).arguments.get()  # listed once for each set of versions, not at each start
+        for chosen in options.only or MEASURED:
+            measure, rounds = MEASURED[chosen]
+            print(f"measuring {chosen} ...", file=sys.stderr, flush=True)
+            figures += measure(home, options.rounds or rounds)
+    print(json.dumps([asdict(one) for one in figures], indent=2) if options.json else _table(figures))
+    return 0 if all(one.met for one in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
