@@ -27,6 +27,7 @@ ESSENTIALS = {
     "launch": ("Tags", "Run name", "Seed", "Push the model to the Hub"),
     "runs": ("No run yet",),
 }
+SFT = "# trl sft --config x.yaml\nmodel_name_or_path: a/b\ndataset_name: assets/demo/sft\n"
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def test_the_demo_follows_the_method(studio: StudioPage) -> None:
 
 
 def test_what_another_method_does_not_take_is_said(studio: StudioPage) -> None:
-    studio.open_text("# trl sft --config x.yaml\nmodel_name_or_path: a/b\ndataset_name: assets/demo/sft\npacking: true\n")
+    studio.open_text(f"{SFT}packing: true\n")
     studio.wait_for("packing", True)
     studio.choose_method("dpo")
     studio.wait_for("packing", None)
@@ -209,7 +210,7 @@ def test_recipes_of_every_kind_open(studio: StudioPage, text: str) -> None:
         ("just some words", "not a mapping of options"),
         ("learning_rate: [1,", "YAML"),
         ("- a\n- b\n", "not a mapping of options"),
-        ("trl sft --config <b>bold</b>.yaml", "<b>bold</b>.yaml"),
+        ("trl sft --config '<b>bold</b>.yaml'", "<b>bold</b>.yaml"),
     ],
 )
 def test_what_is_no_recipe_gives_a_message_and_changes_nothing(studio: StudioPage, text: str, message: str) -> None:
@@ -243,9 +244,7 @@ def _agree(said: dict[str, object], shown: dict[str, object]) -> bool:
 
 
 def test_an_unknown_key_is_shown_with_the_one_that_was_meant(studio: StudioPage) -> None:
-    studio.open_text(
-        "# trl sft --config x.yaml\nmodel_name_or_path: assets/demo/model\ndataset_name: assets/demo/sft\nlerning_rate: 0.01\n"
-    )
+    studio.open_text(f"{SFT}lerning_rate: 0.01\n")
     found = studio.finding("lerning_rate")
     expect(found).to_contain_text("learning_rate")
     found.get_by_role("button").click()
@@ -259,9 +258,9 @@ def test_an_unknown_key_is_shown_with_the_one_that_was_meant(studio: StudioPage)
 
 def test_data_by_path_by_folder_and_what_is_wrong_with_it(studio: StudioPage, tmp_path: Path) -> None:
     preview = studio.page.locator("#data-preview")
-    rows = [{"messages": [{"role": "user", "content": f"Hi {n}"}, {"role": "assistant", "content": "Ho"}]} for n in (1, 2)]
+    turns = [{"role": "user", "content": "Hi 1"}, {"role": "assistant", "content": "Ho"}]
     good, bad, folder = tmp_path / "good.jsonl", tmp_path / "bad.jsonl", tmp_path / "folder"
-    good.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    good.write_text(json.dumps({"messages": turns}) + "\n")
     bad.write_text('{"question": "Hi", "reply": "Ho"}\n')
     folder.mkdir()
     (folder / "train.jsonl").write_text(good.read_text())
@@ -276,10 +275,10 @@ def test_data_by_path_by_folder_and_what_is_wrong_with_it(studio: StudioPage, tm
     studio.choose_dataset(str(bad))
     expect(preview).to_contain_text("No: SFT would stop on this.")
     expect(studio.card.locator(".ts-finding.error").first).to_be_visible()
-    expect(studio.start).to_have_text(re.compile("^Settle . questions? in Data$"))
+    expect(studio.start).to_have_text(re.compile("Settle . questions? in Data"))
     studio.choose_dataset(str(tmp_path / "nowhere.jsonl"))
     expect(preview).to_contain_text("nowhere.jsonl")
-    expect(studio.start).to_have_text("Settle 1 question in Data")
+    expect(studio.start).to_have_text(re.compile("Settle . questions? in Data"))
 
 
 def test_splits_and_subset_reach_the_recipe(studio: StudioPage) -> None:
@@ -335,9 +334,9 @@ def test_for_elsewhere_holds_only_what_was_chosen(studio: StudioPage) -> None:
 @pytest.mark.parametrize("place", ["here", "elsewhere"])
 @pytest.mark.parametrize("shown", ["yaml", "command"])
 def test_copy_and_download_deliver_the_text_on_the_screen(studio: StudioPage, place: str, shown: str) -> None:
-    studio.press(place)
-    studio.press(shown)
-    expect(studio.card.locator(f'[data-do="{shown}"][aria-pressed="true"]')).to_be_visible()
+    for what in (place, shown):
+        studio.press(what)
+        expect(studio.card.locator(f'[data-do="{what}"][aria-pressed="true"]')).to_be_visible()
     text = studio.text()
     assert text.startswith("# trl sft" if shown == "yaml" else "trl sft")
     studio.press("copy")

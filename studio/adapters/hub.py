@@ -85,6 +85,13 @@ def bound_requests(seconds: float = PATIENCE) -> None:
     huggingface_hub.set_client_factory(client)
 
 
+def signed_in() -> bool:
+    """Whether a Hugging Face token is set up on this machine; it is not looked at, and nobody is asked."""
+    from huggingface_hub import get_token
+
+    return get_token() is not None
+
+
 class HubClient:
     """Questions to the Hub, each answered within `patience` seconds or with an `Unknown`.
 

@@ -4,53 +4,25 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from studio.domain.arguments import Catalog
-from studio.domain.findings import Finding, Fix, Level, Where
+from studio.domain.findings import Finding, Fix, finding
+from studio.domain.machine_checks import Surroundings, machine_findings
 from studio.domain.methods import method_named
 from studio.domain.overlay import bounds_problem
 from studio.domain.recipe import Recipe
 from studio.domain.values import problem, read_value, same
-
-# What an option needs beyond the plain installation, and the extra that brings it.
-_PACKAGES = {
-    "load_in_4bit": ("bitsandbytes", 'pip install "trl-studio[quantization]"'),
-    "load_in_8bit": ("bitsandbytes", 'pip install "trl-studio[quantization]"'),
-    "use_vllm": ("vllm", 'pip install "trl-studio[vllm]"'),
-    "use_liger_kernel": ("liger_kernel", "pip install liger-kernel"),
-}
-_GPU_ONLY = ("load_in_4bit", "load_in_8bit", "use_vllm", "tf32", "fp16")
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a check may know of the machine; None where the recipe is for elsewhere.
-
-    `devices` is the number of GPUs (0: CPU only), `has_package` says whether a package can be imported, `missing`
-    gives the words for a local path that is not there (or None), and `device_ids` are the GPUs' numbers.
-    """
-
-    devices: int
-    has_package: Callable[[str], bool]
-    missing: Callable[[str], str | None]
-    device_ids: tuple[int, ...] = ()
 
 
 def check(recipe: Recipe, catalog: Catalog, here: Surroundings | None = None) -> list[Finding]:
     """All that is wrong with a recipe, worst first. Says nothing of the data: that is `dataset_types`' part."""
     findings = [*_values(recipe, catalog), *_needed(recipe), *_combinations(recipe, catalog)]
     if here is not None:
-        findings += _machine(recipe, here)
+        findings += machine_findings(recipe, here)
     rank = {"error": 0, "warning": 1, "note": 2}
     return sorted(findings, key=lambda finding: rank[finding.level])
-
-
-def finding(level: Level, name: str, message: str, why: str = "", fix: Fix | None = None) -> Finding:
-    """A Finding about one argument."""
-    return Finding(level, Where("argument", name), message, why, fix)
 
 
 def _values(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
@@ -178,17 +150,7 @@ def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
     get = recipe.get
     yield from _precision(recipe)
     yield from _of_the_method(recipe, catalog)
-    if get("load_best_model_at_end") is True and get("eval_strategy", "no") == "no":
-        fix = Fix("Evaluate and save every so many steps", {"eval_strategy": "steps", "save_strategy": "steps"})
-        yield finding("error", "eval_strategy", "The best model is found by evaluating, which is off.", "", fix)
-    elif get("load_best_model_at_end") is True and get("save_strategy", "steps") not in (get("eval_strategy"), "best"):
-        yield finding(
-            "error",
-            "save_strategy",
-            "The best model can only be kept where saving follows evaluation.",
-            "transformers refuses other rhythms than the same for both.",
-            Fix("Save as often as evaluated", {"save_strategy": get("eval_strategy")}, ("save_steps",)),
-        )
+    yield from _best_model(recipe)
     steps = _number(recipe, catalog, "max_steps")
     if (get("streaming") is True or get("dataset_streaming") is True) and steps is not None and steps < 1:
         yield finding(
@@ -208,6 +170,22 @@ def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
         )
     yield from _generations(recipe, catalog)
     yield from _entries(recipe)
+
+
+def _best_model(recipe: Recipe) -> Iterator[Finding]:
+    """Keeping the best model needs an evaluation to tell it by, and a checkpoint at each."""
+    get = recipe.get
+    if get("load_best_model_at_end") is True and get("eval_strategy", "no") == "no":
+        fix = Fix("Evaluate and save every so many steps", {"eval_strategy": "steps", "save_strategy": "steps"})
+        yield finding("error", "eval_strategy", "The best model is found by evaluating, which is off.", "", fix)
+    elif get("load_best_model_at_end") is True and get("save_strategy", "steps") not in (get("eval_strategy"), "best"):
+        yield finding(
+            "error",
+            "save_strategy",
+            "The best model can only be kept where saving follows evaluation.",
+            "transformers refuses other rhythms than the same for both.",
+            Fix("Save as often as evaluated", {"save_strategy": get("eval_strategy")}, ("save_steps",)),
+        )
 
 
 def _generations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
@@ -307,53 +285,3 @@ def _entries(recipe: Recipe) -> Iterator[Finding]:
             "TRL stops with a KeyError after loading, unless a share of the rows is held out.",
             Fix("Hold out a tenth", {"test_split_size": 0.1}),
         )
-
-
-def _machine(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
-    for name, (package, cure) in _PACKAGES.items():
-        if recipe.get(name) is True and not here.has_package(package):
-            fix = Fix("Switch it off", {name: False})
-            yield finding("error", name, f"`{name}` needs the package {package}.", f"Install it: {cure}", fix)
-    profile = recipe.launch.get("accelerate_config")
-    if isinstance(profile, str) and profile.startswith("zero") and not here.has_package("deepspeed"):
-        yield finding(
-            "error",
-            "accelerate_config",
-            f"The profile {profile} needs the package deepspeed.",
-            'Install it: pip install "trl-studio[deepspeed]"',
-            Fix("Use fsdp2", {"accelerate_config": "fsdp2"}),
-        )
-    functions = recipe.get("reward_funcs")
-    if isinstance(functions, list) and "accuracy_reward" in functions and not here.has_package("math_verify"):
-        yield finding("error", "reward_funcs", "`accuracy_reward` needs math-verify.", "pip install math-verify")
-    if here.devices == 0:
-        for name in _GPU_ONLY:
-            if recipe.get(name) is True:
-                fix = Fix("Switch it off", {name: False})
-                yield finding("error", name, f"`{name}` needs a GPU, and this machine has none.", "", fix)
-    yield from _gpu_choice(recipe, here)
-    for name in ("model_name_or_path", "teacher_model_name_or_path", "reward_model_name_or_path", "chat_template_path"):
-        value = recipe.get(name)
-        words = here.missing(value) if isinstance(value, str) and value else None
-        if words:
-            yield finding("error", name, f"`{name}`: {words}", "TRL would take it for a name on the Hub.")
-
-
-def _gpu_choice(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
-    processes = recipe.launch.get("num_processes")
-    if isinstance(processes, int) and 0 < here.devices < processes and not recipe.launch.get("num_machines"):
-        yield finding(
-            "error",
-            "num_processes",
-            f"{processes} processes for {here.devices} GPU{'s' if here.devices > 1 else ''}.",
-            "Each process takes one.",
-            Fix(f"Use {here.devices}", {"num_processes": here.devices}),
-        )
-    chosen = recipe.launch.get("gpu_ids")
-    if chosen is not None and str(chosen) != "all" and here.device_ids:
-        wanted = [part.strip() for part in str(chosen).split(",")]
-        absent = [part for part in wanted if not part.isdigit() or int(part) not in here.device_ids]
-        if absent:
-            known = ", ".join(map(str, here.device_ids))
-            fix = Fix("Use all", {}, ("gpu_ids",))
-            yield finding("error", "gpu_ids", f"There is no GPU {absent[0]} here.", f"The GPUs are {known}.", fix)

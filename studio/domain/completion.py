@@ -10,6 +10,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.recipe import Recipe
 
 PROJECT = "trl-studio"
+MADE_ABSOLUTE = "made absolute"  # the run works in a folder of its own
 _PATHS = (
     "model_name_or_path",
     "teacher_model_name_or_path",
@@ -78,7 +79,7 @@ def complete(
         notes["num_processes"] = "one a GPU" if devices else "the CPU runs one"
     for key, value in _absolute_paths(recipe, absolute).items():
         (launch if key in _LAUNCH_PATHS else values)[key] = value
-        notes[key] = "made absolute: the run works in its own folder"
+        notes[key] = MADE_ABSOLUTE
     return Completed(recipe.with_changes(catalog, {**values, **launch}, pin=True), notes)
 
 

@@ -55,6 +55,11 @@ class Finding:
         }
 
 
+def finding(level: Level, name: str, message: str, why: str = "", fix: Fix | None = None) -> Finding:
+    """A Finding about one argument."""
+    return Finding(level, Where("argument", name), message, why, fix)
+
+
 def errors(findings: list[Finding]) -> list[Finding]:
     """Those that keep a run from starting."""
     return [finding for finding in findings if finding.level == "error"]

@@ -7,6 +7,8 @@ from typing import Any
 
 from studio.domain.arguments import Argument
 
+SET, UNSET = "set at all", "not set"
+
 
 @dataclass(frozen=True)
 class Overlay:
@@ -14,7 +16,7 @@ class Overlay:
 
     `section` groups it in the YAML and on the page. `minimum` and `maximum` are inclusive unless `above` says that
     the minimum itself is not allowed. `shown_when` names an argument and the value (or values) with which this one
-    means anything; `methods` limits the record to some methods.
+    means anything (SET and UNSET: with any, with none); `methods` limits the record to some methods.
     """
 
     name: str
@@ -65,16 +67,37 @@ OVERLAYS: tuple[Overlay, ...] = (
     Overlay("dataset_train_split", "Data", "Train split", "The rows to learn from."),
     Overlay("dataset_test_split", "Data", "Evaluation split", "The rows to measure on, where evaluation is on."),
     Overlay("datasets", "Data", "Datasets", "A mixture, or a file: path, data_files, split and more for each."),
-    Overlay("streaming", "Data", "Stream the datasets", "Read while training; needs a number of steps."),
-    Overlay("test_split_size", "Data", "Held out for evaluation", "Share or number of rows.", 0, above=True),
-    Overlay("dataset_streaming", "Data", "Stream the dataset", "Read while training; needs a number of steps."),
+    Overlay(
+        "streaming", "Data", "Stream the datasets", "Read while training; needs steps.", shown_when=("datasets", SET)
+    ),
+    Overlay(
+        "test_split_size",
+        "Data",
+        "Held out for evaluation",
+        "Share or number of rows.",
+        0,
+        above=True,
+        shown_when=("datasets", SET),
+    ),
+    Overlay(
+        "dataset_streaming",
+        "Data",
+        "Stream the dataset",
+        "Read while training; needs a number of steps.",
+        shown_when=("datasets", UNSET),
+    ),
     Overlay("dataset_text_field", "Data", "Text column", "The column that holds the text, for plain-text data."),
     Overlay("num_train_epochs", "Length of training", "Epochs", "How often the data is gone through.", 0, above=True),
     Overlay("max_steps", "Length of training", "Steps", "-1 goes by epochs; a number of steps overrides them.", -1),
     Overlay("per_device_train_batch_size", "Batch", "Batch per device", "Examples at once. Less needs less memory.", 1),
     Overlay("gradient_accumulation_steps", "Batch", "Accumulation", "Batches added up before each update.", 1),
     Overlay(
-        "learning_rate", "Learning rate", "Learning rate", "How big each update is. LoRA takes about ten times more.", 0
+        "learning_rate",
+        "Learning rate",
+        "Learning rate",
+        "How big each update is. LoRA takes about ten times more.",
+        0,
+        above=True,
     ),
     Overlay("lr_scheduler_type", "Learning rate", "Schedule", "How the rate changes over the run."),
     Overlay("warmup_steps", "Learning rate", "Warmup", "Steps until the full rate; below 1 a share of the run.", 0),
@@ -189,7 +212,6 @@ OVERLAYS: tuple[Overlay, ...] = (
     Overlay("bf16", "Precision and memory", "bfloat16", "On by itself; needs an Ampere GPU or newer."),
     Overlay("fp16", "Precision and memory", "float16", "For older GPUs."),
     Overlay("tf32", "Precision and memory", "TF32", "Faster float32 on Ampere GPUs and newer."),
-    Overlay("gradient_checkpointing", "Precision and memory", "Gradient checkpointing", "Less memory, 20 % slower."),
     Overlay(
         "activation_checkpointing", "Precision and memory", "Activation checkpointing", "Less memory, 20 % slower."
     ),
@@ -241,6 +263,8 @@ def is_shown(name: str, method: str, get: Any) -> bool:
     if record is None or record.shown_when is None:
         return True
     other, wanted = record.shown_when
+    if wanted in (SET, UNSET):
+        return bool(get(other)) is (wanted == SET)
     return get(other) in wanted if isinstance(wanted, tuple) else get(other) == wanted
 
 

@@ -23,6 +23,15 @@ _LAUNCH_COMMENT = re.compile(r"^#.*?\b(?:trl\s+(?P<trl>[a-z]+)|(?P<script>[a-z]+
 _MOST_NODES = 100_000
 
 
+# What options were called in earlier releases; their values mean the same under the new names.
+RENAMED = {
+    "evaluation_strategy": "eval_strategy",
+    "max_seq_length": "max_length",
+    "torch_dtype": "dtype",
+    "warmup_ratio": "warmup_steps",
+}
+
+
 class _Dumper(yaml.SafeDumper):
     """SafeDumper that writes floats as `2.0e-05`, which YAML 1.1 and 1.2 both read as numbers."""
 
@@ -214,11 +223,12 @@ def read_yaml(
 
 def unknown_key(catalog: Catalog, method: str, key: str, value: Any, where: Where) -> Finding:
     """The Finding for a key that neither TRL nor accelerate takes, with the nearest names and the likeliest as fix."""
-    close = catalog.nearest(method, key)
+    renamed = RENAMED.get(key, "")
+    close = [renamed] if renamed in catalog.of(method) else catalog.nearest(method, key)
     message = f"`{key}` is no option of `trl {method}`" + (
         f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
     )
-    fix = None
+    fix = Fix("Leave it out", {}, (key,))
     if close:
         target = catalog.of(method).get(close[0])
         read = read_value(target, value) if target else value

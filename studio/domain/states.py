@@ -84,7 +84,7 @@ def state_of(facts: Facts) -> State:
             return "stopping"
         if not facts.started:
             return "queued"
-        return "saving" if facts.exit else facts.phase
+        return "saving" if facts.exit and facts.exit.ok else facts.phase
     return outcome_of(facts.exit, facts.stop, facts.last_step, facts.total_steps)
 
 

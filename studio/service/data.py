@@ -12,7 +12,8 @@ from studio.domain.columns import Column
 from studio.domain.dataset_types import Verdict, judge
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where
-from studio.service.paths import Paths, looks_like_path
+from studio.domain.methods import METHOD_NAMES
+from studio.service.paths import HUB_NAME, Paths, looks_like_path
 
 _BUILDERS = ("json", "csv", "parquet", "arrow", "text")
 
@@ -76,6 +77,9 @@ def inspect(
         return _refused(name, method, where, _opened(name, paths))
     if found is not None:
         return _local(str(found), method, given, config, split, rows)
+    if not HUB_NAME.fullmatch(name):
+        odd = StudioError(f"'{name}' is no name on the Hub and nothing on this machine.", "A name is owner/name.")
+        return _refused(name, method, where, odd)
     head = hub.dataset_head(name, config or None, split or None, rows)
     if isinstance(head, Unknown):
         level = "error" if head.reason in ("not found", "unsupported") and head.status is not None else "warning"
@@ -172,8 +176,13 @@ def _local(
 def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:
     """The inspection with the verdict on rows and columns, and on the splits that the recipe will ask for."""
     missing = _missing_splits(looked, values)
+    kind = judged.type
+    if judged.verdict == "reject":
+        # What the data is does not hang on the method that refused it.
+        others = (judge(method, looked.columns, list(looked.rows)) for method in METHOD_NAMES)
+        kind = next((other.type for other in others if other.verdict == "accept"), "")
     verdict = "reject" if any(finding.level == "error" for finding in missing) else judged.verdict
-    return replace(looked, verdict=verdict, type=judged.type, findings=(*judged.findings, *missing))
+    return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *missing))
 
 
 def _missing_splits(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:

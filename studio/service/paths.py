@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
 class Paths:
@@ -37,8 +40,10 @@ class Paths:
         """What is wrong with a model named by path, in words; None where it is fine or a name on the Hub."""
         found = self.find(value)
         if found is None:
-            if not looks_like_path(value):
+            if HUB_NAME.fullmatch(value):
                 return None
+            if not looks_like_path(value):
+                return f"'{value}' is no name on the Hub and nothing on this machine."
             return self._nothing_there(value)
         if found.is_file():
             return None if found.suffix in (".jinja", ".gguf") else f"{found} is a file; choose the model's folder."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,4 +70,5 @@ def named(presets: list[Preset], name: str) -> Preset:
 
 def safe_name(text: str) -> str:
     """A text as a name for files and runs: letters, digits, dots and dashes, at most 80 characters."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:80] or "run"
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:80] or "run"

@@ -10,16 +10,17 @@ from typing import Literal
 
 from studio.adapters.catalog import CatalogCache
 from studio.adapters.home import Home, shipped_root
-from studio.adapters.hub import HubClient
+from studio.adapters.hub import HubClient, signed_in
 from studio.adapters.machine import Machine, default_accelerate_config, has_package
 from studio.domain.accelerate_file import accelerate_file
 from studio.domain.arguments import Catalog
-from studio.domain.checks import Surroundings, check
+from studio.domain.checks import check
 from studio.domain.command import config_command, write_command
 from studio.domain.command_reader import read_command
 from studio.domain.completion import complete
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
+from studio.domain.machine_checks import Surroundings
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import read_yaml, write_yaml
 from studio.domain.shell_text import looks_like_command
@@ -123,8 +124,7 @@ class Recipes:
             files = self._reward_modules(recipe, paths)
         here = self.surroundings(paths) if run_name is not None else None
         findings = check(whole, catalog, here)
-        if run_name is not None:
-            findings += self._machine_notes(recipe)
+        findings += self._machine_notes(recipe) if run_name is not None else _local_only(recipe, paths)
         lean, accelerate, more = accelerate_file(whole, catalog, self._accelerate_base(whole))
         command = write_command(whole, catalog)
         return Prepared(
@@ -145,7 +145,16 @@ class Recipes:
     def surroundings(self, paths: Paths) -> Surroundings:
         """What checks may know of this machine."""
         ids = tuple(gpu.index for gpu in self.machine.gpus)
-        return Surroundings(len(ids), has_package, paths.missing_model, ids)
+        return Surroundings(
+            devices=len(ids),
+            has_package=has_package,
+            missing=paths.missing_model,
+            device_ids=ids,
+            exists=lambda value: paths.find(value) is not None,
+            profiles=tuple(self.catalog.profiles),
+            signed_in=signed_in(),
+            cores=self.machine.cores,
+        )
 
     def _devices(self, recipe: Recipe) -> int:
         """How many GPUs a run of this recipe would use: those chosen, else all."""
@@ -190,6 +199,19 @@ class Recipes:
             if found is not None and found.is_file():
                 files[relative] = found
         return files
+
+
+def _local_only(recipe: Recipe, paths: Paths) -> list[Finding]:
+    """A note for each path that a recipe for elsewhere names and that lies on this machine."""
+    files = [entry.get("data_files") for entry in recipe.get("datasets") or [] if isinstance(entry, Mapping)]
+    named = {"datasets": next((file for file in files if isinstance(file, str)), None)}
+    named |= {key: recipe.get(key) for key in ("model_name_or_path", "dataset_name", "teacher_model_name_or_path")}
+    notes = []
+    for key, value in named.items():
+        if isinstance(value, str) and paths.find(value) is not None:
+            why = "Copy it to where the YAML will run, and change the path there."
+            notes.append(Finding("note", Where("argument", key), f"{value} lies on this machine.", why))
+    return notes
 
 
 def mint_name(recipe: Recipe, taken: set[str]) -> str:

@@ -27,6 +27,9 @@ from studio.service.recipes import Prepared
 
 # tqdm's bar: steps of total, time gone and time left.
 _BAR = re.compile(r"\d+/(\d+) \[[\d:]+<([\d:?]+)")
+_RAISED = re.compile(r"(\[rank\d+\]: ?)?([A-Za-z_]\w*\.)*[A-Z]\w*(Error|Exception|Interrupt|Exit)\b")
+# What the launchers raise when the trainer below them has failed says nothing of why.
+_WRAPPED = re.compile(r"(\[rank\d+\]: ?)?([A-Za-z_]\w*\.)*(CalledProcessError|ChildFailedError)\b")
 _KEPT_METRICS = 32  # runs whose points stay in memory
 
 
@@ -215,6 +218,13 @@ def run_method(run: Run) -> str:
 def headline(method: str) -> tuple[str, ...]:
     """The metrics to draw first for a method."""
     return method_named(method).headline if method else ("loss",)
+
+
+def failure_line(log: str) -> str:
+    """The line of a log that says why it ended: the last exception that is not merely a launcher's; `` if empty."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    raised = [line for line in lines if _RAISED.match(line) and not _WRAPPED.match(line)]
+    return raised[-1] if raised else lines[-1] if lines else ""
 
 
 def trl_program() -> str:

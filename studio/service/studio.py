@@ -16,7 +16,7 @@ from typing import Any
 import studio
 from studio.adapters.catalog import CatalogCache
 from studio.adapters.home import Home
-from studio.adapters.hub import HubClient, Unknown
+from studio.adapters.hub import HubClient, Unknown, signed_in
 from studio.adapters.machine import Machine, look
 from studio.adapters.models import local_facts
 from studio.adapters.runs import Run
@@ -136,10 +136,8 @@ class Studio:
         return answer.message if isinstance(answer, Unknown) else answer
 
     def signed_in(self) -> bool:
-        """Whether a Hugging Face token is set up here; it is not looked at, and not asked for."""
-        from huggingface_hub import get_token
-
-        return get_token() is not None
+        """Whether a Hugging Face token is set up here."""
+        return signed_in()
 
     def convert(
         self, text: str, to: Form, method: str | None = None, base: Path | None = None, name: str = "the recipe"

@@ -34,6 +34,7 @@ element.addEventListener('click', (event) => {
     link.download = source.dataset.name; link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   } else {
+    button.disabled = what.startsWith('apply');  // a second click would apply what has moved to its place
     trigger('click', {do: what});
   }
 });
@@ -87,7 +88,11 @@ def _code(form: Form, prepared: Prepared) -> str:
     name = "recipe.yaml" if is_yaml else "train.sh"
     why = ""
     if not is_yaml and prepared.command_reasons:
-        why = f'<div class="ts-hint">Flags cannot say it all: {pieces.text("; ".join(prepared.command_reasons))}.</div>'
+        more = "" if form.elsewhere else " What the studio adds for this machine is among it: see it for elsewhere."
+        reasons = pieces.code("; ".join(prepared.command_reasons))
+        why = (
+            f'<div class="ts-hint">It reads recipe.yaml beside it, for flags cannot say it all: {reasons}.{more}</div>'
+        )
     beside = ""
     if prepared.accelerate:
         beside = (
@@ -118,7 +123,9 @@ def _method(recipe: Recipe) -> str:
 
 def _short(path: Any) -> str:
     text = str(path or "")
-    return "…/" + "/".join(text.rstrip("/").split("/")[-2:]) if text.startswith(("/", "~")) else text
+    parts = [part for part in text.split("/") if part]
+    shortened = "…/" + "/".join(parts[-2:]) if text.startswith(("/", "~")) and len(parts) > 2 else text
+    return shortened if len(shortened) <= 60 else shortened[:28] + "…" + shortened[-30:]
 
 
 def _data(form: Form) -> str:
@@ -189,7 +196,7 @@ def states(studio: Studio, form: Form, findings: tuple[Finding, ...], runs: int)
         "lora": TabState(f"r {recipe.get('lora_r', 16)}" if recipe.get("use_peft") is True else "off", "plain"),
         "runs": TabState(str(runs), "plain"),
     }
-    shown |= {tab: TabState(f"{number} to settle", "warn") for tab, number in open_questions.items()}
+    shown |= {tab: TabState(f"▲ {number}", "warn") for tab, number in open_questions.items()}
     if recipe.get("datasets") and "data" not in open_questions:
         shown["data"] = TabState("✓")
     return tab_states(shown)

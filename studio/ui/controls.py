@@ -18,7 +18,9 @@ from studio.domain.values import number_text, read_value
 Kind = Literal["switch", "tristate", "choice", "integer", "number", "text", "list", "yaml"]
 
 _BACKTICKED = re.compile(r"`([A-Za-z_]\w*)`")
+_HUB_ADDRESS = re.compile(r"https?://(?:huggingface\.co|hf\.co)/(?:datasets/)?(?P<name>[\w.-]+/[\w.-]+)/?(?:tree/.*)?")
 _SUGGESTED = {
+    "lora_task_type": ["CAUSAL_LM", "SEQ_CLS"],
     "lora_target_modules": ["all-linear"],
     "report_to": ["trackio", "wandb", "tensorboard", "mlflow", "none"],
     "gpu_ids": ["all"],
@@ -131,7 +133,8 @@ def _component(kind: Kind, argument: Argument, options: dict[str, Any]) -> Any:
         blank = [("default", "")] if argument.optional and argument.default is None else []
         return gr.Dropdown(choices=blank + [(str(choice), choice) for choice in argument.choices], **options)
     if kind == "integer":
-        return gr.Number(precision=0, **options)
+        # Without a precision: a fraction stays to be seen, and the check says that it is no whole number.
+        return gr.Number(**options)
     if kind == "list":
         choices = [str(choice) for choice in argument.choices] or suggestions(argument)
         return gr.Dropdown(choices=choices, multiselect=True, allow_custom_value=True, **options)
@@ -184,6 +187,8 @@ def shown(control: Control, recipe: Recipe, catalog: Catalog) -> Any:
         return ""
     if isinstance(value, float):
         return number_text(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, (list, dict)):
         return yaml.safe_dump(value, default_flow_style=True, width=10**6).strip()
     return str(value)
@@ -195,6 +200,8 @@ def read(control: Control, argument: Argument, value: Any) -> tuple[bool, Any]:
     Text that is no number stays text: the checks say what is wrong with it.
     """
     kind = control.kind
+    if isinstance(value, str):
+        value = hub_name(value)
     if value is None or value == "" or value == []:
         return False, None
     if kind == "tristate":
@@ -215,7 +222,15 @@ def read(control: Control, argument: Argument, value: Any) -> tuple[bool, Any]:
         return bool(items), items[0] if single else items
     if kind == "yaml":
         return True, _parsed(str(value))
+    if "boolean" in argument.types and str(value).lower() in ("true", "false"):
+        return True, str(value).lower() == "true"
     return True, value
+
+
+def hub_name(text: str) -> str:
+    """What was typed, without blanks around it; the address of a repository on the Hub becomes its name."""
+    match = _HUB_ADDRESS.fullmatch(text.strip())
+    return match.group("name") if match else text.strip()
 
 
 def _parsed(text: str) -> Any:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from studio.domain.arguments import Catalog
+from studio.domain.completion import MADE_ABSOLUTE
 from studio.domain.errors import StudioError
-from studio.domain.findings import Finding, errors
+from studio.domain.findings import Finding, Fix, Where, errors
 from studio.domain.methods import method_named
 from studio.domain.overlay import section_of
 from studio.domain.recipe import Recipe
 from studio.service.data import Inspection, rejudged
+from studio.service.presets import Preset
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
-from studio.ui.controls import argument_named
+from studio.ui.controls import argument_named, hub_name
 
 TABS = ("method", "model", "data", "training", "lora", "compute", "launch")
 _TAB_OF_SECTION = {
@@ -42,7 +45,8 @@ class Form:
     """One page's recipe. Copied for each page; it holds no truth about runs.
 
     `looked` is what is known of the recipe's datasets, `opened` what an opened file could not say, `typed` the text in
-    the box for the dataset, `shown` the form in which the card shows the recipe.
+    the box for the dataset, `shown` the form in which the card shows the recipe. `preset` is the one it came from,
+    `demo` that preset's values where it is a demo; `added` is what the studio adds for this machine.
     """
 
     recipe: Recipe
@@ -53,12 +57,16 @@ class Form:
     shown: str = "yaml"
     notice: str = ""
     tags: tuple[str, ...] = ()
+    preset: str | None = None
+    demo: Mapping[str, Any] = field(default_factory=dict)
+    added: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = field(default=(), repr=False)
 
     def set(self, catalog: Catalog, name: str, value: Any, is_set: bool) -> None:
         """One control was edited."""
         if is_set:
-            self.recipe = self.recipe.with_changes(catalog, {name: value})
+            # Over what the studio would add, TRL's own default has to be said.
+            self.recipe = self.recipe.with_changes(catalog, {name: value}, pin=name in self.added)
         else:
             self.recipe = self.recipe.with_changes(catalog, {}, (name,))
         self.opened = tuple(found for found in self.opened if found.where.name != name)
@@ -77,8 +85,7 @@ class Form:
         catalog = studio.arguments.get()
         demo = next((p for p in studio.recipes.presets() if p.is_demo and p.method == method), None)
         if demo is not None and is_demo(self.recipe):
-            self.open(studio, demo.text(), demo.path.name)
-            self.recipe = portable(studio, self.recipe)
+            self.use(studio, demo)
             self.notice = f"The form holds the {method_named(method).label} demo now."
             return
         self.recipe, dropped = self.recipe.for_method(catalog, method)
@@ -88,7 +95,7 @@ class Form:
 
     def choose_dataset(self, studio: Studio, name: str, config: str | None = None) -> None:
         """Another dataset, by name or path: looked at, and written into the recipe as TRL can load it."""
-        self.typed = name.strip()
+        self.typed = hub_name(name)
         catalog = studio.arguments.get()
         keys = ("dataset_name", "datasets", "dataset_config")
         if not self.typed:
@@ -108,10 +115,35 @@ class Form:
 
     def open(self, studio: Studio, text: str, name: str = "the text", base: Path | None = None) -> None:
         """Fills the form from a YAML or a command line. Raises StudioError where it is neither."""
-        recipe, findings = studio.open_checked(text, None, base, name)
-        self.recipe, self.opened, self.notice = recipe, tuple(findings), ""
+        self.notice = ""
+        try:
+            recipe, findings = studio.open_checked(text, None, base, name)
+        except StudioError as error:
+            if "which method" not in error.message:
+                raise
+            recipe, findings = studio.open_checked(text, self.recipe.method, base, name)
+            label = method_named(self.recipe.method).label
+            self.notice = f"Read as {label}, the method chosen on the first tab: the text names none."
+        self.recipe, self.opened, self.demo = recipe, tuple(findings), {}
         self.typed = dataset_text(recipe)
         self.looked = tuple(studio.recipes.look(recipe, base))
+
+    def use(self, studio: Studio, preset: Preset) -> None:
+        """Fills the form from a preset; a demo's without what only makes its file run by itself."""
+        self.open(studio, preset.text(), preset.path.name)
+        self.opened = tuple(found for found in self.opened if found.level == "error")
+        self.preset = preset.name
+        if preset.is_demo:
+            bare = replace(self.recipe, pinned=frozenset())
+            self.recipe = bare.with_changes(studio.arguments.get(), {}, ("output_dir", "use_cpu", "bf16"))
+            self.demo = dict(self.recipe.values)
+
+    def displayed(self) -> Recipe:
+        """The recipe as the controls show it: with what the studio adds for this machine."""
+        if self.elsewhere or not self.added:
+            return self.recipe
+        values = {name: value for name, value in self.added.items() if name != "num_processes"}
+        return replace(self.recipe, values={**values, **self.recipe.values})
 
     def apply(self, studio: Studio, index: int) -> None:
         """Makes the change that a Finding proposes."""
@@ -133,11 +165,31 @@ class Form:
         prepared = studio.prepare(self.recipe, self.elsewhere)
         known = {(found.where.name, found.message) for found in prepared.findings}
         more = [found for one in self.looked for found in one.findings]
+        more += self._demo_numbers()
         more += [found for found in self.opened if (found.where.name, found.message) not in known]
         rank = {"error": 0, "warning": 1, "note": 2}
-        ordered = sorted([*prepared.findings, *more], key=lambda found: rank[found.level])
-        self.findings = tuple(ordered)
+        self.findings = tuple(sorted([*prepared.findings, *more], key=lambda found: rank[found.level]))
+        if not self.elsewhere:
+            self.added = {
+                name: prepared.recipe.get(name) for name, why in prepared.notes.items() if why != MADE_ABSOLUTE
+            }
         return replace(prepared, findings=self.findings)
+
+    def _demo_numbers(self) -> list[Finding]:
+        """A warning where another model is trained with the numbers that suit the tiny demo model."""
+        model = self.recipe.get("model_name_or_path")
+        if not self.demo or not model or model == self.demo.get("model_name_or_path"):
+            return []
+        # What names data or rewards is no number of the demo's; the rest was chosen for half a million parameters.
+        named = ("model_name_or_path", "teacher_model_name_or_path", "dataset_name", "reward_funcs")
+        left = [
+            name for name, value in self.demo.items() if name not in named and self.recipe.values.get(name) == value
+        ]
+        if not left:
+            return []
+        why = f"{', '.join(left)} were chosen for half a million parameters: they would spoil a real model."
+        fix = Fix("Use TRL's defaults", {}, tuple(left))
+        return [Finding("warning", Where("argument", left[0]), "These numbers suit the tiny demo model.", why, fix)]
 
 
 def dataset_text(recipe: Recipe) -> str:
@@ -188,10 +240,9 @@ def first_form(studio: Studio) -> Form:
     if demo is None:
         return form
     try:
-        form.open(studio, demo.text(), demo.path.name)
+        form.use(studio, demo)
     except StudioError as error:
         form.notice = str(error)
-    form.recipe = portable(studio, form.recipe)
     return form
 
 
@@ -199,9 +250,3 @@ def is_demo(recipe: Recipe) -> bool:
     """Whether the recipe trains the demo model on demo data, as far as its names tell."""
     names = (recipe.get("model_name_or_path"), recipe.get("dataset_name"))
     return all(isinstance(name, str) and name.startswith("assets/demo/") for name in names)
-
-
-def portable(studio: Studio, recipe: Recipe) -> Recipe:
-    """A demo's recipe without what makes its file run on a CPU by itself: the studio adds that where it is needed."""
-    bare = replace(recipe, pinned=frozenset())
-    return bare.with_changes(studio.arguments.get(), {}, ("output_dir", "use_cpu", "bf16"))

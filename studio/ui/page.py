@@ -20,6 +20,7 @@ from studio.ui.tabs import compute, data, launch, lora, method, model, runs, tra
 
 # Handlers of the page itself: no API, no queue, nothing that dims the page while it works.
 QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+STARTING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 8}
 BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "concurrency_limit": 8}
 
 
@@ -60,6 +61,7 @@ class Page:
                         apply_default_css=False,
                     )
             self._wire(blocks)
+        self._narrow_progress(blocks)
         return blocks
 
     # What tabs are made with -------------------------------------------------------------------------------------
@@ -118,18 +120,18 @@ class Page:
 
     def everything(self, form: Form) -> list[Any]:
         """All that the form shows: after another method, an opened recipe, an applied fix."""
+        summary = self.summary(form)
+        displayed = form.displayed()
         values = [
-            gr.update(
-                value=shown(control, form.recipe, self.catalog), visible=control.visible(form.recipe, self.catalog)
-            )
+            gr.update(value=shown(control, displayed, self.catalog), visible=control.visible(form.recipe, self.catalog))
             if form.recipe.method in control.methods
             else gr.update(visible=False)
             for control in self.controls
         ]
-        return [*self.summary(form), *values, *(draw(form) for _, draw in self.redrawn)]
+        return [*summary, *values, *(draw(form) for _, draw in self.redrawn)]
 
     def surroundings(self, form: Form, left_alone: Any = None) -> list[Any]:
-        """All but the controls and `left_alone`: a look at data changes no control, and may end while one is typed in."""
+        """All but the controls and `left_alone`: a look at data changes none, and may end while one is typed in."""
         drawn = [gr.skip() if component is left_alone else draw(form) for component, draw in self.redrawn]
         return [*self.summary(form), *[gr.skip()] * len(self.controls), *drawn]
 
@@ -162,8 +164,8 @@ class Page:
             )
         for wire in self.wiring:
             wire()
-        self.card.click(self._act, **everything, **QUIET)
-        self.start.click(self._start, [self.form], [*self.all_outputs, self.tabs, *self.runs.outputs], **BUSY)
+        self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET)
+        self.start.click(self._start, [self.form], [*self.all_outputs, self.tabs, *self.runs.outputs], **STARTING)
         self.runs.wire()
         self.runs_tab.select(lambda: gr.update(visible=False), None, self.side, **QUIET)
         for tab in blocks.blocks.values():
@@ -171,12 +173,21 @@ class Page:
                 tab.select(lambda: gr.update(visible=True), None, self.side, **QUIET)
         blocks.load(self._load, [self.form], [*self.all_outputs, *self.runs.outputs], **QUIET)
 
+    def _narrow_progress(self, blocks: gr.Blocks) -> None:
+        """Has every event show its progress on one component.
+
+        Gradio's page (6.31) would otherwise write a loading status into every output of every event that ever ran, at
+        each new event: 100 ms and more of an edit, for the 150 components that opening the page has filled.
+        """
+        for event in blocks.fns.values():
+            event.show_progress_on = [self.card if event.show_progress == "minimal" else self.form]
+
     def _load(self, form: Form) -> list[Any]:
         return [*self.everything(form), *self.runs.first()]
 
     def _edit(self, control: Control, dependents: list[Control], value: Any, form: Form) -> list[Any]:
         argument = argument_named(self.catalog, form.recipe.method, control.name)
-        if control.kind == "list" and value == shown(control, form.recipe, self.catalog):
+        if control.kind == "list" and value == shown(control, form.displayed(), self.catalog):
             return [gr.skip()] * (len(self.summary_outputs) + len(dependents))
         if argument is not None:
             is_set, meant = read(control, argument, value)
@@ -192,7 +203,8 @@ class Page:
             return self.everything(form)
         if what in ("here", "elsewhere"):
             form.elsewhere = what == "elsewhere"
-        elif what in ("yaml", "command"):
+            return self.everything(form)
+        if what in ("yaml", "command"):
             form.shown = what
         rest = len(self.all_outputs) - len(self.summary_outputs)
         return [*self.summary(form), *[gr.skip()] * rest]

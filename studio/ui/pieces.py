@@ -42,10 +42,10 @@ def finding(found: Finding, index: int | None = None) -> str:
         for word, number in (("row", found.where.row), ("line", found.where.line))
         if number is not None
     )
-    why = f"<small>{_code(found.why)}</small>" if found.why else ""
+    why = f"<small>{code(found.why)}</small>" if found.why else ""
     return (
         f'<div class="ts-finding {found.level}"><div><b><span class="ts-sr">{found.level}: </span>'
-        f"{_code(found.message)}{place}</b>{why}</div>{button}</div>"
+        f"{code(found.message)}{place}</b>{why}</div>{button}</div>"
     )
 
 
@@ -54,7 +54,8 @@ def findings(all_found: Iterable[Finding], first: int = 0) -> str:
     return "".join(finding(found, first + place) for place, found in enumerate(all_found))
 
 
-def _code(message: str) -> str:
+def code(message: str) -> str:
+    """A sentence with what stands in backticks set as code."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", text(message))
 
 

@@ -82,7 +82,7 @@ def _edits(page: Page, rounds: int) -> Iterator[tuple[str, float]]:
     switch = page.locator("#arg-use_peft input").first
     for number in range(rounds):
         on = number % 2 == 0
-        pattern = r"^use_peft: true" if on else r"^(?![\s\S]*^use_peft: true)"
+        pattern = r"^use_peft: true" if on else r"^(?![\s\S]*\nuse_peft: true)# trl"
         yield "switch", _timed(page, pattern, switch.click)
 
 

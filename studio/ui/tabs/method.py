@@ -12,7 +12,7 @@ from studio.domain.errors import StudioError
 from studio.domain.methods import METHODS
 from studio.service.presets import named
 from studio.ui import pieces
-from studio.ui.form import Form, portable
+from studio.ui.form import Form
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
@@ -34,14 +34,15 @@ def build(page: Page) -> None:
         gr.HTML('<div class="ts-head"><h3>Start from</h3></div>', apply_default_css=False)
         with gr.Row(elem_classes="ts-fields"):
             presets = page.studio.recipes.presets()
-            choices = [(f"{preset.title} ({preset.method})", preset.name) for preset in presets]
+            choices = [(preset.title, preset.name) for preset in presets]
             preset = gr.Dropdown(
                 choices,
-                value=None,
+                value=page.start_form.preset,
                 label="Preset",
                 info="Demos run here in a minute; the others are for real models.",
                 elem_id="preset",
             )
+        page.redrawn.append((preset, lambda form: form.preset))
         with gr.Accordion("Open a recipe", open=False, elem_id="open-recipe"):
             pasted = gr.Textbox(
                 label="YAML or command",
@@ -69,16 +70,12 @@ def _wire(page: Page, cards: Any, preset: Any, opening: tuple[Any, Any, Any]) ->
     def use(name: str | None, form: Form) -> list[Any]:
         if not name:
             return draw(form)
-        chosen = named(page.studio.recipes.presets(), name)
-        form.open(page.studio, chosen.text(), chosen.path.name)
-        form.opened = tuple(found for found in form.opened if found.level == "error")
-        if chosen.is_demo:
-            form.recipe = portable(page.studio, form.recipe)
+        form.use(page.studio, named(page.studio.recipes.presets(), name))
         return draw(form)
 
     def open_text(text: str, form: Form) -> list[Any]:
         form.open(page.studio, text, "The pasted text")
-        gr.Info("The form holds that recipe now.", title="Opened")
+        form.preset, form.notice = None, form.notice or "Opened: the form holds that recipe now."
         return draw(form)
 
     def open_file(path: str, form: Form) -> list[Any]:
@@ -89,15 +86,14 @@ def _wire(page: Page, cards: Any, preset: Any, opening: tuple[Any, Any, Any]) ->
                 f"{Path(path).name} is no text file.", "Choose a YAML, or a file with a command."
             ) from None
         form.open(page.studio, content, Path(path).name)
+        form.preset, form.notice = None, form.notice or f"Opened: the form holds {Path(path).name} now."
         return draw(form)
 
     def unchanged(*values: Any) -> list[Any]:
         return draw(values[-1])
 
     cards.click(choose, [page.form], page.all_outputs, **QUIET)
-    preset.input(
-        guarded(use, unchanged), [preset, page.form], page.all_outputs, trigger_mode="always_last", **BUSY
-    )
+    preset.input(guarded(use, unchanged), [preset, page.form], page.all_outputs, trigger_mode="always_last", **BUSY)
     read.click(guarded(open_text, unchanged), [pasted, page.form], page.all_outputs, **BUSY)
     upload.upload(guarded(open_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
 
@@ -108,8 +104,9 @@ def _cards(form: Form) -> str:
 
 def _card(chosen: str, method: Any) -> str:
     pressed = str(method.name == chosen).lower()
+    title = f"<span>{pieces.text(method.title)}</span>" if method.title != method.label else ""
     return (
         f'<button type="button" class="ts-method" data-method="{method.name}" aria-pressed="{pressed}">'
-        f"<b>{pieces.text(method.label)}</b><span>{pieces.text(method.title)}</span>"
+        f"<b>{pieces.text(method.label)}</b>{title}"
         f"<p>{pieces.text(method.purpose)}</p><small>{pieces.text(method.data)}</small></button>"
     )

@@ -9,6 +9,7 @@ import gradio as gr
 
 from studio.domain.methods import method_named
 from studio.ui import pieces
+from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ def build(page: Page) -> None:
 def _wire(page: Page, facts: Any, look: Any) -> None:
     from studio.ui.page import BUSY
 
-    def show(form: Form) -> str:
-        name = form.recipe.get("model_name_or_path")
-        return _facts(page, name) if isinstance(name, str) and name else _local(page, form)
+    def show(typed: str | None, form: Form) -> str:
+        # The box's own text: the edit that brings it into the form may still be on its way.
+        name = hub_name(typed or "")
+        return _facts(page, name) if name else _local(page, form)
 
     box = next(control.component for control in page.controls if control.name == "model_name_or_path")
-    gr.on([box.submit, box.blur, look.click], show, [page.form], [facts], **BUSY)
+    gr.on([box.submit, box.blur, look.click], show, [box, page.form], [facts], **BUSY)
 
 
 def _local(page: Page, form: Form) -> str:

@@ -10,7 +10,7 @@ from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES, method_named
 from studio.domain.states import LIVE
 from studio.service.curves import grouped
-from studio.service.runs import run_method
+from studio.service.runs import failure_line, run_method
 from studio.service.studio import Studio
 from studio.ui import pieces
 from studio.ui.chart import Chart, Reply, Series, charts
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from studio.ui.page import Page
 
 _REFRESH = 2.0  # seconds between two looks at the runs' folders
-_LISTED = 50
+_LISTED = 200
 _LOG_LINES = 60
 _SCRIPT = """
 element.addEventListener('click', (event) => {
@@ -231,7 +231,9 @@ def _head(run: dict[str, Any], left: str, log: str) -> str:
         _stat("Step", (pieces.count(step) or "–") + of),
         _stat(_words(name), pieces.metric(value)),
         _stat(_words(second), pieces.metric(metrics.get(second))),
-        _stat("Time left", left or "–") if live else _stat("Took", _took(run)),
+        _stat("Time left", (left if run["state"] in ("training", "evaluating") else "") or "–")
+        if live
+        else _stat("Took", _took(run)),
     ]
     share = min(100.0, 100 * (step or 0) / total) if total else 0.0
     return (
@@ -265,8 +267,7 @@ def _sentence(run: dict[str, Any], log: str) -> str:
     if state == "finished":
         return f"{ended} · the model lies in {pieces.text(run['folder'])}/output"
     if state == "failed":
-        lines = [line.strip() for line in log.splitlines() if line.strip()]
-        said = next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else "the log is empty")
+        said = failure_line(log) or "the log says nothing"
         how = f"signal {run['exit']['signal']}" if run["exit"]["signal"] else f"exit code {run['exit']['code']}"
         return f"{ended} with {how} · {pieces.text(said[:300])}"
     if state == "stopped":
