@@ -237,7 +237,9 @@ def test_unknown_keys_are_errors_with_a_guess(catalog: Catalog) -> None:
     assert "did you mean `learning_rate`" in findings[0].message
     assert "did you mean `max_length`" in findings[2].message
     assert "did you mean" not in findings[1].message
-    assert findings[1].fix is None
+    left_out = findings[1].fix
+    assert left_out is not None
+    assert (left_out.set, left_out.unset) == ({}, ("bogus",))
     fix = findings[0].fix
     assert fix is not None
     assert same(fix.set, {"learning_rate": 1e-5})
