@@ -47,7 +47,7 @@ OK, CRASH, KILLED = Exit(code=0), Exit(code=1), Exit(signal=9)
         # The trainer is gone, the supervisor still has the end to record.
         (Facts(started=True, supervised=True), "starting"),
         (Facts(started=True, supervised=True, exit=OK, last_step=9, total_steps=9), "saving"),
-        (Facts(started=True, supervised=True, exit=CRASH), "saving"),
+        (Facts(started=True, supervised=True, exit=CRASH), "starting"),
         (Facts(started=True, supervised=True, exit=OK, stop="save"), "stopping"),
         # Everybody is gone and nobody has recorded the end.
         (Facts(started=True), "interrupted"),
