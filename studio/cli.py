@@ -283,7 +283,7 @@ def _wait(studio: Studio, run_id: str) -> int:
 
 
 def _runs(options: argparse.Namespace) -> int:
-    rows = _studio(options).runs.list()
+    rows = _studio(options, read_only=True).runs.list()
     if options.json:
         print_json(rows)
         return 0
@@ -293,7 +293,7 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    shown = _studio(options).runs.show(options.run)
+    shown = _studio(options, read_only=True).runs.show(options.run)
     if options.json:
         print_json(shown)
         return 0
@@ -308,7 +308,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    if _studio(options).runs.stop(options.run, options.now):
+    if _studio(options, read_only=True).runs.stop(options.run, options.now):
         say(f"{options.run} stops" + (" now." if options.now else " when it has saved a checkpoint."))
     else:
         say(f"{options.run} has ended already.")
@@ -316,7 +316,7 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _logs(options: argparse.Namespace) -> int:
-    runs = _studio(options).runs
+    runs = _studio(options, read_only=True).runs
     if not options.follow:
         text = runs.log(options.run, _LOG_BYTES)
         sys.stdout.write(text if not text or text.endswith("\n") else text + "\n")
@@ -342,11 +342,11 @@ def _logs(options: argparse.Namespace) -> int:
 # What several of them need -----------------------------------------------------------------------------------------
 
 
-def _studio(options: argparse.Namespace) -> Studio:
+def _studio(options: argparse.Namespace, read_only: bool = False) -> Studio:
     from studio.adapters.home import home_folder
     from studio.service.studio import Studio
 
-    return Studio(home_folder(options.home))
+    return Studio(home_folder(options.home), read_only)
 
 
 def _catalog(studio: Studio) -> Studio:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,6 @@ def wait_until() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def root() -> Iterator[Path]:
+def root() -> Path:
     """The repository's root."""
-    yield ROOT
+    return ROOT

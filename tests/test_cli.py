@@ -293,3 +293,30 @@ def test_inspect(trl_studio: Trl, tmp_path: Path) -> None:
     assert trl_studio("inspect", data, "--method", "sft").code == 1
     recipe = written(tmp_path, "dataset_text_field: body\n")
     assert trl_studio("inspect", data, "--method", "sft", "--recipe", recipe).code == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "line"),
+    [
+        ("grpo", "reward_funcs: 5"),
+        ("grpo", "reward_funcs: [{}]"),
+        ("sft", "dataset_config: [x]"),
+        ("sft", "dataset_config: {a: b}"),
+        ("sft", "dataset_train_split: 5"),
+        ("sft", "dataset_name: 5"),
+        ("sft", "datasets: [{path: json, data_files: 5, name: {a: b}}]"),
+        ("sft", "datasets: 5"),
+        ("sft", "report_to: 5"),
+        ("sft", "env: [1]"),
+        ("sft", "output_dir: 2024-01-01"),
+        ("sft", "num_processes: [1]"),
+        ("sft", "gpu_ids: {a: 1}"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_findings(trl_studio: Trl, method: str, line: str) -> None:
+    """However odd, a value is checked together with the data and said to be wrong."""
+    text = f"model_name_or_path: assets/demo/model\ndataset_name: assets/demo/{method}\n{line}\n"
+    said = trl_studio("check", "-", "--method", method, "--quick", "--json", given=text.encode())
+    assert said.err == ""
+    assert said.code == 1
+    assert line.split(":")[0] in {each["where"]["name"] for each in json.loads(said.out) if each["level"] == "error"}

@@ -95,16 +95,14 @@ def test_every_control_reaches_the_recipe_and_leaves_it_again(page: Page, method
     for control in controls:
         argument = argument_of(page, method, control)
         value, said = trial(control, argument)
-        for elsewhere in (True, False):
-            form = Form(Recipe(method), elsewhere=elsewhere)
-            before = form.prepared(page.studio).yaml
+        there, here = Form(Recipe(method), elsewhere=True), Form(Recipe(method))
+        before = {form.elsewhere: form.prepared(page.studio).yaml for form in (there, here)}
+        for form in (there, here):
             page._edit(control, [], value, form)
-            after = form.prepared(page.studio).yaml
-            if elsewhere:
-                assert yaml.safe_load(after)[control.name] == said, control.name
-            assert after != before or (not elsewhere and control.name in SETTLED_HERE), control.name
-            page._edit(control, [], untouched(control, argument), form)
-            assert form.prepared(page.studio).yaml == before, control.name
+        assert yaml.safe_load(there.prepared(page.studio).yaml)[control.name] == said, control.name
+        assert here.prepared(page.studio).yaml != before[False] or control.name in SETTLED_HERE, control.name
+        page._edit(control, [], untouched(control, argument), there)
+        assert there.prepared(page.studio).yaml == before[True], control.name
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)

@@ -47,12 +47,9 @@ def trl_studio(installed: Path, folder: Path, *arguments: str) -> str:
 
 
 def shipped(tree: str) -> set[str]:
-    """The files of a folder of the checkout that git would keep, by path."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", tree],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.split("\n")  # fmt: skip
-    return {name for name in listed if name and (ROOT / name).is_file()}
+    """The files of a folder of the checkout, by path; what Python has compiled is not among them."""
+    found = {path.relative_to(ROOT).as_posix() for path in (ROOT / tree).rglob("*") if path.is_file()}
+    return {name for name in found if "__pycache__" not in name}
 
 
 def test_it_carries_what_the_studio_needs(wheel: Path) -> None:
@@ -89,10 +86,12 @@ def test_it_runs_from_an_empty_folder(installed: Path, tmp_path: Path, catalog_f
 
 
 def test_it_finds_its_own_demo(installed: Path, tmp_path: Path) -> None:
-    program = (
-        "from studio.adapters.home import shipped_root; from studio.service.paths import Paths; from pathlib import Path;"
-        "print(Paths(Path.cwd(), shipped_root()).absolute('assets/demo/model'))"
-    )
+    program = """
+from pathlib import Path
+from studio.adapters.home import shipped_root
+from studio.service.paths import Paths
+print(Paths(Path.cwd(), shipped_root()).absolute("assets/demo/model"))
+"""
     found = run([sys.executable, "-c", program], tmp_path, PYTHONPATH=str(installed)).strip()
     assert Path(found) == installed / "studio" / "assets" / "demo" / "model"
     assert (Path(found) / "config.json").is_file()

@@ -313,8 +313,8 @@ def _prompts(cells: Cells, method: str) -> tuple[str, bool | None]:
 
 def _check_rewards(cells: Cells, kind: str) -> None:
     """What TRL's own reward functions need of the data."""
-    named = cells.values.get("reward_funcs") or []
-    functions = [named] if isinstance(named, str) else list(named)
+    named = cells.values.get("reward_funcs")
+    functions = [named] if isinstance(named, str) else named if isinstance(named, list) else []
     for name in functions:
         if name in _SOLUTION_REWARDS and "solution" not in cells:
             why = "The answer to compare with is read from there, and the run stops without."

@@ -23,6 +23,18 @@ _NOUNS = {
 }
 
 
+# What an entry of `datasets` takes, where loading it would stumble over anything else.
+_ENTRY_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "path": ((str,), "a text"),
+    "name": ((str,), "a text"),
+    "data_dir": ((str,), "a text"),
+    "data_files": ((str, list, dict), "a text, a list or a mapping of splits"),
+    "split": ((str,), "a text"),
+    "columns": ((list,), "a list of texts"),
+    "fraction": ((int, float), "a number"),
+}
+
+
 def same(left: Any, right: Any) -> bool:
     """Equality that tells true from 1 and takes 1 for 1.0, in lists and mappings too."""
     if isinstance(left, bool) or isinstance(right, bool):
@@ -116,6 +128,10 @@ def _datasets_problem(argument: Argument, entries: list[Any]) -> str | None:
         unknown = [str(key) for key in entry if key not in argument.fields]
         if unknown:
             return f"has no key '{unknown[0]}' (entry {number}); it knows {', '.join(argument.fields)}"
+        for key, (kinds, noun) in _ENTRY_KINDS.items():
+            value = entry.get(key)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+                return f"takes {noun} as `{key}`, not {_shown(value)} (entry {number})"
     return None
 
 

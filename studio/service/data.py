@@ -115,7 +115,7 @@ def inspect_recipe(method: str, values: Mapping[str, Any], paths: Paths, hub: Hu
     name = values.get("dataset_name")
     if not isinstance(name, str) or not name:
         return []
-    config, split = values.get("dataset_config"), values.get("dataset_train_split", "train")
+    config, split = _text(values.get("dataset_config")), values.get("dataset_train_split", "train")
     return [inspect(name, method, paths, hub, values, config, split)]
 
 
@@ -133,7 +133,7 @@ def _entry(
         looked = inspect(_one_file(first, paths), method, paths, hub, values)
         looked = replace(looked, splits=(str(split),), split=str(split))
     else:
-        looked = inspect(path, method, paths, hub, values, entry.get("name"), str(split).split("[")[0])
+        looked = inspect(path, method, paths, hub, values, _text(entry.get("name")), str(split).split("[")[0])
     if isinstance(columns, list) and looked.columns:
         kept = [column for column in looked.columns if column.name in columns]
         absent = [str(name) for name in columns if name not in {column.name for column in looked.columns}]
@@ -144,6 +144,11 @@ def _entry(
             wrong = Finding("error", Where("column", absent[0]), f"There is no column '{absent[0]}' to select.")
             looked = replace(looked, verdict="reject", findings=(*looked.findings, wrong))
     return looked
+
+
+def _text(value: Any) -> str | None:
+    """A value that has to be a text; anything else has its own Finding and is left aside here."""
+    return value if isinstance(value, str) else None
 
 
 def _one_file(pattern: str, paths: Paths) -> str:

@@ -45,10 +45,13 @@ _BY_MACHINE = (
 
 
 class Studio:
-    """What the page, the command line and the tests talk to. Raises StudioError where the home cannot be used."""
+    """What the page, the command line and the tests talk to.
 
-    def __init__(self, home: Home) -> None:
-        self.home = home.ensure()
+    Raises StudioError where the home cannot be written, unless it is only to be read.
+    """
+
+    def __init__(self, home: Home, read_only: bool = False) -> None:
+        self.home = home if read_only else home.ensure()
         self.arguments = CatalogCache(home.cache)
         self.hub = HubClient()
         self.runs = Runs(home)

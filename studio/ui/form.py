@@ -65,8 +65,10 @@ class Form:
     def set(self, catalog: Catalog, name: str, value: Any, is_set: bool) -> None:
         """One control was edited."""
         if is_set:
-            # Over what the studio would add, TRL's own default has to be said.
-            self.recipe = self.recipe.with_changes(catalog, {name: value}, pin=name in self.added)
+            # Over what the studio would add here, TRL's own default has to be said.
+            self.recipe = self.recipe.with_changes(
+                catalog, {name: value}, pin=not self.elsewhere and name in self.added
+            )
         else:
             self.recipe = self.recipe.with_changes(catalog, {}, (name,))
         self.opened = tuple(found for found in self.opened if found.where.name != name)

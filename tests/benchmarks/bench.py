@@ -22,7 +22,7 @@ sys.path += [str(ROOT), str(ROOT / "tests")]
 
 from pages import edit_seconds, seconds_until_usable
 from servers import ONE_BUTTON, gradio_server, studio_server
-from trainers import STEPS, by_shell, by_studio
+from trainers import STEPS, Timing, by_shell, by_studio
 
 from studio.adapters.home import Home
 from studio.service.studio import Studio
@@ -96,11 +96,12 @@ def edit(home: Path, rounds: int) -> list[Figure]:
 
 def trainer(home: Path, rounds: int) -> list[Figure]:
     """A run started by the studio beside the same YAML from a shell."""
-    ours, shell = [], []
+    ours: list[Timing] = []
+    shell: list[Timing] = []
     for number in range(rounds):
-        # Who goes first alternates: the second finds files in the page cache.
-        for who in ("studio", "shell") if number % 2 == 0 else ("shell", "studio"):
-            (ours if who == "studio" else shell).append(by_studio(home) if who == "studio" else by_shell(home, number))
+        # Who goes first alternates: the second one finds files in the system's cache.
+        for studio in (number % 2 == 0, number % 2 == 1):
+            (ours if studio else shell).append(by_studio(home) if studio else by_shell(home, number))
     first, first_shell = [one.first_loss for one in ours], [one.first_loss for one in shell]
     speed, speed_shell = [one.steps_per_second for one in ours], [one.steps_per_second for one in shell]
     slower = statistics.median(speed_shell) / statistics.median(speed)

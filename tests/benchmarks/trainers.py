@@ -18,7 +18,7 @@ from studio.service.runs import trl_program
 from studio.service.studio import Studio
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = 60
+STEPS = 200
 _PATIENCE = 300.0  # seconds
 
 
