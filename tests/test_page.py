@@ -46,6 +46,7 @@ def browser_page(shared_app: AppProcess) -> Iterator[Opened]:
 @pytest.fixture
 def studio(browser_page: Opened, shared_app: AppProcess) -> Iterator[StudioPage]:
     """A page just opened. Whatever a test does there, the console stays clean and nothing leaves this machine."""
+    browser_page.page.goto("about:blank")  # the page that is left complains of its own open requests
     browser_page.errors.clear()
     yield StudioPage(browser_page, shared_app.url).open()
     assert browser_page.errors == []

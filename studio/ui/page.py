@@ -164,7 +164,7 @@ class Page:
             )
         for wire in self.wiring:
             wire()
-        self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET)
+        self.card.click(self._act, **everything, trigger_mode="always_last", **QUIET)
         self.start.click(self._start, [self.form], [*self.all_outputs, self.tabs, *self.runs.outputs], **STARTING)
         self.runs.wire()
         self.runs_tab.select(lambda: gr.update(visible=False), None, self.side, **QUIET)
