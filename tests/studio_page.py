@@ -60,12 +60,14 @@ class StudioPage:
         return found if isinstance(found, dict) else {}
 
     def press(self, what: str) -> None:
-        """Presses the card's button `what`: here, elsewhere, yaml, command, copy, download, apply:0."""
+        """Presses the card's button `what`: copy, download, apply:0 and more."""
         self.card.locator(f'[data-do="{what}"]').click()
 
-    def for_elsewhere(self) -> None:
-        self.press("elsewhere")
-        expect(self.card.locator('[data-do="elsewhere"][aria-pressed="true"]')).to_be_visible()
+    def switch(self, what: str) -> None:
+        """Has the card show the recipe for `here` or `elsewhere`, as `yaml` or `command`."""
+        if not self.card.locator(f'[data-do="{what}"][aria-pressed="true"]').is_visible():
+            self.press(what)
+            expect(self.card.locator(f'[data-do="{what}"][aria-pressed="true"]')).to_be_visible()
 
     def finding(self, words: str) -> Locator:
         """The card's Finding that says `words`."""

@@ -95,7 +95,7 @@ def test_facts_of_the_model_and_the_machine(studio: StudioPage) -> None:
 
 
 def test_typed_pasted_deleted_and_filled_texts_reach_the_recipe(studio: StudioPage) -> None:
-    studio.for_elsewhere()
+    studio.switch("elsewhere")
     studio.tab("training")
     box, keyboard = studio.box("learning_rate"), studio.page.keyboard
     studio.type("learning_rate", "5e-4")
@@ -194,7 +194,7 @@ def test_recipes_of_every_kind_open(studio: StudioPage, text: str) -> None:
     studio.open_text(text)
     studio.wait_for("beta", 0.25)
     expect(studio.card).to_contain_text("Opened: the form holds that recipe now.")
-    studio.for_elsewhere()
+    studio.switch("elsewhere")
     shown = {key: value for key, value in studio.recipe().items() if key != "num_processes"}
     assert shown == {"model_name_or_path": "a/b", "dataset_name": "assets/demo/dpo", "beta": 0.25}
     studio.tab("training")
@@ -225,7 +225,7 @@ def test_what_is_no_recipe_gives_a_message_and_changes_nothing(studio: StudioPag
 def test_every_preset_opens_and_says_what_its_file_says(studio: StudioPage) -> None:
     files = sorted((ROOT / "presets").glob("*.yaml"))
     assert len(files) >= 20
-    studio.for_elsewhere()
+    studio.switch("elsewhere")
     for file in files:
         text = file.read_text("utf-8")
         title = next(line.removeprefix("# Title: ") for line in text.splitlines() if line.startswith("# Title: "))
@@ -283,7 +283,7 @@ def test_data_by_path_by_folder_and_what_is_wrong_with_it(studio: StudioPage, tm
 
 
 def test_splits_and_subset_reach_the_recipe(studio: StudioPage) -> None:
-    studio.for_elsewhere()
+    studio.switch("elsewhere")
     studio.tab("data")
     studio.choose_argument("dataset_train_split", "test")
     studio.wait_for("dataset_train_split", "test")
@@ -320,7 +320,7 @@ def test_for_elsewhere_holds_only_what_was_chosen(studio: StudioPage) -> None:
     here = studio.recipe()
     assert here["output_dir"] == "output"
     assert {"run_name", "project", "report_to", "trackio_static_space_id"} <= set(here)
-    studio.for_elsewhere()
+    studio.switch("elsewhere")
     studio.wait_for("run_name", None)
     there = studio.recipe()
     added = {"use_cpu", "bf16", "run_name", "project", "output_dir", "report_to", "num_processes"}
@@ -335,9 +335,8 @@ def test_for_elsewhere_holds_only_what_was_chosen(studio: StudioPage) -> None:
 @pytest.mark.parametrize("place", ["here", "elsewhere"])
 @pytest.mark.parametrize("shown", ["yaml", "command"])
 def test_copy_and_download_deliver_the_text_on_the_screen(studio: StudioPage, place: str, shown: str) -> None:
-    for what in (place, shown):
-        studio.press(what)
-        expect(studio.card.locator(f'[data-do="{what}"][aria-pressed="true"]')).to_be_visible()
+    studio.switch(place)
+    studio.switch(shown)
     text = studio.text()
     assert text.startswith("# trl sft" if shown == "yaml" else "trl sft")
     studio.press("copy")
@@ -350,14 +349,13 @@ def test_copy_and_download_deliver_the_text_on_the_screen(studio: StudioPage, pl
 
 
 def test_the_command_opens_as_the_recipe_that_it_came_from(studio: StudioPage) -> None:
-    studio.for_elsewhere()
+    studio.switch("elsewhere")
     recipe = studio.recipe()
-    studio.press("command")
-    expect(studio.card.locator('[data-do="command"][aria-pressed="true"]')).to_be_visible()
+    studio.switch("command")
     command = studio.text()
     studio.open_text(command)
     expect(studio.card).to_contain_text("Opened: the form holds that recipe now.")
-    studio.press("yaml")
+    studio.switch("yaml")
     until(studio.page, lambda: studio.recipe() == recipe, "the same recipe")
 
 

@@ -34,7 +34,6 @@ element.addEventListener('click', (event) => {
     link.download = source.dataset.name; link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   } else {
-    button.disabled = what.startsWith('apply');  // a second click would apply what has moved to its place
     trigger('click', {do: what});
   }
 });

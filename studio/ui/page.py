@@ -131,9 +131,15 @@ class Page:
         return [*summary, *values, *(draw(form) for _, draw in self.redrawn)]
 
     def surroundings(self, form: Form, left_alone: Any = None) -> list[Any]:
-        """All but the controls and `left_alone`: a look at data changes none, and may end while one is typed in."""
+        """All but what controls hold and `left_alone`: a look at data may end while somebody types in one of them."""
+        shows = [
+            gr.update(visible=control.visible(form.recipe, self.catalog))
+            if _depends(control, "datasets", self.catalog.methods)
+            else gr.skip()
+            for control in self.controls
+        ]
         drawn = [gr.skip() if component is left_alone else draw(form) for component, draw in self.redrawn]
-        return [*self.summary(form), *[gr.skip()] * len(self.controls), *drawn]
+        return [*self.summary(form), *shows, *drawn]
 
     @property
     def summary_outputs(self) -> list[Any]:
@@ -164,7 +170,7 @@ class Page:
             )
         for wire in self.wiring:
             wire()
-        self.card.click(self._act, **everything, trigger_mode="always_last", **QUIET)
+        self.card.click(self._act, **everything, **QUIET)
         self.start.click(self._start, [self.form], [*self.all_outputs, self.tabs, *self.runs.outputs], **STARTING)
         self.runs.wire()
         self.runs_tab.select(lambda: gr.update(visible=False), None, self.side, **QUIET)

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from studio.adapters.home import Home
+from studio.adapters.runs import last_attempt
 from studio.domain.states import LIVE
 from studio.service.runs import trl_program
 from studio.service.studio import Studio
@@ -24,10 +27,14 @@ _PATIENCE = 300.0  # seconds
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds from the start to the first logged loss, and the trainer's own figure of steps per second."""
+    """Seconds from the start to the first logged loss, and the trainer's own figure of steps per second.
+
+    `before` are the seconds that passed before `trl` itself was a process: the studio's own part.
+    """
 
     first_loss: float
     steps_per_second: float
+    before: float = 0.0
 
 
 def recipe_text() -> str:
@@ -43,14 +50,15 @@ def by_studio(home: Path) -> Timing:
     studio = Studio(Home(home))
     recipe, _ = studio.open_checked(recipe_text(), None, ROOT, "recipe.yaml")
     with _one_thread():
-        began = time.perf_counter()
+        clock, began = time.time(), time.perf_counter()
         run, _ = studio.start(recipe, base=ROOT)
     log = run.folder / "train.log"
     first = _until(lambda: "'loss':" in _text(log), log) - began
+    before = psutil.Process(last_attempt(run.record())["launcher"]["pid"]).create_time() - clock
     _until(lambda: run.state() not in LIVE, log)
     if run.state() != "finished":
         raise RuntimeError(f"the studio's run ended as {run.state()}:\n{_text(log)[-2000:]}")
-    return Timing(first, _speed(_text(log)))
+    return Timing(first, _speed(_text(log)), before)
 
 
 def by_shell(home: Path, number: int) -> Timing:

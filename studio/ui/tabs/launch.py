@@ -50,7 +50,8 @@ def _wire(page: Page, tags: Any) -> None:
     def change(chosen: list[str] | None, form: Form) -> None:
         form.tags = tuple(dict.fromkeys(tag.strip() for tag in chosen or [] if tag.strip()))
 
-    tags.input(change, [tags, page.form], None, trigger_mode="always_last", **QUIET)
+    # A dropdown of many tells of typed values only as a change (Gradio 6.31).
+    tags.change(change, [tags, page.form], None, trigger_mode="always_last", **QUIET)
 
 
 def _account(signed_in: bool) -> str:
