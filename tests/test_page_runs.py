@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +28,12 @@ TRAINING = 120.0  # seconds that a run may take on a busy machine
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+def home(tmp_path: Path) -> Iterator[Path]:
+    """An empty home; for the picture one whose path is the same everywhere, since the page shows it."""
+    folder = Path(tempfile.gettempdir()) / "trl-studio" if PICTURE else tmp_path / "home"
+    assert not folder.exists()
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

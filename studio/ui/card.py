@@ -52,7 +52,7 @@ def card(studio: Studio, form: Form, prepared: Prepared) -> str:
     facts = pieces.facts(
         [
             ("Method", _method(form.recipe)),
-            ("Model", _short(form.recipe.get("model_name_or_path")) or "none yet"),
+            ("Model", pieces.short_path(form.recipe.get("model_name_or_path")) or "none yet"),
             ("Data", _data(form)),
             ("Batch", _batch(recipe, catalog)),
             ("Length", _length(form, recipe, catalog)),
@@ -120,13 +120,6 @@ def _method(recipe: Recipe) -> str:
     return label
 
 
-def _short(path: Any) -> str:
-    text = str(path or "")
-    parts = [part for part in text.split("/") if part]
-    shortened = "…/" + "/".join(parts[-2:]) if text.startswith(("/", "~")) and len(parts) > 2 else text
-    return shortened if len(shortened) <= 60 else shortened[:28] + "…" + shortened[-30:]
-
-
 def _data(form: Form) -> str:
     entries = form.recipe.get("datasets")
     if isinstance(entries, list) and len(entries) > 1:
@@ -135,7 +128,7 @@ def _data(form: Form) -> str:
         return "none yet"
     split = form.recipe.get("dataset_train_split", "train")
     rows = form.looked[0].num_rows if form.looked else None
-    return f"{_short(form.typed)} · {split}" + (f" · {pieces.count(rows)} rows" if rows is not None else "")
+    return f"{pieces.short_path(form.typed)} · {split}" + (f" · {pieces.count(rows)} rows" if rows is not None else "")
 
 
 def _whole(value: Any) -> int | None:

@@ -170,7 +170,8 @@ class Page:
             )
         for wire in self.wiring:
             wire()
-        self.card.click(self._act, **everything, **QUIET)
+        # Gradio 6.31 would drop a second click, or answer it with the first one's button.
+        self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET)
         self.start.click(self._start, [self.form], [*self.all_outputs, self.tabs, *self.runs.outputs], **STARTING)
         self.runs.wire()
         self.runs_tab.select(lambda: gr.update(visible=False), None, self.side, **QUIET)

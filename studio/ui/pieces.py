@@ -135,6 +135,19 @@ def folded(value: str) -> str:
     return f"<details><summary>{text(value[:_LONG])}…</summary>{text(value[_LONG : _LONG * 20])}</details>"
 
 
+def short_path(path: Any) -> str:
+    """A long path by its last two folders, anything else as it is; at most 60 characters."""
+    whole = str(path or "")
+    parts = [part for part in whole.split("/") if part]
+    shortened = "…/" + "/".join(parts[-2:]) if whole.startswith(("/", "~")) and len(parts) > 2 else whole
+    return shortened if len(shortened) <= 60 else shortened[:28] + "…" + shortened[-30:]
+
+
+def place(path: str) -> str:
+    """A path in a sentence: short, the whole of it on hover."""
+    return f'<span title="{text(path)}">{text(short_path(path))}</span>'
+
+
 def count(number: int | float | None) -> str:
     """A number for people: 62,135; `` for none."""
     return "" if number is None else f"{number:,.0f}"

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from studio.adapters.hub import bound_requests
 from studio.domain.errors import StudioError
 from studio.service.studio import Studio
+from studio.ui import pieces
 from studio.ui.page import Page
 from studio.ui.theme import TOKENS, launch_options
 
@@ -110,7 +111,8 @@ def waiting_page(failure: StudioError | None = None) -> str:
             "commands. This is done once for each version and takes about 15 seconds; the page opens by itself.</p>"
         )
     else:
-        words = f"<h1>The studio cannot start</h1><p>{failure.message}</p><p>{failure.hint}</p>"
+        said = "".join(f"<p>{pieces.text(sentence)}</p>" for sentence in (failure.message, failure.hint))
+        words = f"<h1>The studio cannot start</h1>{said}"
     refresh = '<meta http-equiv="refresh" content="1">' if failure is None else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>TRL Studio</title>{refresh}'

@@ -212,7 +212,8 @@ def _headline(run: dict[str, Any]) -> tuple[str, float | None]:
 
 
 def _title(run: dict[str, Any]) -> str:
-    return pieces.title(run["id"], f"{_label(run['method'])} · this machine · {run['folder']}")
+    lead = f"{pieces.text(_label(run['method']))} · this machine · {pieces.place(run['folder'])}"
+    return f'<h1 class="ts-title">{pieces.text(run["id"])}</h1><p class="ts-lead">{lead}</p>'
 
 
 def _stat(name: str, value: str) -> str:
@@ -265,13 +266,13 @@ def _sentence(run: dict[str, Any], log: str) -> str:
         return f"started {pieces.ago(run['started'])} · {_SENTENCES[state]}"
     ended = f"ended {pieces.ago(run['ended'])}"
     if state == "finished":
-        return f"{ended} · the model lies in {pieces.text(run['folder'])}/output"
+        return f"{ended} · the model lies in {pieces.place(run['folder'] + '/output')}"
     if state == "failed":
         said = failure_line(log) or "the log says nothing"
         how = f"signal {run['exit']['signal']}" if run["exit"]["signal"] else f"exit code {run['exit']['code']}"
         return f"{ended} with {how} · {pieces.text(said[:300])}"
     if state == "stopped":
-        return f"{ended}, stopped on request · checkpoints lie in {pieces.text(run['folder'])}/output"
+        return f"{ended}, stopped on request · checkpoints lie in {pieces.place(run['folder'] + '/output')}"
     return "its processes vanished without a word: the machine was restarted, or they were killed"
 
 
