@@ -69,7 +69,8 @@ def test_no_command_but_the_page_loads_anything_heavy(tmp_path: Path) -> None:
 
 
 def test_home_before_and_behind_the_command(trl_studio: Trl, tmp_path: Path) -> None:
-    for number, words in enumerate((["--home", "{}", "runs"], ["runs", "--home", "{}"])):
+    look = ["inspect", "assets/demo/sft", "--method", "sft"]
+    for number, words in enumerate((["--home", "{}", *look], [*look, "--home", "{}"])):
         folder = tmp_path / f"home{number}"
         assert trl_studio(*(word.format(folder) for word in words)).code == 0
         assert (folder / "runs").is_dir()
@@ -78,7 +79,7 @@ def test_home_before_and_behind_the_command(trl_studio: Trl, tmp_path: Path) -> 
 def test_a_home_that_cannot_be_written(trl_studio: Trl, tmp_path: Path) -> None:
     file = written(tmp_path, "x", "file")
     for folder in (file, f"{file}/below", "/proc/nowhere", "nul\0l"):
-        said = trl_studio("runs", "--home", folder)
+        said = trl_studio("inspect", "assets/demo/sft", "--method", "sft", "--home", folder)
         assert said.code == 2
         assert said.err.startswith("error: ")
         assert said.out == ""

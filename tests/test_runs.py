@@ -273,6 +273,8 @@ def test_a_zombie_is_not_alive() -> None:
     process = ProcessId.of(child.pid)
     assert process is not None
     assert process in tree_of([os.getpid()], snapshot())
+    while not command_line(child.pid):  # empty for an instant while the program takes over the process
+        assert child.poll() is None
     assert command_line(child.pid)[1:] == ["-S", "-c", "input()"]
     assert child.stdin is not None
     child.stdin.close()
