@@ -102,7 +102,7 @@ def start_app(home: Path, *options: str, port: int | None = None, **env: str) ->
     """Starts `python app.py --home HOME --port PORT`; does not wait for it. `env` is laid over its environment."""
     home.mkdir(parents=True, exist_ok=True)
     chosen = port or free_port()
-    log = home.parent / f"{home.name}-{chosen}.log"
+    log = home / f"app-{chosen}.log"
     command = [sys.executable, str(ROOT / "app.py"), "--home", str(home), "--port", str(chosen), *options]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -254,14 +253,13 @@ def test_an_unknown_key_is_shown_with_the_one_that_was_meant(studio: StudioPage)
 
 def test_data_by_path_by_folder_and_what_is_wrong_with_it(studio: StudioPage, tmp_path: Path) -> None:
     preview = studio.page.locator("#data-preview")
-    turns = [{"role": "user", "content": "Hi 1"}, {"role": "assistant", "content": "Ho"}]
     good, bad, folder = tmp_path / "good.jsonl", tmp_path / "bad.jsonl", tmp_path / "folder"
-    good.write_text(json.dumps({"messages": turns}) + "\n")
+    good.write_text('{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho 1"}]}\n')
     bad.write_text('{"question": "Hi", "reply": "Ho"}\n')
     folder.mkdir()
     (folder / "train.jsonl").write_text(good.read_text())
     studio.choose_dataset(str(good))
-    expect(preview).to_contain_text("Hi 1")
+    expect(preview).to_contain_text("Ho 1")
     expect(preview).to_contain_text("Yes: SFT can learn from this")
     until(studio.page, lambda: studio.recipe().get("datasets", [{}])[0].get("data_files") == str(good))
     assert "dataset_name" not in studio.recipe()

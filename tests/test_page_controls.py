@@ -11,6 +11,7 @@ import pytest
 import yaml
 from app_process import ROOT, AppProcess, app
 from browser import loops_closed, open_page
+from playwright.sync_api import APIResponse, Route
 from studio_page import StudioPage, choose, until
 
 from studio.adapters.home import Home
@@ -198,3 +199,22 @@ def _shown(studio: StudioPage, left: dict[str, Control]) -> list[str]:
     """The controls of the open tab that have not been tried yet."""
     found = studio.page.eval_on_selector_all("[id^=arg-]", "all => all.filter(e => e.offsetParent).map(e => e.id)")
     return [elem_id for elem_id in found if elem_id in left]
+
+
+@pytest.mark.browser
+def test_an_answer_that_comes_late_takes_nothing_back(shared_app: AppProcess) -> None:
+    with open_page(shared_app.url) as opened:
+        studio = StudioPage(opened, shared_app.url).open()
+        studio.tab("training")
+        held: list[tuple[Route, APIResponse]] = []
+        opened.page.route("**/run/predict*", lambda route: held.append((route, route.fetch())), times=1)
+        studio.box("max_steps").fill("11")
+        until(studio.page, lambda: held)
+        studio.box("gradient_accumulation_steps").fill("3")
+        studio.wait_for("gradient_accumulation_steps", 3)
+        route, response = held[0]
+        with opened.page.expect_response("**/run/predict*"):
+            route.fulfill(response=response)
+        studio.page.evaluate("new Promise((done) => setTimeout(done, 300))")  # for what must not happen
+        assert studio.recipe()["max_steps"] == 11
+        assert studio.recipe()["gradient_accumulation_steps"] == 3

@@ -33,7 +33,8 @@ def home(tmp_path: Path) -> Iterator[Path]:
     folder = Path(tempfile.gettempdir()) / "trl-studio" if PICTURE else tmp_path / "home"
     assert not folder.exists()
     yield folder
-    shutil.rmtree(folder)
+    if PICTURE:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -146,13 +147,25 @@ def found_again(served: AppProcess, run: Run) -> None:
         assert opened.errors == []
 
 
+def a_taken_name_is_said_before_anything_starts(studio: StudioPage, home: Path) -> None:
+    """Start on a page that shows an older recipe: what would run now is shown first."""
+    assert studio.recipe()["run_name"] == "sft-01"
+    studio.start.click()
+    expect(studio.page.get_by_test_id("toast-text").first).to_contain_text("press Start again")
+    studio.wait_for("run_name", "sft-02")
+    assert [folder.name for folder in (home / "runs").iterdir()] == ["sft-01"]
+    studio.page.close()
+
+
 def test_stop_and_save_leaves_a_checkpoint_and_no_process(served: AppProcess, home: Path) -> None:
     with open_page(served.url) as opened:
         page = opened.page
         studio = StudioPage(opened, served.url).open()
         set_steps(studio, 100_000)
-        studio.tab("training")
+        assert page.context.browser is not None
+        second = StudioPage(Opened(page.context.browser.new_page()), served.url).open()
         run = start(studio, home)
+        a_taken_name_is_said_before_anything_starts(second, home)
         until(page, lambda: points(page), "the first point", TRAINING)
         page.locator("#stop-save").click()
         expect(head(page)).to_contain_text("Stopped", timeout=TRAINING * 1000)

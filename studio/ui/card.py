@@ -16,7 +16,11 @@ from studio.ui.form import Form, tab_of
 from studio.ui.theme import TabState, tab_states
 
 # Delegated, so that it works for whatever the card holds later. Copy and download need no server.
+# Answers may overtake each other on their way here: an older drawing never takes the place of a newer one.
 CARD_SCRIPT = """
+let newest = '';
+const drawn = (value) => Number(/data-drawn="(\\d+)"/.exec(value ?? '')?.[1] ?? 0);
+watch('value', () => { if (drawn(props.value) < drawn(newest)) props.value = newest; else newest = props.value; });
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-do]');
   if (!button) return;
@@ -81,9 +85,14 @@ def _switch(form: Form) -> str:
     )
 
 
+def shown_code(form: Form, prepared: Prepared) -> str:
+    """The recipe's text as the card shows it."""
+    return pieces.yaml_code(prepared.yaml) if form.shown == "yaml" else pieces.text(prepared.command)
+
+
 def _code(form: Form, prepared: Prepared) -> str:
     is_yaml = form.shown == "yaml"
-    body = pieces.yaml_code(prepared.yaml) if is_yaml else pieces.text(prepared.command)
+    body = shown_code(form, prepared)
     name = "recipe.yaml" if is_yaml else "train.sh"
     why = ""
     if not is_yaml and prepared.command_reasons:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from studio.domain.methods import method_named
 from studio.domain.overlay import overlay
 from studio.service.studio import Studio
 from studio.ui import pieces
-from studio.ui.card import CARD_SCRIPT, card, states
+from studio.ui.card import CARD_SCRIPT, card, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, read, shown
 from studio.ui.form import Form, first_form, next_step
 from studio.ui.tabs import compute, data, launch, lora, method, model, runs, training
@@ -109,11 +110,12 @@ class Page:
 
     def summary(self, form: Form) -> list[Any]:
         """What every edit changes: card, Start, and the values behind the tabs' names."""
+        drawn = time.time_ns() // 1000  # taken before the form is read: the later one knows more
         prepared = form.prepared(self.studio)
         label, tab = next_step(self.studio, form)
         number = len(self.studio.runs.names())
         return [
-            card(self.studio, form, prepared),
+            f'<div data-drawn="{drawn}">{card(self.studio, form, prepared)}</div>',
             gr.update(value=label, variant="primary" if tab is None else "secondary"),
             states(self.studio, form, prepared.findings, number),
         ]
@@ -131,7 +133,11 @@ class Page:
         return [*summary, *values, *(draw(form) for _, draw in self.redrawn)]
 
     def surroundings(self, form: Form, left_alone: Any = None) -> list[Any]:
-        """All but what controls hold and `left_alone`: a look at data may end while somebody types in one of them."""
+        """What a look at data draws: a control that is typed in meanwhile and `left_alone` keep what they hold.
+
+        The summary follows as an event of its own (`follow_up`): this answer, which comes through the queue, may be
+        overtaken by that to an edit, and must not take it back.
+        """
         shows = [
             gr.update(visible=control.visible(form.recipe, self.catalog))
             if _depends(control, "datasets", self.catalog.methods)
@@ -139,7 +145,11 @@ class Page:
             for control in self.controls
         ]
         drawn = [gr.skip() if component is left_alone else draw(form) for component, draw in self.redrawn]
-        return [*self.summary(form), *shows, *drawn]
+        return [*[gr.skip()] * len(self.summary_outputs), *shows, *drawn]
+
+    def follow_up(self, event: Any) -> None:
+        """Has card, Start and tab values drawn when a slow event has ended."""
+        event.then(self.summary, [self.form], self.summary_outputs, **QUIET)
 
     @property
     def summary_outputs(self) -> list[Any]:
@@ -172,7 +182,8 @@ class Page:
             wire()
         # Gradio 6.31 would drop a second click, or answer it with the first one's button.
         self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET)
-        self.start.click(self._start, [self.form], [*self.all_outputs, self.tabs, *self.runs.outputs], **STARTING)
+        outputs = [*self.all_outputs, self.tabs, *self.runs.outputs]
+        self.start.click(self._start, [self.form, self.card], outputs, **STARTING)
         self.runs.wire()
         self.runs_tab.select(lambda: gr.update(visible=False), None, self.side, **QUIET)
         for tab in blocks.blocks.values():
@@ -216,17 +227,21 @@ class Page:
         rest = len(self.all_outputs) - len(self.summary_outputs)
         return [*self.summary(form), *[gr.skip()] * rest]
 
-    def _start(self, form: Form) -> list[Any]:
+    def _start(self, form: Form, seen: str) -> list[Any]:
+        """Starts what the card shows (`seen`); where the recipe has changed since, it is shown instead."""
         nothing = [gr.skip()] * len(self.all_outputs)
-        form.prepared(self.studio)
+        prepared = form.prepared(self.studio)
         _, tab = next_step(self.studio, form)
         if tab == "here":
             form.elsewhere = False
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
         if tab is not None:
             return [*nothing, gr.update(selected=tab), *self.runs.skip()]
+        if shown_code(form, prepared) not in seen:
+            gr.Info("The recipe is another one now, or its name was taken: look at it, and press Start again.")
+            return [*self.everything(form), gr.skip(), *self.runs.skip()]
         try:
-            run, _ = self.studio.start(form.recipe, tags=form.tags)
+            run, _ = self.studio.start(form.recipe, name=prepared.recipe.get("run_name"), tags=form.tags)
         except StudioError as error:
             gr.Warning(pieces.text(error), title="Not started")
             return [*self.everything(form), gr.skip(), *self.runs.skip()]

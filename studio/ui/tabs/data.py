@@ -12,6 +12,7 @@ import gradio as gr
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
 from studio.ui import pieces
+from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -84,9 +85,10 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
     look, upload = buttons
 
     def choose(typed: str, form: Form) -> list[Any]:
-        if typed.strip() != form.typed or not form.looked:
-            form.choose_dataset(page.studio, typed)
-        return page.surroundings(form, left_alone=name)
+        if hub_name(typed) == form.typed and form.looked:
+            return [gr.skip()] * len(page.all_outputs)
+        form.choose_dataset(page.studio, typed)
+        return page.surroundings(form, left_alone=name if form.typed == typed else None)
 
     def look_again(typed: str, form: Form) -> list[Any]:
         form.choose_dataset(page.studio, typed, form.recipe.get("dataset_config"))
@@ -116,24 +118,12 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
         return page.everything(values[-1])
 
     # A name that is typed while another one is looked up must not be lost: the last one counts.
-    gr.on(
-        [name.submit, name.blur],
-        guarded(choose, unchanged),
-        [name, page.form],
-        page.all_outputs,
-        trigger_mode="always_last",
-        **BUSY,
-    )
-    look.click(guarded(look_again, unchanged), [name, page.form], page.all_outputs, **BUSY)
+    last = {"outputs": page.all_outputs, "trigger_mode": "always_last", **BUSY}
+    page.follow_up(gr.on([name.submit, name.blur], guarded(choose, unchanged), [name, page.form], **last))
+    page.follow_up(look.click(guarded(look_again, unchanged), [name, page.form], page.all_outputs, **BUSY))
     upload.upload(guarded(take_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
     for (key, _), chooser in zip(_SPLITS, choosers, strict=True):
-        chooser.input(
-            guarded(partial(change, key), unchanged),
-            [chooser, page.form],
-            page.all_outputs,
-            trigger_mode="always_last",
-            **BUSY,
-        )
+        page.follow_up(chooser.input(guarded(partial(change, key), unchanged), [chooser, page.form], **last))
 
 
 def _lead(form: Form) -> str:
