@@ -29,7 +29,9 @@ class Page:
     """The components of one page and the handlers over the service.
 
     `controls` edit one argument each. `redrawn` are pairs of a component and the function that says what it shows for
-    a form: a tab adds its own, and every change that may touch them draws them all again.
+    a form: a tab adds its own, and every change that may touch them draws them all again. `following` are those that
+    an edit of one argument draws again by itself. `learning` are functions that find out what takes long about a form
+    (a model's facts from the Hub): each says whether it has found anything new.
     """
 
     def __init__(self, studio: Studio) -> None:
@@ -38,6 +40,8 @@ class Page:
         self.start_form = first_form(studio)
         self.controls: list[Control] = []
         self.redrawn: list[tuple[Any, Callable[[Form], Any]]] = []
+        self.following: dict[str, list[tuple[Any, Callable[[Form], Any]]]] = {}
+        self.learning: list[Callable[[Form], bool]] = []
         self.wiring: list[Callable[[], None]] = []  # run when every component is there
 
     def build(self) -> gr.Blocks:
@@ -90,11 +94,17 @@ class Page:
         self.controls.append(control)
         return control
 
-    def html(self, draw: Callable[[Form], str], **options: Any) -> Any:
-        """A piece of HTML that follows the form."""
+    def html(self, draw: Callable[[Form], str], follows: tuple[str, ...] = (), **options: Any) -> Any:
+        """A piece of HTML that follows the form; with every edit of the arguments that it `follows`."""
         component = gr.HTML(draw(self.start_form), apply_default_css=False, **options)
         self.redrawn.append((component, draw))
+        self.follow(component, draw, follows)
         return component
+
+    def follow(self, component: Any, draw: Callable[[Form], Any], names: tuple[str, ...]) -> None:
+        """Has `component` drawn again with every edit of one of the arguments `names`."""
+        for name in names:
+            self.following.setdefault(name, []).append((component, draw))
 
     def _heading(self, section: str, form: Form) -> str:
         name = method_named(form.recipe.method).label if section == "Method" else section
@@ -151,6 +161,15 @@ class Page:
         """Has card, Start and tab values drawn when a slow event has ended."""
         event.then(self.summary, [self.form], self.summary_outputs, **QUIET)
 
+    def learn(self, event: Any) -> None:
+        """After an event that may have changed the model or more: finds out what takes long, and draws it."""
+        learned = event.then(self._learn, [self.form], self.all_outputs, **BUSY)
+        self.follow_up(learned)
+
+    def _learn(self, form: Form) -> list[Any]:
+        news = [find_out(form) for find_out in self.learning]
+        return self.surroundings(form) if any(news) else [gr.skip()] * len(self.all_outputs)
+
     @property
     def summary_outputs(self) -> list[Any]:
         return [self.card, self.start, self.tab_values]
@@ -169,19 +188,24 @@ class Page:
         everything = {"inputs": [self.form], "outputs": self.all_outputs}
         for control in self.controls:
             dependents = [other for other in self.controls if _depends(other, control.name, self.catalog.methods)]
+            followers = self.following.get(control.name, [])
             # A dropdown of many tells of typed values only as a change (Gradio 6.31).
             listen = control.component.change if control.kind == "list" else control.component.input
             listen(
-                partial(self._edit, control, dependents),
+                partial(self._edit, control, dependents, followers),
                 [control.component, self.form],
-                [*self.summary_outputs, *(other.component for other in dependents)],
+                [
+                    *self.summary_outputs,
+                    *(other.component for other in dependents),
+                    *(component for component, _ in followers),
+                ],
                 trigger_mode="always_last",
                 **QUIET,
             )
         for wire in self.wiring:
             wire()
         # Gradio 6.31 would drop a second click, or answer it with the first one's button.
-        self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET)
+        self.learn(self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET))
         outputs = [*self.all_outputs, self.tabs, *self.runs.outputs]
         self.start.click(self._start, [self.form, self.card], outputs, **STARTING)
         self.runs.wire()
@@ -189,7 +213,7 @@ class Page:
         for tab in blocks.blocks.values():
             if isinstance(tab, gr.Tab) and tab is not self.runs_tab and tab.parent is self.tabs:
                 tab.select(lambda: gr.update(visible=True), None, self.side, **QUIET)
-        blocks.load(self._load, [self.form], [*self.all_outputs, *self.runs.outputs], **QUIET)
+        self.learn(blocks.load(self._load, [self.form], [*self.all_outputs, *self.runs.outputs], **QUIET))
 
     def _narrow_progress(self, blocks: gr.Blocks) -> None:
         """Has every event show its progress on one component.
@@ -203,15 +227,17 @@ class Page:
     def _load(self, form: Form) -> list[Any]:
         return [*self.everything(form), *self.runs.first()]
 
-    def _edit(self, control: Control, dependents: list[Control], value: Any, form: Form) -> list[Any]:
+    def _edit(
+        self, control: Control, dependents: list[Control], followers: list[Any], value: Any, form: Form
+    ) -> list[Any]:
         argument = argument_named(self.catalog, form.recipe.method, control.name)
         if control.kind == "list" and value == shown(control, form.displayed(), self.catalog):
-            return [gr.skip()] * (len(self.summary_outputs) + len(dependents))
+            return [gr.skip()] * (len(self.summary_outputs) + len(dependents) + len(followers))
         if argument is not None:
             is_set, meant = read(control, argument, value)
             form.set(self.catalog, control.name, meant, is_set)
         shows = [gr.update(visible=other.visible(form.recipe, self.catalog)) for other in dependents]
-        return [*self.summary(form), *shows]
+        return [*self.summary(form), *shows, *(draw(form) for _, draw in followers)]
 
     def _act(self, form: Form, event: gr.EventData) -> list[Any]:
         """A button inside the card: what it is for, what it shows, or a fix to apply."""

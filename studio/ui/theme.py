@@ -222,7 +222,8 @@ def css() -> str:
         for family, weight, file, span in _FONTS
     )
     names = ("uplot/uPlot.min.css", "gradio.css", "studio.css", "chart.css")
-    sheets = [(STATIC / name).read_text("utf-8") for name in names]
+    tabs = sorted(path.name for path in (STATIC / "tabs").glob("*.css"))  # what only one tab draws
+    sheets = [(STATIC / name).read_text("utf-8") for name in (*names, *(f"tabs/{tab}" for tab in tabs))]
     return "\n".join([f":root{{color-scheme:light;{light}}}\n.dark{{color-scheme:dark;{dark}}}", fonts, *sheets])
 
 

@@ -92,10 +92,14 @@ def _wire(page: Page, cards: Any, preset: Any, opening: tuple[Any, Any, Any]) ->
     def unchanged(*values: Any) -> list[Any]:
         return draw(values[-1])
 
-    cards.click(choose, [page.form], page.all_outputs, **QUIET)
-    preset.input(guarded(use, unchanged), [preset, page.form], page.all_outputs, trigger_mode="always_last", **BUSY)
-    read.click(guarded(open_text, unchanged), [pasted, page.form], page.all_outputs, **BUSY)
-    upload.upload(guarded(open_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
+    last = {"trigger_mode": "always_last", **BUSY}
+    for event in (
+        cards.click(choose, [page.form], page.all_outputs, **QUIET),
+        preset.input(guarded(use, unchanged), [preset, page.form], page.all_outputs, **last),
+        read.click(guarded(open_text, unchanged), [pasted, page.form], page.all_outputs, **BUSY),
+        upload.upload(guarded(open_file, unchanged), [upload, page.form], page.all_outputs, **BUSY),
+    ):
+        page.learn(event)
 
 
 def _cards(form: Form) -> str:
