@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from studio import __version__
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
-from studio.domain.methods import METHOD_NAMES
+from studio.domain.methods import METHOD_NAMES, METHODS
 from studio.domain.states import LIVE
 from studio.terminal import cut, print_findings, print_json, print_table, say
 
@@ -79,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trl-studio {__version__}")
     parser.add_argument("--home", help=HELP.home, metavar="FOLDER")
-    parser.add_argument("--host", default="127.0.0.1", help="address the page listens on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=7860, help="port the page listens on (default: %(default)s)")
+    parser.add_argument("--host", help="address the page listens on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, help="port the page listens on (default: 7860)")
     parser.set_defaults(work=_page)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     home = argparse.ArgumentParser(add_help=False)
@@ -100,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     convert = command("convert", _convert, "Turn a YAML into a command line, or a command line into YAML.")
     _recipe(convert)
     convert.add_argument("--to", required=True, choices=("yaml", "command", "config-command"), help="the form wanted")
+    methods = command("methods", _methods, "List the training methods.")
+    methods.add_argument("--json", action="store_true", help=HELP.json)
     arguments = command(
         "arguments", _arguments, "List every option of `trl METHOD`, as the installed TRL declares them."
     )
@@ -146,13 +148,18 @@ def _port(text: str) -> int:
 
 
 def _page(options: argparse.Namespace) -> int:
+    from studio.adapters.space import space_here
+
     password = os.environ.get(PASSWORD) or None
-    _free(options.host, options.port, protected=password is not None)
+    space = space_here()
+    usual = space.listen if space else ("127.0.0.1", 7860)
+    host, port = options.host or usual[0], options.port or usual[1]
+    _free(host, port, protected=password is not None or space is not None)
     studio = _studio(options)
     # Gradio takes seconds to import, so everything that can be said without it has been said by now.
     from studio.ui.serve import serve
 
-    serve(studio, options.host, options.port, password=password)
+    serve(studio, host, port, password, space)
     return 0
 
 
@@ -188,7 +195,7 @@ def _free(host: str, port: int, protected: bool) -> None:
 def _check(options: argparse.Namespace) -> int:
     studio = _studio(options)
     recipe, opened = _open(studio, options)
-    found = _findings(studio, recipe, opened, options.elsewhere, not options.quick)
+    found = studio.findings(recipe, opened, options.elsewhere, not options.quick)
     if options.json:
         print_json([finding.to_json() for finding in found])
     else:
@@ -207,6 +214,14 @@ def _convert(options: argparse.Namespace) -> int:
     converted, found = studio.convert(text, options.to, options.method, None, name)
     print_findings(found, sys.stderr)
     sys.stdout.write(converted if converted.endswith("\n") else converted + "\n")
+    return 0
+
+
+def _methods(options: argparse.Namespace) -> int:
+    if options.json:
+        print_json([method.to_json() for method in METHODS])
+        return 0
+    print_table([("METHOD", "NAME", "FOR"), *((method.name, method.title, method.purpose) for method in METHODS)])
     return 0
 
 
@@ -250,7 +265,7 @@ def _run(options: argparse.Namespace) -> int:
     studio = _studio(options)
     recipe, opened = _open(studio, options)
     # TRL's own config classes speak up within seconds of the start; asking them first would only add those seconds.
-    found = _findings(studio, recipe, opened, elsewhere=False, by_trl=False)
+    found = studio.findings(recipe, opened)
     print_findings(found, sys.stderr)
     if errors(found):
         return 1
@@ -344,9 +359,10 @@ def _logs(options: argparse.Namespace) -> int:
 
 def _studio(options: argparse.Namespace, read_only: bool = False) -> Studio:
     from studio.adapters.home import home_folder
+    from studio.adapters.space import home_on_space
     from studio.service.studio import Studio
 
-    return Studio(home_folder(options.home), read_only)
+    return Studio(home_folder(options.home or home_on_space()), read_only)
 
 
 def _catalog(studio: Studio) -> Studio:
@@ -375,13 +391,6 @@ def _text(name: str) -> tuple[str, str]:
 def _open(studio: Studio, options: argparse.Namespace) -> tuple[Recipe, list[Finding]]:
     text, name = _text(options.recipe)
     return _catalog(studio).open_checked(text, options.method, None, name)
-
-
-def _findings(studio: Studio, recipe: Recipe, opened: list[Finding], elsewhere: bool, by_trl: bool) -> list[Finding]:
-    """All Findings, each argument's first error only: what was found while reading says it best."""
-    said = {finding.where.name for finding in errors(opened)}
-    more = studio.check(recipe, elsewhere, None, by_trl and not said)
-    return opened + [finding for finding in more if finding.level != "error" or finding.where.name not in said]
 
 
 def _progress(shown: dict[str, Any]) -> str:

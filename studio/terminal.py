@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from studio.domain.findings import Finding
+from studio.domain.plain_json import plain
 
 
 def print_findings(found: Iterable[Finding], stream: TextIO) -> None:
@@ -41,16 +41,7 @@ def cut(text: str, width: int) -> str:
 
 def print_json(data: Any) -> None:
     """JSON that every reader takes: nothing but ASCII, and no NaN."""
-    print(json.dumps(_plain(data), indent=2, allow_nan=False, default=str))
-
-
-def _plain(data: Any) -> Any:
-    """The data without what JSON cannot hold: keys that are no text, and numbers that are not finite become null."""
-    if isinstance(data, dict):
-        return {str(key): _plain(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_plain(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
+    print(json.dumps(plain(data), indent=2, allow_nan=False))
 
 
 def say(text: str) -> None:

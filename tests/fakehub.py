@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,10 +19,15 @@ from starlette.routing import Route
 
 @dataclass
 class Repo:
-    """A repository: what its info says, its files, and who may read it."""
+    """A repository: what its info says, its files, and who may read it.
+
+    `revisions` are the files of branches and tags other than main; `sizes` are told instead of the files' own.
+    """
 
     info: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    revisions: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     gated: bool = False
     private: bool = False
     # dataset viewer: configuration -> split -> (features, rows, number of rows)
@@ -31,7 +37,8 @@ class Repo:
 class FakeHub:
     """Repositories by id, the requests that came, and faults: a path's beginning and the status that it then answers.
 
-    Tokens `hf_good` may read what is gated and private; any other token or none may not.
+    Tokens `hf_good` may read what is gated and private; any other token or none may not. `accounts` has the answer to
+    "who am I" by token; a token that is not there is refused.
     """
 
     def __init__(self) -> None:
@@ -39,6 +46,7 @@ class FakeHub:
         self.datasets: dict[str, Repo] = {}
         self.requests: list[str] = []
         self.faults: dict[str, int] = {}
+        self.accounts: dict[str, dict[str, Any]] = {}
         self.url = ""
 
     @property
@@ -49,6 +57,7 @@ class FakeHub:
         return Starlette(
             routes=[
                 Route("/viewer/{question}", self._viewer),
+                Route("/api/whoami-v2", self._whoami),
                 Route("/api/models/{name:path}", self._model_info),
                 Route("/api/datasets/{name:path}", self._dataset_info),
                 Route("/{owner}/{repo}/resolve/{revision}/{file:path}", self._file, methods=["GET", "HEAD"]),
@@ -66,13 +75,27 @@ class FakeHub:
         return request.headers.get("authorization") == "Bearer hf_good"
 
     def _info(self, request: Request, repos: dict[str, Repo]) -> Response:
-        name = request.path_params["name"]
+        name, _, revision = request.path_params["name"].partition("/revision/")
         repo = repos.get(name)
         if repo is None or (repo.private and not self._may_read(request)):
             return refusal(404, "RepoNotFound", "Repository not found")
-        siblings = [{"rfilename": file} for file in repo.files]
+        files = repo.files if revision in ("", "main") else repo.revisions.get(revision)
+        if files is None:
+            return refusal(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+        siblings: list[dict[str, Any]] = [{"rfilename": file} for file in files]
+        if "blobs" in request.query_params:
+            for one in siblings:
+                content = files[one["rfilename"]]
+                one |= {"size": repo.sizes.get(one["rfilename"], len(content)), "blobId": blob(content)}
         base = {"id": name, "gated": "manual" if repo.gated else False, "private": repo.private, "siblings": siblings}
-        return JSONResponse(base | repo.info)
+        return JSONResponse(base | {"sha": blob(repr(sorted(files.items())).encode())} | repo.info)
+
+    async def _whoami(self, request: Request) -> Response:
+        fault = self._fault(request)
+        if fault:
+            return fault
+        account = self.accounts.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+        return JSONResponse(account) if account else refusal(401, "", "Invalid credentials in Authorization header")
 
     async def _model_info(self, request: Request) -> Response:
         return self._fault(request) or self._info(request, self.models)
@@ -87,7 +110,9 @@ class FakeHub:
         repo = self.models.get(f"{request.path_params['owner']}/{request.path_params['repo']}", Repo())
         if repo.gated and not self._may_read(request):
             return refusal(401, "GatedRepo", "Access to this model is restricted")
-        content = repo.files.get(request.path_params["file"])
+        revision = request.path_params["revision"]
+        files = repo.files if revision == "main" else repo.revisions.get(revision, {})
+        content = files.get(request.path_params["file"])
         return refusal(404, "EntryNotFound", "Entry not found") if content is None else Response(content)
 
     async def _viewer(self, request: Request) -> Response:
@@ -118,6 +143,24 @@ class FakeHub:
         features, rows, _ = repo.splits[asked["config"]][asked["split"]]
         answer = {"dataset": name, "features": features, "rows": rows, "truncated": False}
         return JSONResponse(answer) if question == "first-rows" else refusal(404, "", "no such question")
+
+
+def blob(content: bytes) -> str:
+    """What the Hub and the local cache call a content; also a commit, in this Hub."""
+    return hashlib.sha1(content).hexdigest()
+
+
+def account(name: str, role: str = "write", orgs: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    """What the Hub answers to "who am I": `orgs` has the role in each organisation, `more` goes to the token's part."""
+    token = {"displayName": f"{name}'s laptop", "role": role, "createdAt": "2026-01-01T00:00:00.000Z", **more}
+    members = [{"type": "org", "name": org, "roleInOrg": its_role} for org, its_role in (orgs or {}).items()]
+    auth = {"type": "access_token", "accessToken": token}
+    return {"type": "user", "id": "1", "name": name, "fullname": name.title(), "orgs": members, "auth": auth}
+
+
+def scope(kind: str, name: str, *permissions: str) -> dict[str, Any]:
+    """One entry of a fine-grained token: what it may do with a user's, an organisation's or a repository's things."""
+    return {"entity": {"_id": "6", "type": kind, "name": name}, "permissions": list(permissions)}
 
 
 def refusal(status: int, code: str, message: str) -> Response:

@@ -41,9 +41,10 @@ def commands() -> str:
 def presets() -> str:
     """Every preset that comes with the studio."""
     found = presets_in(ROOT / "presets")
-    return _table(
-        ("Preset", "Method", "File"), [(one.title, one.method, f"`presets/{one.path.name}`") for one in found]
-    )
+    rows = [
+        (one.title, one.method, one.size, one.purpose, one.hardware, f"`presets/{one.path.name}`") for one in found
+    ]
+    return _table(("Preset", "Method", "Model", "Purpose", "Meant for", "File"), rows)
 
 
 def tree() -> str:

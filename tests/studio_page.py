@@ -117,14 +117,25 @@ class StudioPage:
         box.fill(name)
         box.press("Enter")
 
+    def panel(self, name: str) -> None:
+        """Opens the tab of recipes and there a panel: presets, open or compare."""
+        self.tab("recipes")
+        button = self.page.locator(f'#recipes-switch [data-show="{name}"]')
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+
     def open_text(self, text: str) -> None:
-        """Pastes a recipe into the box on the first tab and opens it."""
-        self.tab("method")
-        box = self.page.locator("#open-text textarea")
-        if not box.is_visible():
-            self.page.locator("#open-recipe button").first.click()
-        box.fill(text)
+        """Pastes a recipe into its box and opens it."""
+        self.panel("open")
+        self.page.locator("#open-text textarea").fill(text)
         self.page.locator("#open-button").click()
+
+    def use_preset(self, key: str) -> None:
+        """Fills the form from a preset: a file's name, with `own:` before it where it is the user's."""
+        self.panel("presets")
+        card = self.page.locator(f'#presets [data-preset="{key}"]')
+        card.click()
+        expect(card).to_have_attribute("aria-pressed", "true")
 
 
 def choose(dropdown: Locator, label: str) -> None:

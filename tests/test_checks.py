@@ -169,7 +169,7 @@ def test_what_is_fine_is_not_complained_about(catalog: Catalog) -> None:
         ("kto", {"per_device_train_batch_size": 2}, {}, None),
         ("reward", {"use_peft": True, "lora_task_type": "SEQ_CLS"}, {}, None),
         ("sft", {"load_best_model_at_end": True, "eval_strategy": "epoch", "save_strategy": "best"}, {}, None),
-        ("sft", {"streaming": True, "max_steps": 5}, {}, None),
+        ("sft", {"dataset_streaming": True, "max_steps": 5}, {}, None),
         ("grpo", {"generation_batch_size": 16, "num_generations": 4}, {}, None),
         ("grpo", {"generation_batch_size": 64}, {"accelerate_config": "zero2"}, None),
         ("grpo", {"reward_weights": [1.0, 2.0], "reward_model_name_or_path": "a/reward"}, {}, None),

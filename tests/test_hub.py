@@ -13,7 +13,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from fakehub import FakeHub, Repo, dripping, running, silent
+from fakehub import FakeHub, Repo, blob, dripping, running, silent
 
 from studio.adapters import hub as adapter
 from studio.adapters.hub import DatasetHead, HubClient, ModelFacts, Unknown, bound_requests
@@ -183,7 +183,11 @@ def test_the_facts_of_a_model(hub: FakeHub) -> None:
         template="{{ x }}",
         files=("config.json", "model.safetensors"),
         config=CONFIG,
+        commit=facts.commit,
+        sizes={"config.json": len(json.dumps(CONFIG)), "model.safetensors": 0},
+        blobs={"config.json": blob(json.dumps(CONFIG).encode()), "model.safetensors": blob(b"")},
     )
+    assert len(facts.commit or "") == 40
 
 
 def test_a_model_of_which_little_is_told(hub: FakeHub) -> None:
@@ -201,6 +205,49 @@ def test_a_model_of_which_little_is_told(hub: FakeHub) -> None:
     odd = client(hub).model_facts("org/odd")
     assert isinstance(odd, ModelFacts)
     assert (odd.config, odd.template) == ({}, None)
+
+
+def test_a_revision_has_facts_of_its_own(hub: FakeHub) -> None:
+    other = {**CONFIG, "vocab_size": 7, "auto_map": {"AutoConfig": "x.py"}}
+    hub.models["org/two"] = llama(revisions={"v2": {"config.json": json.dumps(other).encode()}})
+    main, second = client(hub).model_facts("org/two"), client(hub).model_facts("org/two", "v2")
+    assert isinstance(main, ModelFacts)
+    assert isinstance(second, ModelFacts)
+    assert (main.vocabulary, second.vocabulary) == (49152, 7)
+    assert (main.own_code, second.own_code) == (False, True)
+    assert main.commit != second.commit
+    gone = unknown(client(hub).model_facts("org/two", "v3"), "not found")
+    assert "v3" in gone.message
+    assert "branch, tag or commit" in gone.message
+
+
+def test_tokens_and_templates_wherever_they_are_told(hub: FakeHub) -> None:
+    tokenizer = {
+        "bos_token": "<s>",
+        "eos_token": {"content": "</s>", "lstrip": False},
+        "pad_token": None,
+        "added_tokens_decoder": {"3": {"content": "<|x|>", "special": True}, "4": {"content": "no", "special": False}},
+        "chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}],
+    }
+    files = {"config.json": b"{}", "tokenizer_config.json": json.dumps(tokenizer).encode()}
+    hub.models["org/t"] = Repo({}, files)
+    facts = client(hub).model_facts("org/t")
+    assert isinstance(facts, ModelFacts)
+    assert (facts.template, dict(facts.tokens)) == ("d", {"bos_token": "<s>", "eos_token": "</s>"})
+    assert facts.marks == ("<s>", "</s>", "<|x|>")
+    hub.models["org/t"].files["chat_template.jinja"] = b"file"
+    facts = client(hub).model_facts("org/t")
+    assert isinstance(facts, ModelFacts)
+    assert facts.template == "file"
+    hub.models["org/a"] = Repo({}, {"adapter_config.json": b'{"base_model_name_or_path": "org/t"}'})
+    adapter = client(hub).model_facts("org/a")
+    assert isinstance(adapter, ModelFacts)
+    assert adapter.adapts == "org/t"
+
+
+def test_a_dataset_is_no_model(hub: FakeHub) -> None:
+    hub.datasets["org/rows"] = Repo()
+    assert "is a dataset" in unknown(client(hub).model_facts("org/rows"), "not found").message
 
 
 def test_models_that_may_not_be_read(hub: FakeHub) -> None:

@@ -18,7 +18,7 @@ from studio.domain.findings import errors
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe_yaml import read_yaml, write_yaml
 from studio.domain.values import same
-from studio.service.presets import named, presets_in, read_preset, safe_name
+from studio.service.presets import PURPOSES, named, presets_in, purpose_of, read_preset, safe_name, size_of
 from tests import trl_oracle
 
 pytestmark = pytest.mark.filterwarnings(
@@ -188,10 +188,24 @@ def test_it_opens_with_its_command_and_says_what_it_is(path: Path) -> None:
     assert lines[0] == f"# trl {preset.method} --config presets/{path.name}"
     assert lines[1] == f"# Title: {preset.title}"
     assert 5 < len(preset.title) < 60
+    assert [line.partition(":")[0] for line in lines[2:5]] == ["# Size", "# Purpose", "# Hardware"]
     assert len(preset.remarks) > 20
     assert preset.remarks.endswith(".")
     assert preset.is_demo or all(len(line) <= 120 for line in lines)
     assert safe_name(path.stem) == path.stem
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_its_size_and_purpose_are_those_of_its_recipe(catalog: Catalog, path: Path) -> None:
+    preset = read_preset(path)
+    assert preset is not None
+    recipe, _ = read_yaml(path.read_text(encoding="utf-8"), catalog)
+    if preset.is_demo:
+        assert (preset.size, preset.purpose) == ("0.5M", "Try it out")
+    else:
+        assert (preset.size, preset.purpose) == (size_of(recipe), purpose_of(recipe))
+    assert preset.purpose in PURPOSES
+    assert ("GPUs" in preset.hardware) is (preset.purpose == "Several GPUs")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

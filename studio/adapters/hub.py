@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import os
 import threading
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from studio.domain.columns import Column, column_of_feature
-from studio.domain.model_facts import ModelFacts
+from studio.domain.model_facts import ModelFacts, template_in, tokens_in, told_by_config
 
 DEFAULT_VIEWER = "https://datasets-server.huggingface.co"
 PATIENCE = 8.0  # seconds for all requests of one question
+# The small files that tell what a model is.
+_TELLING = ("config.json", "tokenizer_config.json", "adapter_config.json", "chat_template.jinja", "chat_template.json")
 
 Reason = Literal["offline", "timeout", "not found", "gated", "refused", "not ready", "unsupported", "trouble"]
 Answer = TypeVar("Answer")
@@ -85,25 +88,19 @@ def bound_requests(seconds: float = PATIENCE) -> None:
     huggingface_hub.set_client_factory(client)
 
 
-def signed_in() -> bool:
-    """Whether a Hugging Face token is set up on this machine; it is not looked at, and nobody is asked."""
-    from huggingface_hub import get_token
-
-    return get_token() is not None
-
-
 class HubClient:
     """Questions to the Hub, each answered within `patience` seconds or with an `Unknown`.
 
     `endpoint` and `viewer` are base URLs; without them HF_ENDPOINT and TRL_STUDIO_VIEWER say, and else the public ones
-    are asked. `token` stands in for the one that the user is logged in with.
+    are asked. `token` stands in for the one that the user is logged in with; as a function it is called at each
+    question, and only its answer counts.
     """
 
     def __init__(
         self,
         endpoint: str | None = None,
         viewer: str | None = None,
-        token: str | None = None,
+        token: str | Callable[[], str | None] | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self.endpoint = endpoint
@@ -120,9 +117,16 @@ class HubClient:
         """
         return self._ask(lambda left: self._dataset_head(name, config, split, n, left), f"the dataset {name}")
 
-    def model_facts(self, name: str) -> ModelFacts | Unknown:
-        """What can be known of a model from its repository's metadata, config.json and tokenizer_config.json."""
-        return self._ask(lambda left: self._model_facts(name, left), f"the model {name}")
+    def model_facts(self, name: str, revision: str | None = None) -> ModelFacts | Unknown:
+        """What can be known of a model's `revision` (default: main) from its metadata, config and tokenizer files."""
+        what = f"the model {name}" + (f" at {revision}" if revision else "")
+        return self._ask(lambda left: self._model_facts(name, revision, left), what)
+
+    def page(self, name: str) -> str:
+        """The address of a model's page on the Hub."""
+        from huggingface_hub import constants
+
+        return f"{(self.endpoint or constants.ENDPOINT).rstrip('/')}/{name}"
 
     # --- time and trouble
 
@@ -137,19 +141,28 @@ class HubClient:
             except Exception as error:  # noqa: BLE001 (whatever a library raises becomes an answer here)
                 answers.append(_explained(error, what))
 
-        thread = threading.Thread(target=work, name="hub", daemon=True)
+        # With the caller's context: that says who asks, where the token depends on it.
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="hub", daemon=True)
         thread.start()
         thread.join(self.patience)
         if not answers:
             return Unknown("timeout", f"The Hub took more than {self.patience:g} s to tell of {what}.")
         return answers[0]
 
-    def _get(self, url: str, left: Callable[[], float], **params: str | int) -> Any:
+    def _signature(self) -> str | Literal[False] | None:
+        """The token to ask with; False is nobody's, None the one that is set up here."""
+        return self._token() or False if callable(self._token) else self._token or None
+
+    def _ask_for(self, url: str, left: Callable[[], float], **params: str | int) -> Any:
         from huggingface_hub import get_session, get_token
 
-        token = self._token or get_token()
+        token = self._signature()
+        token = get_token() if token is None else token
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        response = get_session().get(url, params=params or None, headers=headers, timeout=left(), follow_redirects=True)
+        return get_session().get(url, params=params or None, headers=headers, timeout=left(), follow_redirects=True)
+
+    def _get(self, url: str, left: Callable[[], float], **params: str | int) -> Any:
+        response = self._ask_for(url, left, **params)
         response.raise_for_status()
         return response.json()
 
@@ -200,57 +213,78 @@ class HubClient:
     def _api(self) -> Any:
         from huggingface_hub import HfApi
 
-        return HfApi(endpoint=self.endpoint, token=self._token)
+        return HfApi(endpoint=self.endpoint, token=self._signature())
 
-    def _model_facts(self, name: str, left: Callable[[], float]) -> ModelFacts | Unknown:
+    def _model_facts(self, name: str, revision: str | None, left: Callable[[], float]) -> ModelFacts | Unknown:
+        from huggingface_hub import errors
+
         api = self._api()
-        wanted = ["config", "safetensors", "gated", "private", "cardData", "pipeline_tag", "siblings", "tags", "gguf"]
-        info = api.model_info(name, timeout=left(), expand=wanted)
+        try:
+            info = api.model_info(name, revision=revision, timeout=left(), files_metadata=True)
+        except errors.GatedRepoError:
+            raise
+        except errors.RepositoryNotFoundError:
+            return self._is_dataset(api, name, left)
         files = tuple(sibling.rfilename for sibling in info.siblings or ())
         told = info.config or {}
-        config = self._json_file(api, name, "config.json", files, left)
-        tokenizer = told.get("tokenizer_config") or {}
-        template = told.get("chat_template_jinja") or tokenizer.get("chat_template")
-        if template is None:
-            template = self._json_file(api, name, "tokenizer_config.json", files, left).get("chat_template")
-        weights = info.safetensors
-        counts: dict[str, int] = (weights.parameters if weights else None) or {}
-        quantization = config.get("quantization_config") or told.get("quantization_config") or {}
-        text = config.get("text_config") or {}  # where a vision-language model keeps what is told of language
-        dtype = max(counts, key=counts.__getitem__, default=None) or config.get("dtype") or config.get("torch_dtype")
+        read = {file: self._text_file(api, name, revision, file, left) for file in _TELLING if file in files}
+        config, adapter = _object(read.get("config.json")), _object(read.get("adapter_config.json"))
+        tokenizer = _object(read.get("tokenizer_config.json")) or told.get("tokenizer_config") or {}
+        templates = (
+            read.get("chat_template.jinja"),
+            told.get("chat_template_jinja"),
+            tokenizer.get("chat_template"),
+            _object(read.get("chat_template.json")).get("chat_template"),
+        )
+        counts: dict[str, int] = (info.safetensors.parameters if info.safetensors else None) or {}
+        named, marks = tokens_in(tokenizer)
+        by_config = told_by_config({**told, **config})
         return ModelFacts(
             id=name,
-            architecture=next(iter(told.get("architectures") or config.get("architectures") or ()), None),
-            model_type=told.get("model_type") or config.get("model_type"),
-            parameters=weights.total if weights else (info.gguf or {}).get("total"),
-            dtype=dtype,
-            context=config.get("max_position_embeddings") or text.get("max_position_embeddings"),
-            vocabulary=config.get("vocab_size") or text.get("vocab_size"),
-            quantized=quantization.get("quant_method"),
+            **{**by_config, "dtype": max(counts, key=counts.__getitem__, default=None) or by_config["dtype"]},
+            parameters=info.safetensors.total if info.safetensors else (info.gguf or {}).get("total"),
             gated=bool(info.gated),
             private=bool(info.private),
             licence=_licence(info.card_data, info.tags or ()),
             task=info.pipeline_tag,
-            template=template if isinstance(template, str) else json.dumps(template) if template else None,
+            template=next(filter(None, map(template_in, templates)), None),
             files=files,
             config=config,
+            commit=info.sha,
+            sizes={one.rfilename: one.size for one in info.siblings or () if one.size is not None},
+            blobs={one.rfilename: str(one.lfs.sha256 if one.lfs else one.blob_id) for one in info.siblings or ()},
+            tokens=named,
+            marks=marks,
+            adapts=adapter.get("base_model_name_or_path") or None,
         )
 
-    def _json_file(
-        self, api: Any, name: str, file: str, files: tuple[str, ...], left: Callable[[], float]
-    ) -> dict[str, Any]:
-        """A small JSON file of a repository; empty where there is none, or the user may not read it."""
+    def _is_dataset(self, api: Any, name: str, left: Callable[[], float]) -> Unknown:
+        """Why there is no such model: the name of a dataset is the usual mistake."""
+        try:
+            api.dataset_info(name, timeout=left())
+        except Exception:  # noqa: BLE001 (no dataset either, or nobody can tell: the first answer stands)
+            return Unknown("not found", f"The Hub does not know the model {name}, or it is private.", 404)
+        return Unknown("not found", f"{name} is a dataset on the Hub, no model: choose it on the Data tab.", 404)
+
+    def _text_file(self, api: Any, name: str, revision: str | None, file: str, left: Callable[[], float]) -> str:
+        """A small file of a repository; `` where the user may not read it."""
         from huggingface_hub import hf_hub_url
 
-        if file not in files:
-            return {}
-        try:
-            found = self._get(hf_hub_url(name, file, endpoint=api.endpoint), left)
-        except Exception as error:
-            if _status(error) in (401, 403, 404) or isinstance(error, ValueError):
-                return {}
-            raise
-        return found if isinstance(found, dict) else {}
+        response = self._ask_for(hf_hub_url(name, file, revision=revision, endpoint=api.endpoint), left)
+        if response.status_code in (401, 403, 404):
+            return ""
+        response.raise_for_status()
+        text: str = response.text
+        return text
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    """A JSON object; empty where there is none."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _chosen(wanted: str | None, known: Iterable[str], usual: str, what: str) -> str | Unknown:
@@ -290,6 +324,8 @@ def _explained(error: Exception, what: str) -> Unknown:
     status = _status(error)
     if isinstance(error, errors.GatedRepoError):
         return Unknown("gated", f"To read {what}, accept its conditions on the Hub, and log in.", status)
+    if isinstance(error, errors.RevisionNotFoundError):
+        return Unknown("not found", f"The Hub does not know {what}: there is no such branch, tag or commit.", status)
     if isinstance(error, (errors.RepositoryNotFoundError, errors.HFValidationError)) or status == 404:
         return Unknown("not found", f"The Hub does not know {what}, or it is private.", status)
     if isinstance(error, httpx2.TimeoutException) or isinstance(error.__cause__, httpx2.TimeoutException):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from studio.domain.errors import StudioError
@@ -13,7 +13,7 @@ from studio.domain.errors import StudioError
 # TRL's list of dataset configurations.
 ATOMS = ("text", "integer", "number", "boolean", "mapping", "list[text]", "list[number]", "datasets")
 
-CATALOG_FORMAT = 5
+CATALOG_FORMAT = 6
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ class Catalog:
 
     `methods` maps a method's name to its arguments by name, `launch` holds accelerate's options that take a value and
     `flags` those that take none (they cannot stand in a YAML), `profiles` the accelerate profiles that TRL bundles,
-    as YAML text, and `versions` what was listed.
+    as YAML text, and `versions` what was listed. `lora_targets` says which modules PEFT adapts by itself, by model
+    type: names, or a pattern.
     """
 
     methods: Mapping[str, Mapping[str, Argument]]
@@ -113,6 +114,7 @@ class Catalog:
     flags: Mapping[str, Argument]
     profiles: Mapping[str, str]
     versions: Mapping[str, str]
+    lora_targets: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, method: str) -> Mapping[str, Argument]:
         """The arguments of `method`, by name. Raises StudioError for a method that TRL does not have."""
@@ -138,6 +140,7 @@ class Catalog:
             "launch": [a.to_json() for a in self.launch.values()],
             "flags": [a.to_json() for a in self.flags.values()],
             "profiles": dict(self.profiles),
+            "lora_targets": dict(self.lora_targets),
         }
 
     @classmethod
@@ -155,4 +158,8 @@ class Catalog:
             flags=by_name(data["flags"]),
             profiles=dict(data["profiles"]),
             versions=dict(data["versions"]),
+            lora_targets={
+                kind: targets if isinstance(targets, str) else tuple(targets)
+                for kind, targets in data["lora_targets"].items()
+            },
         )

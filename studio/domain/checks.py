@@ -7,18 +7,22 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import yaml
+
 from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, Fix, finding
 from studio.domain.machine_checks import Surroundings, machine_findings
 from studio.domain.methods import method_named
-from studio.domain.overlay import bounds_problem
+from studio.domain.overlay import bounds_problem, is_shown, overlay
+from studio.domain.push_checks import push_findings
 from studio.domain.recipe import Recipe
+from studio.domain.schedule import lacking
 from studio.domain.values import problem, read_value, same
 
 
 def check(recipe: Recipe, catalog: Catalog, here: Surroundings | None = None) -> list[Finding]:
     """All that is wrong with a recipe, worst first. Says nothing of the data: that is `dataset_types`' part."""
-    findings = [*_values(recipe, catalog), *_needed(recipe), *_combinations(recipe, catalog)]
+    findings = [*_values(recipe, catalog), *_needed(recipe), *_combinations(recipe, catalog), *push_findings(recipe)]
     if here is not None:
         findings += machine_findings(recipe, here)
     rank = {"error": 0, "warning": 1, "note": 2}
@@ -30,7 +34,7 @@ def _values(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
     for name, value in recipe.values.items():
         wrong = problem(arguments[name], value)
         if wrong:
-            fix = Fix(f"Use the list [{value}]", {name: [value]}) if wrong.startswith("must be a list") else None
+            fix = Fix(f"Use the list [{str(value)[:60]}]", {name: [value]}) if wrong.startswith("must be a list") else None
             fix = fix or Fix("Use TRL's default", {}, (name,))
             yield finding("error", name, f"`{name}` {wrong}.", arguments[name].help, fix)
         elif (wrong := bounds_problem(name, recipe.method, value)) is not None:
@@ -151,6 +155,8 @@ def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
     yield from _precision(recipe)
     yield from _of_the_method(recipe, catalog)
     yield from _best_model(recipe)
+    yield from _schedule(recipe)
+    yield from _without_effect(recipe, catalog)
     steps = _number(recipe, catalog, "max_steps")
     if (get("streaming") is True or get("dataset_streaming") is True) and steps is not None and steps < 1:
         yield finding(
@@ -186,6 +192,44 @@ def _best_model(recipe: Recipe) -> Iterator[Finding]:
             "transformers refuses other rhythms than the same for both.",
             Fix("Save as often as evaluated", {"save_strategy": get("eval_strategy")}, ("save_steps",)),
         )
+
+
+def _schedule(recipe: Recipe) -> Iterator[Finding]:
+    """Schedules that transformers refuses to make, after the model is loaded."""
+    name, options = str(recipe.get("lr_scheduler_type", "linear")), recipe.get("lr_scheduler_kwargs") or {}
+    example = lacking(name, options) if isinstance(options, Mapping) else None
+    if example is not None:
+        meant = {**options, **yaml.safe_load(example)}
+        yield finding(
+            "error",
+            "lr_scheduler_kwargs",
+            f"The schedule {name} needs `lr_scheduler_kwargs`.",
+            f"It has to be told how far to fall, for instance {example}.",
+            Fix(f"Use {example}", {"lr_scheduler_kwargs": meant}),
+        )
+    if name == "reduce_lr_on_plateau" and recipe.get("eval_strategy", "no") in ("no", None, False):
+        fix = Fix("Evaluate every so many steps", {"eval_strategy": "steps"})
+        why = "It lowers the rate where evaluation stops getting better; transformers refuses it without."
+        yield finding("error", "eval_strategy", f"The schedule {name} needs evaluation.", why, fix)
+
+
+def _without_effect(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
+    """Values of an opened recipe that mean nothing as its other values stand."""
+
+    def in_effect(name: str) -> Any:
+        argument = catalog.of(recipe.method).get(name) or catalog.launch.get(name)
+        return recipe.get(name, argument.effective_default if argument else None)
+
+    idle: dict[str, list[str]] = {}
+    for name in (*recipe.values, *recipe.launch):
+        record = overlay(name, recipe.method)
+        if record and record.shown_when and not is_shown(name, recipe.method, in_effect):
+            idle.setdefault(record.shown_when[0], []).append(name)
+    for other, names in idle.items():
+        said = ", ".join(f"`{name}`" for name in names)
+        verb = "has" if len(names) == 1 else "have"
+        fix = Fix("Leave out", {}, tuple(names))
+        yield finding("note", names[0], f"{said} {verb} no effect.", f"As `{other}` stands.", fix)
 
 
 def _generations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio.domain.arguments import Catalog
+from studio.domain.launch_plan import ALONE, launch_plan
 from studio.domain.recipe import Recipe
 
 PROJECT = "trl-studio"
@@ -34,12 +35,17 @@ class Completed:
 
 
 def complete(
-    recipe: Recipe, catalog: Catalog, run_name: str, devices: int, absolute: Callable[[str], str | None]
+    recipe: Recipe,
+    catalog: Catalog,
+    run_name: str,
+    devices: int,
+    absolute: Callable[[str], str | None],
+    config: Mapping[str, Any] | None = None,
 ) -> Completed:
     """The recipe as this machine runs it.
 
     `devices` is the number of GPUs (0: CPU only) that the run will use, `absolute` gives the absolute path of a
-    relative one that exists, else None.
+    relative one that exists, else None; `config` is the accelerate config in effect.
     """
     values: dict[str, Any] = {}
     launch: dict[str, Any] = {}
@@ -57,7 +63,6 @@ def complete(
     if recipe.get("run_name") != run_name:
         values["run_name"] = run_name
         notes["run_name"] = "the run's folder, and its name in trackers"
-    add("trackio_static_space_id", False, "a push publishes no metrics")
     if recipe.get("output_dir") != "output":
         values["output_dir"] = "output"
         notes["output_dir"] = "inside the run's folder"
@@ -67,6 +72,10 @@ def complete(
         add("save_total_limit", 2, "the newest two are kept")
     if recipe.get("push_to_hub"):
         add("hub_model_id", repository_name(recipe), "TRL would call it output")
+    # Only a push, or the end of live logging to a Space, would publish: elsewhere the line would say nothing, and no
+    # flag can say it.
+    if recipe.get("push_to_hub") or recipe.get("trackio_space_id"):
+        add("trackio_static_space_id", False, "a push publishes no metrics")
     if devices == 0:
         add("use_cpu", True, "there is no GPU here, and TRL stops without this")
         if not recipe.get("fp16"):
@@ -75,8 +84,10 @@ def complete(
             launch["mixed_precision"] = "no"
             notes["mixed_precision"] = "the profile's bf16 is for GPUs"
     if "num_processes" not in recipe.launch:
-        launch["num_processes"] = max(devices, 1)
-        notes["num_processes"] = "one a GPU" if devices else "the CPU runs one"
+        alone = config is not None and launch_plan(recipe, config, devices).kind in ALONE
+        launch["num_processes"] = 1 if alone else max(devices, 1)
+        here = "the profile starts one" if alone else "one a GPU"
+        notes["num_processes"] = here if devices else "the CPU runs one"
     for key, value in _absolute_paths(recipe, absolute).items():
         (launch if key in _LAUNCH_PATHS else values)[key] = value
         notes[key] = MADE_ABSOLUTE

@@ -24,14 +24,19 @@ class Where:
 
 @dataclass(frozen=True)
 class Fix:
-    """Changes to a recipe that cure a Finding; `label` is what the *Apply* button says."""
+    """Changes to a recipe that cure a Finding; `label` is what the *Apply* button says.
+
+    `method` is another one to choose first, where the data suits that one.
+    """
 
     label: str
     set: dict[str, Any] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
+    method: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"label": self.label, "set": self.set, "unset": list(self.unset)}
+        plain = {"label": self.label, "set": self.set, "unset": list(self.unset)}
+        return plain if self.method is None else {**plain, "method": self.method}
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from studio.domain.account import NOT_ASKED, Account, Repository
 from studio.domain.findings import Finding, Fix, finding
+from studio.domain.launch_plan import ALONE, launch_plan, offload_options
+from studio.domain.push_checks import account_findings, tracker_findings
 from studio.domain.recipe import Recipe
 
 # What an option needs beyond the plain installation, and how it is installed.
@@ -34,8 +37,11 @@ class Surroundings:
 
     `devices` is the number of GPUs (0: CPU only), `has_package` says whether a package can be imported, `missing`
     gives the words for a model's path that leads nowhere (or None), `device_ids` are the GPUs' numbers, `exists` says
-    whether a file or folder is there, `profiles` are the accelerate profiles known by name, `signed_in` whether a
-    Hugging Face token is set up, `cores` how many processor cores there are.
+    whether a file or folder is there, `profiles` are the accelerate profiles known by name, `cores` how many processor
+    cores there are. `account` is who is signed in to Hugging Face, `repository` what is known of the one to push to.
+    `older` names the GPUs that have no bfloat16 of their own, by number, `mixed` says that the GPUs are of different
+    kinds, `unusable` why the installed torch cannot use them (a sentence, or empty). `accelerate` is the accelerate
+    config in effect (a profile's, a file's, the user's default), or what is wrong with it as the end of a sentence.
     """
 
     devices: int
@@ -44,8 +50,13 @@ class Surroundings:
     device_ids: tuple[int, ...] = ()
     exists: Callable[[str], bool] = lambda path: True
     profiles: tuple[str, ...] = ()
-    signed_in: bool = True
     cores: int = 1
+    account: Account = NOT_ASKED
+    repository: Repository | None = None
+    older: Mapping[int, str] = field(default_factory=dict)
+    mixed: bool = False
+    unusable: str = ""
+    accelerate: Mapping[str, Any] | str | None = None
 
 
 def machine_findings(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
@@ -56,6 +67,8 @@ def machine_findings(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
             if recipe.get(name) is True:
                 fix = Fix("Switch it off", {name: False})
                 yield finding("error", name, f"`{name}` needs a GPU, and this machine has none.", "", fix)
+    else:
+        yield from _gpu_abilities(recipe, here)
     yield from _devices(recipe, here)
     for name in _MODELS:
         value = recipe.get(name)
@@ -63,14 +76,9 @@ def machine_findings(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
         if words:
             yield finding("error", name, f"`{name}`: {words}", "TRL would take it for a name on the Hub.")
     yield from _missing_files(recipe, here)
-    if recipe.get("push_to_hub") is True and not here.signed_in:
-        yield finding(
-            "error",
-            "push_to_hub",
-            "Nobody is signed in to Hugging Face here, so nothing can be pushed.",
-            "The run would fail after training. Sign in with `hf auth login` in a terminal.",
-            Fix("Do not push", {"push_to_hub": False}),
-        )
+    yield from _launch_config(recipe, here)
+    yield from tracker_findings(recipe, here.has_package)
+    yield from account_findings(recipe, here.account, here.repository)
 
 
 def _packages(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
@@ -112,43 +120,137 @@ def _missing_files(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
         yield finding("error", name, f"`{name}`: there is no {value} here.", "The run would stop when it starts.", fix)
 
 
+def _gpu_abilities(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
+    """What the GPUs, or the torch that is to use them, cannot do."""
+    if recipe.get("use_cpu") is True:
+        return
+    if here.unusable:
+        fix = Fix("Train on the CPU", {"use_cpu": True, "bf16": False})
+        yield finding("error", "use_cpu", here.unusable, "TRL would stop when it starts.", fix)
+        return
+    chosen = _chosen(recipe, here)
+    old = [name for number, name in here.older.items() if number in chosen]
+    if not old:
+        return
+    if recipe.get("tf32") is True:
+        fix = Fix("Switch it off", {}, ("tf32",))
+        why = "TF32 came with Ampere, and transformers refuses it on older GPUs."
+        yield finding("error", "tf32", f"The {old[0]} knows no TF32.", why, fix)
+    if recipe.get("fp16") is not True and recipe.get("bf16") is not False:
+        why = "TRL takes bfloat16 by itself, which came with Ampere; on older GPUs it is only imitated, slowly."
+        fix = Fix("Use float16", {"bf16": False, "fp16": True})
+        yield finding("warning", "bf16", f"The {old[0]} has no bfloat16 of its own.", why, fix)
+
+
+def _chosen(recipe: Recipe, here: Surroundings) -> tuple[int, ...]:
+    """The numbers of the GPUs that the recipe may use; those that are not there are left out."""
+    given = recipe.launch.get("gpu_ids")
+    if given is None or str(given) == "all":
+        return here.device_ids
+    wanted = {part.strip() for part in str(given).split(",")}
+    return tuple(number for number in here.device_ids if str(number) in wanted)
+
+
+def _launch_config(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
+    """What does not fit the accelerate config in effect."""
+    profile = recipe.launch.get("accelerate_config")
+    if isinstance(here.accelerate, str):
+        name = "accelerate_config" if profile else "config_file"
+        fix = Fix(f"Leave {name} out", {}, (name,)) if name in recipe.launch else None
+        fix = fix or Fix("Use TRL's profile single_gpu", {"accelerate_config": "single_gpu"})
+        file = profile or recipe.launch.get("config_file") or "your default accelerate config"
+        yield finding("error", name, f"{file} {here.accelerate}.", "accelerate would stop when it starts.", fix)
+        return
+    yield from _idle_offload(recipe, here.accelerate)
+    devices = 0 if recipe.get("use_cpu") is True else len(_chosen(recipe, here)) or here.devices
+    plan = launch_plan(recipe, here.accelerate, devices)
+    ids = str(recipe.launch.get("gpu_ids", "all"))
+    if here.accelerate is not None and plan.kind == "MULTI_GPU" and ids.isdigit():
+        fix = Fix("Use the profile single_gpu", {"accelerate_config": "single_gpu"}, ("num_processes",))
+        why = "accelerate refuses to launch for several GPUs with one."
+        yield finding("error", "gpu_ids", f"Only GPU {ids} is chosen, and the profile is for several.", why, fix)
+    if plan.kind in ALONE and devices > 0 and (plan.asked or 1) > 1:
+        fix = Fix("Use the profile multi_gpu", {"accelerate_config": "multi_gpu"})
+        message = f"{plan.asked} processes are asked for, and this profile starts one."
+        yield finding("error", "num_processes", message, "It is for one GPU, whatever num_processes says.", fix)
+    elif plan.kind in ALONE and plan.spread > 1:
+        first = _chosen(recipe, here)[0] if _chosen(recipe, here) else 0
+        yield finding(
+            "warning",
+            "num_processes",
+            f"One process would find {plan.spread} GPUs.",
+            "TRL lays the model over all of them, layer by layer, so that one works at a time; a model that fits one "
+            "GPU it refuses.",
+            Fix(f"Use GPU {first} alone", {"gpu_ids": str(first)}),
+        )
+
+
+def _idle_offload(recipe: Recipe, config: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Offloading that is asked for where accelerate does not listen."""
+    heard = offload_options(config)
+    for name in ("fsdp_offload_params", "offload_optimizer_device", "offload_param_device"):
+        said = str(recipe.launch.get(name, "none")).lower()
+        if name not in heard and said in ("true", "cpu", "nvme"):
+            why = "accelerate listens to it with a profile that shares it over the GPUs, as fsdp2, zero2 and zero3 do."
+            yield finding("note", name, f"`{name}` does nothing here.", why, Fix(f"Leave {name} out", {}, (name,)))
+
+
 def _devices(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
     processes, chosen = recipe.launch.get("num_processes"), recipe.launch.get("gpu_ids")
     if not isinstance(processes, int) or recipe.launch.get("num_machines"):
         processes = 1
-    if 0 < here.devices < processes:
+    usable = len(_chosen(recipe, here)) or here.devices
+    if 0 < usable < processes:
+        plural = "s" if usable > 1 else ""
         yield finding(
             "error",
             "num_processes",
-            f"{processes} processes for {here.devices} GPU{'s' if here.devices > 1 else ''}.",
+            f"{processes} processes for {usable} GPU{plural}.",
             "Each process takes one.",
-            Fix(f"Use {here.devices}", {"num_processes": here.devices}),
+            Fix(f"Use {usable}", {"num_processes": usable}),
         )
     if here.devices == 0 and processes > 1:
-        yield _many_on_a_cpu(processes, here.cores)
+        yield _many_on_a_cpu(recipe, processes, here)
     if chosen is None or str(chosen) == "all":
         return
     if here.devices == 0 and not here.device_ids:
         yield finding("error", "gpu_ids", "There is no GPU here to choose.", "", Fix("Choose none", {}, ("gpu_ids",)))
         return
     yield from _absent(chosen, here)
-
-
-def _many_on_a_cpu(processes: int, cores: int) -> Finding:
-    fix = Fix("Run one process", {}, ("num_processes", "accelerate_config"))
-    if processes > cores:
-        why = (
-            f"On a CPU each process needs a core of its own, and there are {cores}. For a machine with GPUs, export it."
+    if here.mixed and "CUDA_DEVICE_ORDER" not in recipe.env:
+        yield finding(
+            "warning",
+            "gpu_ids",
+            "The GPUs are of different kinds, and CUDA numbers them its own way.",
+            "It counts the fastest first; the numbers here are the driver's.",
+            Fix("Number them as here", {"env": {**recipe.env, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}}),
         )
+
+
+def _many_on_a_cpu(recipe: Recipe, processes: int, here: Surroundings) -> Finding:
+    fix = Fix("Run one process", {}, ("num_processes", "accelerate_config"))
+    if processes > here.cores:
+        cores = f"there are {here.cores}" if here.cores > 1 else "there is one"
+        why = f"On a CPU each process needs a core of its own, and {cores}. For a machine with GPUs, export it."
         return finding("error", "num_processes", f"{processes} processes, and no GPU here.", why, fix)
+    config = here.accelerate if not isinstance(here.accelerate, str) else None
+    if launch_plan(recipe, config, 0).kind in ALONE:
+        why = "accelerate starts several on a CPU only with a profile for several: multi_gpu does it."
+        message = f"Without a GPU one process starts, not {processes}."
+        return finding("warning", "num_processes", message, why, fix)
     why = "They share the processor's cores: useful to try a recipe out, not to be faster."
     return finding("warning", "num_processes", f"{processes} processes on a machine without a GPU.", why, fix)
 
 
 def _absent(chosen: Any, here: Surroundings) -> Iterator[Finding]:
     wanted = [part.strip() for part in str(chosen).split(",")]
+    fix = Fix("Use all", {}, ("gpu_ids",))
+    known = ", ".join(map(str, here.device_ids))
     absent = [part for part in wanted if not part.isdigit() or int(part) not in here.device_ids]
     if absent and here.device_ids:
-        known = ", ".join(map(str, here.device_ids))
-        fix = Fix("Use all", {}, ("gpu_ids",))
-        yield finding("error", "gpu_ids", f"There is no GPU {absent[0]} here.", f"The GPUs are {known}.", fix)
+        message = f"There is no GPU {absent[0]} here." if absent[0] else f"`gpu_ids: {chosen}` lacks a number."
+        yield finding("error", "gpu_ids", message, f"The GPUs are {known}.", fix)
+    elif len(set(wanted)) < len(wanted):
+        once = ",".join(dict.fromkeys(wanted))
+        message = f"`gpu_ids: {chosen}` names a GPU twice."
+        yield finding("error", "gpu_ids", message, "", Fix(f"Use {once}", {"gpu_ids": once}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from studio.domain.arguments import Argument
@@ -16,7 +17,8 @@ class Overlay:
 
     `section` groups it in the YAML and on the page. `minimum` and `maximum` are inclusive unless `above` says that
     the minimum itself is not allowed. `shown_when` names an argument and the value (or values) with which this one
-    means anything (SET and UNSET: with any, with none); `methods` limits the record to some methods.
+    means anything (SET and UNSET: with any, with none); `methods` limits the record to some methods. `advanced` ones
+    are left out of a simple page.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Overlay:
     above: bool = False
     shown_when: tuple[str, Any] | None = None
     methods: tuple[str, ...] = ()
+    advanced: bool = False
 
 
 # In the order in which one thinks, which is the order in the YAML.
@@ -58,10 +61,20 @@ _PREFERENCE = ("dpo", "kto")
 
 OVERLAYS: tuple[Overlay, ...] = (
     Overlay("model_name_or_path", "Model", "Model", "A model's name on the Hub, or a folder on this machine."),
-    Overlay("model_revision", "Model", "Revision", "Branch, tag or commit of the model's repository."),
-    Overlay("dtype", "Model", "Weights are loaded as", "auto takes what the model was saved in."),
+    Overlay("model_revision", "Model", "Revision", "Branch, tag or commit. A commit is always the same weights."),
+    Overlay(
+        "dtype",
+        "Model",
+        "Weights are loaded as",
+        "float32 is TRL's default: exact, twice the memory of bfloat16. auto: as they were saved.",
+    ),
     Overlay("attn_implementation", "Model", "Attention", "sdpa works everywhere; flash_attention_2 needs its package."),
-    Overlay("trust_remote_code", "Model", "Run code from the model's repository", "Off: that code could do anything."),
+    Overlay(
+        "trust_remote_code",
+        "Model",
+        "Run code from the model's repository",
+        "Off: it would run as you, with your files and tokens. Few models need it.",
+    ),
     Overlay("dataset_name", "Data", "Dataset", "A dataset's name on the Hub, or a folder on this machine."),
     Overlay("dataset_config", "Data", "Subset", "The configuration of the dataset, where it has several."),
     Overlay("dataset_train_split", "Data", "Train split", "The rows to learn from."),
@@ -95,15 +108,29 @@ OVERLAYS: tuple[Overlay, ...] = (
         "learning_rate",
         "Learning rate",
         "Learning rate",
-        "How big each update is. LoRA takes about ten times more.",
+        "How big each update is. With LoRA ten times TRL's default (its PEFT guide), until you set it.",
         0,
         above=True,
     ),
     Overlay("lr_scheduler_type", "Learning rate", "Schedule", "How the rate changes over the run."),
+    Overlay("lr_scheduler_kwargs", "Learning rate", "Schedule options", "As {min_lr: 1e-6}.", advanced=True),
     Overlay("warmup_steps", "Learning rate", "Warmup", "Steps until the full rate; below 1 a share of the run.", 0),
-    Overlay("weight_decay", "Learning rate", "Weight decay", "Pulls weights towards zero.", 0),
-    Overlay("max_grad_norm", "Learning rate", "Gradient clipping", "Larger gradients are scaled down to this norm.", 0),
-    Overlay("optim", "Learning rate", "Optimizer", "The fused AdamW is fast; 8-bit and Adafactor save memory."),
+    Overlay("weight_decay", "Learning rate", "Weight decay", "Pulls weights towards zero.", 0, advanced=True),
+    Overlay(
+        "max_grad_norm",
+        "Learning rate",
+        "Gradient clipping",
+        "Larger gradients are scaled down to this norm.",
+        0,
+        advanced=True,
+    ),
+    Overlay(
+        "optim",
+        "Learning rate",
+        "Optimizer",
+        "The fused AdamW is fast; 8-bit and Adafactor save memory.",
+        advanced=True,
+    ),
     Overlay("max_length", "Sequence", "Longest sequence", "In tokens; longer examples are cut.", 1),
     Overlay("packing", "Sequence", "Packing", "Puts short examples together. Faster where they are short."),
     Overlay(
@@ -112,13 +139,34 @@ OVERLAYS: tuple[Overlay, ...] = (
         "Packing strategy",
         "bfd keeps examples whole.",
         shown_when=("packing", True),
+        advanced=True,
     ),
     Overlay("assistant_only_loss", "Sequence", "Learn from the assistant's turns only", "Needs conversations."),
-    Overlay("completion_only_loss", "Sequence", "Learn from the completion only", "On by itself where there is one."),
-    Overlay("eos_token", "Sequence", "Token that ends a turn", "Set it where the chat template's end differs."),
-    Overlay("chat_template_path", "Sequence", "Chat template", "A template file, or a model whose template to take."),
+    Overlay(
+        "completion_only_loss",
+        "Sequence",
+        "Learn from the completion only",
+        "On by itself where there is one.",
+        advanced=True,
+    ),
+    Overlay(
+        "eos_token",
+        "Sequence",
+        "Token that ends a turn",
+        "Set it where the chat template's end differs.",
+        advanced=True,
+    ),
+    Overlay(
+        "chat_template_path",
+        "Sequence",
+        "Chat template",
+        "A template file, or a model whose template to take.",
+        advanced=True,
+    ),
+    Overlay("truncation_mode", "Sequence", "Cut at", "Which end of a longer example stays.", advanced=True),
+    Overlay("padding_free", "Sequence", "No padding", "Examples in a row; needs Flash Attention.", advanced=True),
     Overlay("loss_type", "Method", "Loss", "What is minimised."),
-    Overlay("loss_weights", "Method", "Loss weights", "One each where several losses are combined."),
+    Overlay("loss_weights", "Method", "Loss weights", "One each where several losses are combined.", advanced=True),
     Overlay(
         "beta", "Method", "Beta", "How closely to stay to the starting model: higher is closer.", 0, methods=_PREFERENCE
     ),
@@ -126,44 +174,162 @@ OVERLAYS: tuple[Overlay, ...] = (
     Overlay("beta", "Method", "Divergence (beta)", "0 forward KL, 1 reverse KL, between them JSD.", 0, 1),
     Overlay("desirable_weight", "Method", "Weight of good answers", "Raise it where good ones are rare.", 0),
     Overlay("undesirable_weight", "Method", "Weight of bad answers", "Raise it where bad ones are rare.", 0),
-    Overlay("epsilon", "Method", "Clipping (epsilon)", "How far one update may move.", 0),
-    Overlay("num_iterations", "Method", "Updates per batch of completions", "", 1),
-    Overlay("scale_rewards", "Method", "Scale rewards", "By the spread within a group, a batch, or not."),
-    Overlay("center_rewards_coefficient", "Method", "Centre rewards", "A small number keeps them around zero."),
-    Overlay("disable_dropout", "Method", "Switch dropout off", ""),
+    Overlay("epsilon", "Method", "Clipping (epsilon)", "How far one update may move.", 0, advanced=True),
+    Overlay("num_iterations", "Method", "Updates per batch of completions", "", 1, advanced=True),
+    Overlay(
+        "scale_rewards", "Method", "Scale rewards", "By the spread within a group, a batch, or not.", advanced=True
+    ),
+    Overlay(
+        "center_rewards_coefficient",
+        "Method",
+        "Centre rewards",
+        "A small number keeps them around zero.",
+        advanced=True,
+    ),
+    Overlay("disable_dropout", "Method", "Switch dropout off", "", advanced=True),
+    Overlay(
+        "label_smoothing", "Method", "Label smoothing", "Share of pairs thought to be wrong.", 0, 0.5, advanced=True
+    ),
+    Overlay("f_divergence_type", "Method", "Divergence", "How far from the starting model is measured.", advanced=True),
+    Overlay("precompute_ref_log_probs", "Method", "Reference computed first", "Saves its memory later.", advanced=True),
+    Overlay("sync_ref_model", "Method", "Reference follows", "It moves towards the trained model.", advanced=True),
+    Overlay(
+        "ref_model_mixup_alpha", "Method", "By this share", "", 0, 1, shown_when=("sync_ref_model", True), advanced=True
+    ),
+    Overlay(
+        "ref_model_sync_steps",
+        "Method",
+        "Every so many steps",
+        "",
+        1,
+        shown_when=("sync_ref_model", True),
+        advanced=True,
+    ),
+    Overlay("epsilon_high", "Method", "Upper clipping", "Empty: as the lower one.", 0, advanced=True),
+    Overlay("importance_sampling_level", "Method", "Importance weights", "By token or by whole answer.", advanced=True),
+    Overlay("mask_truncated_completions", "Method", "Leave cut answers out", "Of the loss.", advanced=True),
     Overlay("num_generations", "Generation", "Answers per prompt", "A group to compare; more is steadier.", 1),
     Overlay("max_completion_length", "Generation", "Longest answer", "In tokens.", 1),
     Overlay("temperature", "Generation", "Temperature", "Higher is more varied.", 0, above=True),
-    Overlay("top_p", "Generation", "Top p", "Sample from the likeliest tokens up to this share.", 0, 1, above=True),
-    Overlay("top_k", "Generation", "Top k", "Sample from this many; 0 for all.", 0),
+    Overlay(
+        "top_p",
+        "Generation",
+        "Top p",
+        "Sample from the likeliest tokens up to this share.",
+        0,
+        1,
+        above=True,
+        advanced=True,
+    ),
+    Overlay("top_k", "Generation", "Top k", "Sample from this many; 0 for all.", 0, advanced=True),
     Overlay("use_vllm", "Generation", "Generate with vLLM", "Much faster; needs a GPU and the vllm package."),
     Overlay(
-        "vllm_mode", "Generation", "vLLM runs", "In this run's GPUs, or as a server.", shown_when=("use_vllm", True)
+        "vllm_mode",
+        "Generation",
+        "vLLM runs",
+        "In this run's GPUs, or as a server.",
+        shown_when=("use_vllm", True),
+        advanced=True,
+    ),
+    Overlay("min_p", "Generation", "Min p", "Drops tokens below this share of the likeliest.", 0, 1, advanced=True),
+    Overlay("repetition_penalty", "Generation", "Repetition penalty", "1 is none.", 0, above=True, advanced=True),
+    Overlay("generation_batch_size", "Generation", "Answers at once", "Empty: batch × accumulation.", 1, advanced=True),
+    Overlay(
+        "vllm_gpu_memory_utilization",
+        "Generation",
+        "GPU memory for vLLM",
+        "A share; the rest is for training.",
+        0,
+        1,
+        above=True,
+        shown_when=("vllm_mode", "colocate"),
+        advanced=True,
+    ),
+    Overlay("vllm_server_host", "Generation", "vLLM host", "", shown_when=("vllm_mode", "server"), advanced=True),
+    Overlay(
+        "vllm_server_port", "Generation", "vLLM port", "", 1, 65535, shown_when=("vllm_mode", "server"), advanced=True
     ),
     Overlay("log_completions", "Generation", "Log completions", "Prints samples with their rewards."),
     Overlay("reward_funcs", "Rewards", "Reward functions", "TRL's by name, your own as module.function."),
     Overlay("reward_model_name_or_path", "Rewards", "Reward model", "A model with one score as output."),
     Overlay("reward_weights", "Rewards", "Reward weights", "One each, in the order: reward model, then functions."),
     Overlay("teacher_model_name_or_path", "Teacher", "Teacher", "The bigger model to learn from."),
+    Overlay("teacher_model_revision", "Teacher", "Teacher's revision", "Branch, tag or commit.", advanced=True),
     Overlay("use_peft", "LoRA", "Train a LoRA adapter", "A small add-on instead of all weights: far less memory."),
-    Overlay("lora_r", "LoRA", "Rank", "Size of the adapter.", 1, shown_when=("use_peft", True)),
-    Overlay("lora_alpha", "LoRA", "Alpha", "Strength; often twice the rank.", 1, shown_when=("use_peft", True)),
-    Overlay("lora_dropout", "LoRA", "Dropout", "", 0, 0.99, shown_when=("use_peft", True)),
+    Overlay(
+        "lora_r",
+        "LoRA",
+        "Rank",
+        "How much it can learn: 8 to 32 for most tasks, more for much that is new.",
+        1,
+        shown_when=("use_peft", True),
+    ),
+    Overlay(
+        "lora_alpha",
+        "LoRA",
+        "Alpha",
+        "How strongly it acts: alpha ÷ rank. Often once or twice the rank.",
+        1,
+        shown_when=("use_peft", True),
+    ),
+    Overlay(
+        "lora_dropout", "LoRA", "Dropout", "Against rote learning: 0 to 0.1.", 0, 0.99, shown_when=("use_peft", True)
+    ),
+    Overlay("use_rslora", "LoRA", "rsLoRA", "Alpha ÷ √rank: for ranks of 64 and more.", shown_when=("use_peft", True)),
+    Overlay(
+        "use_dora", "LoRA", "DoRA", "Learns magnitudes too: better at low ranks, slower.", shown_when=("use_peft", True)
+    ),
     Overlay(
         "lora_target_modules",
         "LoRA",
         "Target modules",
-        "Empty for the model's usual ones; all-linear for every linear layer.",
+        "Ends of module names, or one pattern for whole names. Empty: PEFT's own choice.",
         shown_when=("use_peft", True),
     ),
-    Overlay("lora_modules_to_save", "LoRA", "Modules trained in full", "", shown_when=("use_peft", True)),
-    Overlay("lora_task_type", "LoRA", "Task type", "SEQ_CLS for reward models.", shown_when=("use_peft", True)),
-    Overlay("use_rslora", "LoRA", "rsLoRA", "Scaling that suits high ranks.", shown_when=("use_peft", True)),
-    Overlay("use_dora", "LoRA", "DoRA", "Often better at low ranks, slower.", shown_when=("use_peft", True)),
-    Overlay("load_in_4bit", "Quantization", "4-bit weights (QLoRA)", "Needs a GPU and bitsandbytes."),
-    Overlay("load_in_8bit", "Quantization", "8-bit weights", "Needs a GPU and bitsandbytes."),
-    Overlay("bnb_4bit_quant_type", "Quantization", "4-bit type", "", shown_when=("load_in_4bit", True)),
-    Overlay("use_bnb_nested_quant", "Quantization", "Nested quantization", "", shown_when=("load_in_4bit", True)),
+    Overlay(
+        "lora_target_parameters",
+        "LoRA",
+        "Target parameters",
+        "Tensors that are no module, such as a mixture's experts. Needs a dropout of 0.",
+        shown_when=("use_peft", True),
+    ),
+    Overlay(
+        "lora_modules_to_save",
+        "LoRA",
+        "Modules trained in full",
+        "Copied whole into the adapter: lm_head and embed_tokens where new tokens are learnt.",
+        shown_when=("use_peft", True),
+    ),
+    Overlay(
+        "lora_task_type",
+        "LoRA",
+        "Task type",
+        "CAUSAL_LM for text; SEQ_CLS for reward models, whose score head is then trained too.",
+        shown_when=("use_peft", True),
+    ),
+    Overlay("load_in_4bit", "Quantization", "4-bit weights (QLoRA)", "Needs an NVIDIA GPU and bitsandbytes."),
+    Overlay("load_in_8bit", "Quantization", "8-bit weights", "Needs an NVIDIA GPU and bitsandbytes."),
+    Overlay(
+        "bnb_4bit_quant_type",
+        "Quantization",
+        "4-bit type",
+        "nf4 is made for weights; fp4 is the older one.",
+        shown_when=("load_in_4bit", True),
+    ),
+    Overlay(
+        "use_bnb_nested_quant",
+        "Quantization",
+        "Nested quantization",
+        "Packs the scales too: 0.4 bits less a weight.",
+        shown_when=("load_in_4bit", True),
+    ),
+    Overlay(
+        "bnb_4bit_quant_storage",
+        "Quantization",
+        "Stored as",
+        "Empty: uint8. FSDP wants the dtype of the other weights, bfloat16.",
+        shown_when=("load_in_4bit", True),
+    ),
     Overlay("eval_strategy", "Evaluation", "Evaluate", "Needs an evaluation split."),
     Overlay(
         "eval_steps",
@@ -181,9 +347,10 @@ OVERLAYS: tuple[Overlay, ...] = (
         "",
         1,
         shown_when=("eval_strategy", ("steps", "epoch")),
+        advanced=True,
     ),
     Overlay("output_dir", "Saving", "Output folder", "For elsewhere; here it is `output` in the run's own folder."),
-    Overlay("save_strategy", "Saving", "Save checkpoints", ""),
+    Overlay("save_strategy", "Saving", "Save checkpoints", "", advanced=True),
     Overlay(
         "save_steps",
         "Saving",
@@ -193,8 +360,10 @@ OVERLAYS: tuple[Overlay, ...] = (
         shown_when=("save_strategy", "steps"),
     ),
     Overlay("save_total_limit", "Saving", "Checkpoints kept", "The newest ones; empty keeps all.", 1),
-    Overlay("enable_jit_checkpoint", "Saving", "Save when stopped", "A stopped run leaves a checkpoint."),
-    Overlay("resume_from_checkpoint", "Saving", "Resume from", "The folder of a checkpoint."),
+    Overlay(
+        "enable_jit_checkpoint", "Saving", "Save when stopped", "A stopped run leaves a checkpoint.", advanced=True
+    ),
+    Overlay("resume_from_checkpoint", "Saving", "Resume from", "The folder of a checkpoint to go on from."),
     Overlay("seed", "Saving", "Seed", "The same seed gives the same run on the same machine.", 0),
     Overlay("logging_steps", "Logging", "Log every", "Steps between two points of the plots.", 0, above=True),
     Overlay("report_to", "Logging", "Trackers", "trackio draws the plots here; others as you like."),
@@ -202,15 +371,32 @@ OVERLAYS: tuple[Overlay, ...] = (
     Overlay(
         "project", "Logging", "Project", "Groups runs in trackers; here it is trl-studio unless you say otherwise."
     ),
-    Overlay("trackio_space_id", "Logging", "trackio Space", ""),
-    Overlay("trackio_static_space_id", "Logging", "trackio static Space", "false: nothing is published by a push."),
-    Overlay("push_to_hub", "Hub", "Push the model to the Hub", "When training ends."),
+    Overlay(
+        "trackio_space_id",
+        "Logging",
+        "trackio Space",
+        "Also logs live to this Space; the run stops where the Hub is out of reach.",
+    ),
+    Overlay(
+        "trackio_static_space_id",
+        "Hub",
+        "Metrics on the Hub",
+        "false publishes none; a name makes a public Space of them.",
+        shown_when=("push_to_hub", True),
+    ),
+    Overlay("push_to_hub", "Hub", "Push the model to the Hub", "A repository of its own, with a model card."),
     Overlay("hub_model_id", "Hub", "Repository", "name or owner/name.", shown_when=("push_to_hub", True)),
-    Overlay("hub_private_repo", "Hub", "Private repository", "", shown_when=("push_to_hub", True)),
-    Overlay("hub_strategy", "Hub", "Push", "", shown_when=("push_to_hub", True)),
+    Overlay(
+        "hub_private_repo",
+        "Hub",
+        "Who may see it",
+        "Counts when the repository is made.",
+        shown_when=("push_to_hub", True),
+    ),
+    Overlay("hub_strategy", "Hub", "When to push", "The end is pushed in any case.", shown_when=("push_to_hub", True)),
     Overlay("use_cpu", "Precision and memory", "Train on the CPU", "Also where there is a GPU."),
     Overlay("bf16", "Precision and memory", "bfloat16", "On by itself; needs an Ampere GPU or newer."),
-    Overlay("fp16", "Precision and memory", "float16", "For older GPUs."),
+    Overlay("fp16", "Precision and memory", "float16", "For older GPUs, with bfloat16 off."),
     Overlay("tf32", "Precision and memory", "TF32", "Faster float32 on Ampere GPUs and newer."),
     Overlay(
         "activation_checkpointing", "Precision and memory", "Activation checkpointing", "Less memory, 20 % slower."
@@ -218,12 +404,14 @@ OVERLAYS: tuple[Overlay, ...] = (
     Overlay(
         "accelerate_config",
         "Launch",
-        "Accelerate profile",
-        "How several devices work together: one of TRL's, or a file's path.",
+        "Profile, or a file of your own",
+        "One of those above, or the path of an accelerate config.",
     ),
-    Overlay("num_processes", "Launch", "Processes", "One a GPU. Empty: as many as there are GPUs.", 1),
-    Overlay("gpu_ids", "Launch", "GPUs", "Their numbers, or all."),
-    Overlay("mixed_precision", "Launch", "Mixed precision", ""),
+    Overlay("num_processes", "Launch", "Processes", "Empty: one a GPU, and one without.", 1),
+    Overlay("gpu_ids", "Launch", "GPUs by number", "As 0,2. Empty or all: every one."),
+    Overlay(
+        "mixed_precision", "Launch", "accelerate's precision", "Counts only where bfloat16 and float16 are both off."
+    ),
 )
 
 _BY_OWNER = {
@@ -235,6 +423,7 @@ _BY_OWNER = {
 }
 
 
+@cache
 def overlay(name: str, method: str) -> Overlay | None:
     """The studio's record for an argument under a method, or None where TRL's own words stand alone."""
     for record in OVERLAYS:
@@ -263,9 +452,19 @@ def is_shown(name: str, method: str, get: Any) -> bool:
     if record is None or record.shown_when is None:
         return True
     other, wanted = record.shown_when
+    if not is_shown(other, method, get):
+        return False
     if wanted in (SET, UNSET):
         return bool(get(other)) is (wanted == SET)
     return get(other) in wanted if isinstance(wanted, tuple) else get(other) == wanted
+
+
+def depends(name: str, method: str, other: str) -> bool:
+    """Whether the argument is shown or not by what `other` says, directly or through one that is."""
+    record = overlay(name, method)
+    if record is None or record.shown_when is None:
+        return False
+    return record.shown_when[0] == other or depends(record.shown_when[0], method, other)
 
 
 def bounds_problem(name: str, method: str, value: Any) -> str | None:

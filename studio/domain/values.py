@@ -100,15 +100,17 @@ def problem(argument: Argument, value: Any) -> str | None:
         return None if argument.optional else f"may not be empty: it takes {expected(argument)}"
     if not any(_matches(atom, value) for atom in argument.types):
         if isinstance(value, str) and any(atom.startswith("list") for atom in argument.types):
-            return f"must be a list: write [{value}]"
+            return f"must be a list: write [{_cut(value)}]"
         return f"must be {expected(argument)}, not {_shown(value)}"
-    if isinstance(value, float) and math.isnan(value):
+    if any(isinstance(item, float) and math.isnan(item) for item in (value if isinstance(value, list) else [value])):
         return "must be a number, not nan"
-    if argument.json_text and isinstance(value, str) and value.startswith("{"):
+    if argument.json_text and isinstance(value, str) and value.startswith(("{", "[")):
         try:
             read_json(value)
         except ValueError as error:
             return f"is no JSON: {error}"
+        except RecursionError:
+            return "is nested too deeply"
     if argument.choices:
         items = value if isinstance(value, list) else [value]
         wrong = [item for item in items if not isinstance(item, bool) and item not in argument.choices]
@@ -154,8 +156,11 @@ def _matches(atom: str, value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return f"the text '{value}'"
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+        return f"the text '{_cut(value)}'"
+    return _cut(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -9,10 +9,11 @@ from typing import Any
 from studio.adapters import datafiles
 from studio.adapters.hub import HubClient, Unknown
 from studio.domain.columns import Column
-from studio.domain.dataset_types import Verdict, judge
+from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where
 from studio.domain.methods import METHOD_NAMES
+from studio.domain.switching import judge
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
 
 _BUILDERS = ("json", "csv", "parquet", "arrow", "text")
@@ -222,6 +223,8 @@ def _other_split(name: str, splits: tuple[str, ...]) -> Fix:
 
 
 def _opened(name: str, paths: Paths) -> StudioError:
+    if not paths.allows(paths.base / name):
+        return StudioError(f"{name} would lie on this Space, whose files are its owner's.", "Name one on the Hub.")
     try:
         datafiles.open_source(paths.base / name)
     except StudioError as error:

@@ -10,11 +10,24 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
 class Paths:
-    """Resolves what a recipe names: relative to `base` first (where the user stands), then to what the studio ships."""
+    """Resolves what a recipe names: relative to `base` first (where the user stands), then to what the studio ships.
 
-    def __init__(self, base: Path, shipped: Path) -> None:
+    With `within` only what lies in one of those folders is found: nobody looks around in somebody else's machine.
+    """
+
+    def __init__(self, base: Path, shipped: Path, within: tuple[Path, ...] | None = None) -> None:
         self.base = base
         self.shipped = shipped
+        self._within = None if within is None else tuple(folder.resolve() for folder in within)
+
+    def allows(self, path: Path) -> bool:
+        """Whether a path may be looked at."""
+        if self._within is None:
+            return True
+        try:
+            return any(path.resolve().is_relative_to(folder) for folder in self._within)
+        except (OSError, RuntimeError, ValueError):
+            return False
 
     def absolute(self, value: str) -> str | None:
         """The absolute path of something that exists, else None."""
@@ -28,6 +41,8 @@ class Paths:
         try:
             path = Path(value).expanduser()
             for candidate in [path] if path.is_absolute() else [self.base / path, self.shipped / path]:
+                if not self.allows(candidate):
+                    continue
                 if candidate.exists():
                     return candidate.absolute()
                 if "*" in value and candidate.parent.is_dir() and any(candidate.parent.glob(candidate.name)):
@@ -56,6 +71,8 @@ class Paths:
     def _nothing_there(self, value: str) -> str:
         path = Path(value).expanduser()
         path = path if path.is_absolute() else self.base / path
+        if not self.allows(path):
+            return f"{value} would lie on this Space, whose files are its owner's."
         parent = next((folder for folder in path.parents if folder.is_dir()), None)
         if parent is None:
             return f"there is no folder {path}."

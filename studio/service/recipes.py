@@ -10,21 +10,26 @@ from typing import Literal
 
 from studio.adapters.catalog import CatalogCache
 from studio.adapters.home import Home, shipped_root
-from studio.adapters.hub import HubClient, signed_in
+from studio.adapters.hub import HubClient
 from studio.adapters.machine import Machine, default_accelerate_config, has_package
 from studio.domain.accelerate_file import accelerate_file
 from studio.domain.arguments import Catalog
 from studio.domain.checks import check
 from studio.domain.command import config_command, write_command
 from studio.domain.command_reader import read_command
-from studio.domain.completion import complete
+from studio.domain.completion import complete, repository_name
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
+from studio.domain.launch_plan import LaunchPlan, launch_plan
 from studio.domain.machine_checks import Surroundings
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import read_yaml, write_yaml
 from studio.domain.shell_text import looks_like_command
+from studio.domain.training_text import training_text
+from studio.service.access import Access
+from studio.service.account import Accounts
 from studio.service.data import Inspection, inspect_recipe
+from studio.service.launch import LaunchConfig, default_finding, launch_config
 from studio.service.paths import Paths
 from studio.service.presets import Preset, presets_in, safe_name
 
@@ -51,11 +56,21 @@ class Prepared:
 class Recipes:
     """All that is done with a recipe before it runs."""
 
-    def __init__(self, home: Home, catalog: CatalogCache, hub: HubClient, machine: Machine) -> None:
+    def __init__(
+        self,
+        home: Home,
+        catalog: CatalogCache,
+        hub: HubClient,
+        machine: Machine,
+        accounts: Accounts,
+        access: Access | None = None,
+    ) -> None:
         self.home = home
         self._catalog = catalog
         self._hub = hub
         self.machine = machine
+        self._accounts = accounts
+        self._access = access or Access()
 
     @property
     def catalog(self) -> Catalog:
@@ -63,33 +78,44 @@ class Recipes:
 
     def paths(self, base: Path | None = None) -> Paths:
         """Resolves paths as a user in `base` (default: the working folder) means them."""
-        return Paths(base or Path.cwd(), shipped_root())
+        shipped = shipped_root()
+        return Paths(base or Path.cwd(), shipped, self._access.readable(shipped))
 
     def presets(self) -> list[Preset]:
         """The presets that come with the studio, then the user's own."""
-        return presets_in(shipped_root() / "presets") + presets_in(self.home.presets, own=True)
+        own = [] if self._access.refusal() else presets_in(self.home.presets, own=True)
+        return presets_in(shipped_root() / "presets") + own
 
     def open(
         self, text: str, method: str | None = None, base: Path | None = None, name: str = "the recipe"
     ) -> tuple[Recipe, list[Finding]]:
         """The recipe that a pasted or uploaded text means: YAML, or a command line as found in documentation.
 
-        Raises StudioError where it is neither.
+        Of a document with code blocks (a model card) the block that trains is read. Raises StudioError where there is
+        neither.
         """
-        if not looks_like_command(text):
-            return read_yaml(text, self.catalog, method, name)
+        document = training_text(text, name)
+        if not looks_like_command(document.text):
+            recipe, findings = read_yaml(document.text, self.catalog, method, name)
+            return recipe, findings + document.notes(name)
         folder = base or Path.cwd()
 
         def read_file(config: str) -> str:
+            if len(document.yamls) == 1:  # documentation shows the file, then the command that reads it
+                return document.yamls[0]
             try:
-                return (folder / Path(config).expanduser()).read_text(encoding="utf-8")
+                path = folder / Path(config).expanduser()
+                if not self.paths(base).allows(path):
+                    raise PermissionError(0, "files of this Space are its owner's")
+                return path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise StudioError(
                     f"The command reads '{config}', which cannot be read: {getattr(error, 'strerror', error)}.",
                     "Open that YAML instead, or paste the command without --config.",
                 ) from None
 
-        return read_command(text, self.catalog, method, read_file)
+        recipe, findings = read_command(document.text, self.catalog, method, read_file)
+        return recipe, findings + document.notes(name)
 
     def export(self, recipe: Recipe, form: Form, name: str = "recipe.yaml") -> tuple[str, list[Finding]]:
         """The recipe as text; Findings say what the form cannot hold, and where it fell back to `--config`."""
@@ -119,10 +145,11 @@ class Recipes:
         whole, files = recipe, {}
         if run_name is not None:
             count = self._devices(recipe) if devices is None else devices
-            completed = complete(recipe, catalog, run_name, count, paths.absolute)
+            config = self.launch_config(recipe, base).options
+            completed = complete(recipe, catalog, run_name, count, paths.absolute, config)
             whole, notes = completed.recipe, completed.notes
             files = self._reward_modules(recipe, paths)
-        here = self.surroundings(paths) if run_name is not None else None
+        here = self.surroundings(paths, whole) if run_name is not None else None
         findings = check(whole, catalog, here)
         findings += self._machine_notes(recipe) if run_name is not None else _local_only(recipe, paths)
         lean, accelerate, more = accelerate_file(whole, catalog, self._accelerate_base(whole))
@@ -142,9 +169,10 @@ class Recipes:
         """What the recipe's datasets are and whether its method takes them."""
         return inspect_recipe(recipe.method, recipe.values, self.paths(base), self._hub)
 
-    def surroundings(self, paths: Paths) -> Surroundings:
-        """What checks may know of this machine."""
+    def surroundings(self, paths: Paths, recipe: Recipe) -> Surroundings:
+        """What checks of the recipe may know of this machine, and of who is signed in on it."""
         ids = tuple(gpu.index for gpu in self.machine.gpus)
+        repository = recipe.get("hub_model_id") if recipe.get("push_to_hub") is True else None
         return Surroundings(
             devices=len(ids),
             has_package=has_package,
@@ -152,9 +180,27 @@ class Recipes:
             device_ids=ids,
             exists=lambda value: paths.find(value) is not None,
             profiles=tuple(self.catalog.profiles),
-            signed_in=signed_in(),
             cores=self.machine.cores,
+            account=self._accounts.known(),
+            repository=self._accounts.repository(repository) if isinstance(repository, str) else None,
+            older=self.machine.older,
+            mixed=self.machine.mixed,
+            unusable=self.machine.unusable,
+            accelerate=launch_config(recipe, self.catalog.profiles, paths, default_accelerate_config()).config,
         )
+
+    def launch_config(self, recipe: Recipe, base: Path | None = None) -> LaunchConfig:
+        """The accelerate config that a run of the recipe on this machine would go by."""
+        return launch_config(recipe, self.catalog.profiles, self.paths(base), default_accelerate_config())
+
+    def launch_plan(self, recipe: Recipe) -> LaunchPlan:
+        """What a run of the recipe on this machine would start."""
+        return launch_plan(recipe, self.launch_config(recipe).options, self._devices(recipe))
+
+    def learn_account(self, recipe: Recipe, anew: bool = False) -> bool:
+        """Asks the Hub who is signed in, and for the repository of a push; some seconds. Whether there is news."""
+        name = recipe.get("hub_model_id", repository_name(recipe)) if recipe.get("push_to_hub") is True else None
+        return self._accounts.learn(name if isinstance(name, str) else None, anew)
 
     def _devices(self, recipe: Recipe) -> int:
         """How many GPUs a run of this recipe would use: those chosen, else all."""
@@ -174,17 +220,9 @@ class Recipes:
         return found.read_text(encoding="utf-8") if found and found.is_file() else None
 
     def _machine_notes(self, recipe: Recipe) -> list[Finding]:
-        default = default_accelerate_config()
-        if default is None or "accelerate_config" in recipe.launch or "config_file" in recipe.launch:
-            return []
-        return [
-            Finding(
-                "warning",
-                Where("file", str(default)),
-                "Your own default accelerate config shapes this run.",
-                f"accelerate reads {default} wherever no profile is chosen; choose one under Compute to be sure.",
-            )
-        ]
+        config = self.launch_config(recipe)
+        usable = config.source == "default" and config.options is not None
+        return [default_finding(config, self._devices(recipe))] if usable else []
 
     def _reward_modules(self, recipe: Recipe, paths: Paths) -> dict[str, Path]:
         """Reward functions given as `module.function` whose file lies here: they go into the run's folder."""

@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,13 @@ class Runs:
         self._lock = threading.Lock()
         self._ended: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {}
 
-    def start(self, name: str, prepared: Prepared, tags: tuple[str, ...] = ()) -> Run:
+    def start(
+        self, name: str, prepared: Prepared, tags: tuple[str, ...] = (), secrets: Mapping[str, str] | None = None
+    ) -> Run:
         """Writes the run's folder and launches its supervisor; returns when that has recorded itself.
 
-        Raises StudioError where the recipe has an error, the name is taken, or the folder cannot be written.
+        `secrets` go into the environment of the run's processes and nowhere else. Raises StudioError where the recipe
+        has an error, the name is taken, or the folder cannot be written.
         """
         wrong = errors(list(prepared.findings))
         if wrong:
@@ -65,7 +69,8 @@ class Runs:
             sys.executable, "-m", "studio.adapters.metrics", "export",
             str(self.home.trackio), self._project(run), name, "metrics.jsonl",
         ]  # fmt: skip
-        launch(run, [trl_program(), run_method(run), "--config", "recipe.yaml"], self.environment(), at_end=export)
+        environment = {**self.environment(), **(secrets or {})}
+        launch(run, [trl_program(), run_method(run), "--config", "recipe.yaml"], environment, at_end=export)
         return run
 
     def environment(self) -> dict[str, str]:

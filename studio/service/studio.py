@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -16,17 +17,21 @@ from typing import Any
 import studio
 from studio.adapters.catalog import CatalogCache
 from studio.adapters.home import Home
-from studio.adapters.hub import HubClient, Unknown, signed_in
-from studio.adapters.machine import Machine, look
-from studio.adapters.models import local_facts
+from studio.adapters.hub import HubClient
+from studio.adapters.hubaccount import HubAccount
+from studio.adapters.hubcache import HubCache
+from studio.adapters.machine import GpuWatch, Machine, look, look_at_gpus
 from studio.adapters.runs import Run
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where, errors
-from studio.domain.model_facts import ModelFacts
+from studio.domain.push_checks import leaves_this_machine
 from studio.domain.recipe import Recipe
 from studio.service import data
+from studio.service.access import Access
+from studio.service.account import Accounts
 from studio.service.data import Inspection
-from studio.service.paths import looks_like_path
+from studio.service.layers import KnownLayers, RecipeLayers
+from studio.service.models import Models
 from studio.service.recipes import Form, Prepared, Recipes, mint_name
 from studio.service.runs import Runs
 
@@ -54,7 +59,28 @@ class Studio:
         self.home = home if read_only else home.ensure()
         self.arguments = CatalogCache(home.cache)
         self.hub = HubClient()
-        self.runs = Runs(home)
+        self.accounts = Accounts(HubAccount())
+        self.gpus = GpuWatch(look_at_gpus)
+        self.access = Access()
+        self._layers = KnownLayers(home.cache / "layers")
+        self._runs = Runs(home)
+
+    def guarded(self, access: Access) -> Studio:
+        """The same studio as people see it whom `access` tells apart: what one may not do raises StudioError."""
+        seen = copy.copy(self)
+        seen.access = access
+        seen.hub = HubClient(token=access.token)
+        if access.space is not None:
+            seen.accounts = Accounts(HubAccount(token=access.pushing_token))
+        for made in ("recipes", "models", "layers"):
+            seen.__dict__.pop(made, None)  # made anew when needed, with that access
+        return seen
+
+    @property
+    def runs(self) -> Runs:
+        """The runs. Raises StudioError where whoever asks may not see them: every verb of theirs goes this way."""
+        self.access.require()
+        return self._runs
 
     @cached_property
     def machine(self) -> Machine:
@@ -62,11 +88,25 @@ class Studio:
 
     @cached_property
     def recipes(self) -> Recipes:
-        return Recipes(self.home, self.arguments, self.hub, self.machine)
+        return Recipes(self.home, self.arguments, self.hub, self.machine, self.accounts, self.access)
+
+    @cached_property
+    def models(self) -> Models:
+        """What is known of models, and which are here already."""
+        return Models(lambda: self.recipes.paths(), self.hub, HubCache(), lambda: self.runs, self.access)
+
+    @cached_property
+    def layers(self) -> RecipeLayers:
+        """The modules of recipes' models, and what adapters on them come to."""
+        return RecipeLayers(self._layers, self.models)
 
     def run_name(self, recipe: Recipe) -> str:
         """The name that a run of this recipe would get now."""
-        return mint_name(recipe, self.runs.names())
+        return mint_name(recipe, self.run_names())
+
+    def run_names(self) -> set[str]:
+        """The names of all runs; none for one who may not see them."""
+        return set() if self.access.refusal() else self._runs.names()
 
     def prepare(self, recipe: Recipe, elsewhere: bool = False, base: Path | None = None) -> Prepared:
         """The recipe's texts and Findings, for this machine or for elsewhere. Does not look at the data."""
@@ -76,6 +116,8 @@ class Studio:
         self, recipe: Recipe, elsewhere: bool = False, base: Path | None = None, by_trl: bool = False
     ) -> list[Finding]:
         """All Findings: of the recipe, of its data and, with `by_trl`, of TRL's own config classes (some seconds)."""
+        if not elsewhere and leaves_this_machine(recipe):
+            self.recipes.learn_account(recipe)
         prepared = self.prepare(recipe, elsewhere, base)
         findings = list(prepared.findings)
         for looked in self.recipes.look(recipe, base):
@@ -84,6 +126,19 @@ class Studio:
             findings += self.validate(prepared)
         rank = {"error": 0, "warning": 1, "note": 2}
         return sorted(findings, key=lambda finding: rank[finding.level])
+
+    def findings(
+        self,
+        recipe: Recipe,
+        opened: list[Finding],
+        elsewhere: bool = False,
+        by_trl: bool = False,
+        base: Path | None = None,
+    ) -> list[Finding]:
+        """`check`, with what was found while the recipe was read (`opened`): of two errors of an argument, that."""
+        said = {finding.where.name for finding in errors(opened)}
+        more = self.check(recipe, elsewhere, base, by_trl and not said)
+        return opened + [finding for finding in more if finding.level != "error" or finding.where.name not in said]
 
     def validate(self, prepared: Prepared) -> list[Finding]:
         """What TRL's own config classes say to the recipe, asked in the worker."""
@@ -111,9 +166,12 @@ class Studio:
         self, recipe: Recipe, base: Path | None = None, name: str | None = None, tags: tuple[str, ...] = ()
     ) -> tuple[Run, Prepared]:
         """Starts the recipe on this machine. Raises StudioError with the first error that keeps it from starting."""
+        self.access.require_start()
+        if leaves_this_machine(recipe):
+            self.recipes.learn_account(recipe)
         chosen = name or self.run_name(recipe)
         prepared = self.recipes.prepare(recipe, chosen, base)
-        return self.runs.start(chosen, prepared, tags), prepared
+        return self.runs.start(chosen, prepared, tags, self.access.environment()), prepared
 
     def inspect(
         self,
@@ -126,21 +184,6 @@ class Studio:
     ) -> Inspection:
         """A dataset by path or Hub name: columns, first rows, and TRL's verdict for the method."""
         return data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
-
-    def model_facts(self, name: str, base: Path | None = None) -> ModelFacts | str:
-        """What is known of a model without its weights, or a calm sentence on why nothing is."""
-        paths = self.recipes.paths(base)
-        found = paths.find(name)
-        if found is not None:
-            return paths.missing_model(name) or local_facts(found)
-        if looks_like_path(name):
-            return paths.missing_model(name) or "Nothing is known of it."
-        answer = self.hub.model_facts(name)
-        return answer.message if isinstance(answer, Unknown) else answer
-
-    def signed_in(self) -> bool:
-        """Whether a Hugging Face token is set up here."""
-        return signed_in()
 
     def convert(
         self, text: str, to: Form, method: str | None = None, base: Path | None = None, name: str = "the recipe"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
 
 from studio.domain.arguments import Catalog
@@ -12,7 +14,7 @@ from studio.service.recipes import Prepared
 from studio.service.studio import Studio
 from studio.ui import pieces
 from studio.ui.controls import in_effect
-from studio.ui.form import Form, tab_of
+from studio.ui.form import Form, next_field, place_of, tab_of
 from studio.ui.theme import TabState, tab_states
 
 # Delegated, so that it works for whatever the card holds later. Copy and download need no server.
@@ -51,7 +53,7 @@ def card(studio: Studio, form: Form, prepared: Prepared) -> str:
     total = len(catalog.of(recipe.method))
     head = (
         f'<div class="ts-head"><h2>Recipe</h2><span class="ts-hint">{form.recipe.non_default(catalog)} of {total} '
-        "options set</span></div>"
+        'options set</span><button type="button" class="ts-btn" data-do="new">New recipe</button></div>'
     )
     facts = pieces.facts(
         [
@@ -63,11 +65,20 @@ def card(studio: Studio, form: Form, prepared: Prepared) -> str:
             ("Hardware", "another machine" if form.elsewhere else _hardware(studio, recipe)),
         ]
     )
-    notice = f'<div class="ts-hint" role="status">{pieces.text(form.notice)}</div>' if form.notice else ""
+    places = partial(place_of, catalog, form.recipe.method)
     return (
-        f'<div class="ts-card">{head}{facts}{_switch(form)}{notice}</div>'
-        f"{_code(form, prepared)}{pieces.findings(prepared.findings)}"
+        f'<div class="ts-card" data-next="{pieces.text(next_field(catalog, form))}">{head}{facts}{_switch(form)}'
+        f'{_notice(form)}<button type="button" data-do="tour" hidden></button></div>'
+        f"{_code(form, prepared)}{pieces.findings(prepared.findings, place=places)}"
     )
+
+
+def _notice(form: Form) -> str:
+    """What a larger change has done, with the way back."""
+    if not form.notice:
+        return ""
+    back = '<button type="button" class="ts-btn quiet" data-do="undo">Undo</button>' if form.before else ""
+    return f'<div class="ts-notice" role="status"><span>{pieces.text(form.notice)}</span>{back}</div>'
 
 
 def _switch(form: Form) -> str:
@@ -161,21 +172,42 @@ def _batch(recipe: Recipe, catalog: Catalog) -> str:
     return f"{parts[0]} × {parts[1]} × {parts[2]} = {parts[0] * parts[1] * parts[2]}" if parts else "–"
 
 
+def _per_step(recipe: Recipe, catalog: Catalog) -> float | None:
+    """How many rows of the data one update takes: where answers are sampled, several come from one."""
+    batch = effective_batch(recipe, catalog)
+    group = _whole(in_effect(recipe, catalog, "num_generations")) if recipe.method in ("grpo", "rloo") else 1
+    return batch[0] * batch[1] * batch[2] / (group or 1) if batch else None
+
+
+def expected_steps(form: Form, recipe: Recipe, catalog: Catalog) -> int | None:
+    """Updates of the whole run, as far as they can be known before it: said, or from the number of rows."""
+    steps = _whole(in_effect(recipe, catalog, "max_steps"))
+    if steps:
+        return steps
+    epochs, each = in_effect(recipe, catalog, "num_train_epochs"), _per_step(recipe, catalog)
+    batch = effective_batch(recipe, catalog)
+    rows = form.looked[0].num_rows if len(form.looked) == 1 else None
+    if not rows or not each or not batch or recipe.get("packing") is True or not isinstance(epochs, (int, float)):
+        return None
+    # As transformers counts; answers are sampled for whole batches of prompts only.
+    sampled = recipe.method in ("grpo", "rloo")
+    per_epoch = rows // each if sampled else math.ceil(math.ceil(rows / (batch[0] * batch[2])) / batch[1])
+    return math.ceil(max(per_epoch, 1) * epochs) if 0 < epochs < 1e6 else None
+
+
 def _length(form: Form, recipe: Recipe, catalog: Catalog) -> str:
     """Steps and epochs, as far as the number of rows is known."""
     steps = _whole(in_effect(recipe, catalog, "max_steps"))
     epochs = in_effect(recipe, catalog, "num_train_epochs")
-    batch = effective_batch(recipe, catalog)
     rows = form.looked[0].num_rows if len(form.looked) == 1 else None
-    group = _whole(in_effect(recipe, catalog, "num_generations")) if recipe.method in ("grpo", "rloo") else 1
-    each = batch[0] * batch[1] * batch[2] / (group or 1) if batch else None
+    each = _per_step(recipe, catalog)
     if steps:
         return f"{pieces.count(steps)} steps" + (f" · {steps * each / rows:.2g} epochs" if rows and each else "")
     if not isinstance(epochs, (int, float)):
         return "–"
-    packed = recipe.get("packing") is True
     shown = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
-    return shown + (f" · {pieces.count(max(rows // each, 1) * epochs)} steps" if rows and each and not packed else "")
+    known = expected_steps(form, recipe, catalog)
+    return shown + (f" · {pieces.count(known)} steps" if known else "")
 
 
 def _hardware(studio: Studio, recipe: Recipe) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import gradio as gr
-import yaml
 
 from studio.domain.arguments import Argument, Catalog
 from studio.domain.overlay import OVERLAYS, Overlay, is_shown, overlay
 from studio.domain.recipe import Recipe
+from studio.domain.typed_text import flow_text, read_structure
 from studio.domain.values import number_text, read_value
 
 Kind = Literal["switch", "tristate", "choice", "integer", "number", "text", "list", "yaml"]
@@ -25,6 +25,16 @@ _SUGGESTED = {
     "report_to": ["trackio", "wandb", "tensorboard", "mlflow", "none"],
     "gpu_ids": ["all"],
     "attn_implementation": ["sdpa", "eager", "flash_attention_2", "kernels-community/flash-attn2"],
+}
+# Plain words for values that do not speak for themselves.
+_WORDS = {
+    "hub_private_repo": {"": "owner's default", "true": "private", "false": "public"},
+    "hub_strategy": {
+        "end": "at the end",
+        "every_save": "at each save too",
+        "checkpoint": "at each save, with its checkpoint",
+        "all_checkpoints": "at each save, with all checkpoints",
+    },
 }
 
 
@@ -49,7 +59,7 @@ def kind_of(argument: Argument) -> Kind:
     """Which sort of control suits an argument's type."""
     types = set(argument.types)
     if types == {"boolean"}:
-        return "tristate" if argument.optional and argument.default is None else "switch"
+        return "tristate" if argument.optional and not isinstance(argument.default, bool) else "switch"
     if argument.choices and not any(atom.startswith("list") for atom in types):
         return "choice"
     if types <= {"integer"}:
@@ -108,7 +118,8 @@ def build(
         "visible": control.visible(recipe, catalog),
         "interactive": True,
         "elem_id": elem_id,
-        "min_width": 180,
+        "elem_classes": "ts-advanced" if record and record.advanced else None,
+        "min_width": 160,
     }
     if name == "accelerate_config":
         offered = [("none", ""), *((profile, profile) for profile in catalog.profiles)]
@@ -131,7 +142,9 @@ def _component(kind: Kind, argument: Argument, options: dict[str, Any]) -> Any:
         return gr.Dropdown(choices=_tristate(argument), **options)
     if kind == "choice":
         blank = [("default", "")] if argument.optional and argument.default is None else []
-        return gr.Dropdown(choices=blank + [(str(choice), choice) for choice in argument.choices], **options)
+        words = _WORDS.get(argument.name, {})
+        named = [(words.get(choice, str(choice)), choice) for choice in argument.choices]
+        return gr.Dropdown(choices=blank + named, **options)
     if kind == "integer":
         # Without a precision: a fraction stays to be seen, and the check says that it is no whole number.
         return gr.Number(**options)
@@ -154,6 +167,8 @@ def suggestions(argument: Argument) -> list[str]:
 
 
 def _tristate(argument: Argument) -> list[tuple[str, str]]:
+    if argument.name in _WORDS:
+        return [(label, value) for value, label in _WORDS[argument.name].items()]
     default = argument.effective_default
     words = "on" if default is True else "off" if default is False else "unset"
     return [(f"default ({words})", ""), ("on", "true"), ("off", "false")]
@@ -190,7 +205,7 @@ def shown(control: Control, recipe: Recipe, catalog: Catalog) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, dict)):
-        return yaml.safe_dump(value, default_flow_style=True, width=10**6).strip()
+        return flow_text(value)
     return str(value)
 
 
@@ -221,9 +236,11 @@ def read(control: Control, argument: Argument, value: Any) -> tuple[bool, Any]:
         single = "text" in argument.types and len(items) == 1
         return bool(items), items[0] if single else items
     if kind == "yaml":
-        return True, _parsed(str(value))
+        return True, _structure(argument, str(value))
     if "boolean" in argument.types and str(value).lower() in ("true", "false"):
         return True, str(value).lower() == "true"
+    if "integer" in argument.types and re.fullmatch(r"[+-]?\d{1,18}", str(value)):
+        return True, int(value)
     return True, value
 
 
@@ -233,13 +250,8 @@ def hub_name(text: str) -> str:
     return match.group("name") if match else text.strip()
 
 
-def _parsed(text: str) -> Any:
+def _structure(argument: Argument, text: str) -> Any:
     try:
-        loaded = yaml.safe_load(text if text.lstrip()[:1] in "[{" else f"[{text}]")
-    except yaml.YAMLError:
+        return read_structure(argument, text)
+    except ValueError:
         return text
-    return (
-        [float(item) if isinstance(item, (int, float)) else item for item in loaded]
-        if isinstance(loaded, list)
-        else loaded
-    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ from studio.domain.arguments import Catalog
 from studio.domain.completion import MADE_ABSOLUTE
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where, errors
+from studio.domain.following import followed
 from studio.domain.methods import method_named
-from studio.domain.overlay import section_of
+from studio.domain.overlay import depends, is_shown, overlay, section_of
 from studio.domain.recipe import Recipe
+from studio.domain.values import problem
 from studio.service.data import Inspection, rejudged
 from studio.service.presets import Preset
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
-from studio.ui.controls import argument_named, hub_name
+from studio.ui import space
+from studio.ui.controls import argument_named, hub_name, in_effect
 
-TABS = ("method", "model", "data", "training", "lora", "compute", "launch")
+TABS = ("method", "model", "data", "training", "lora", "compute", "launch", "options")
 _TAB_OF_SECTION = {
     "Model": "model",
     "Data": "data",
@@ -29,14 +33,13 @@ _TAB_OF_SECTION = {
     "Precision and memory": "compute",
     "Launch": "compute",
     "Hub": "launch",
+    "Logging": "launch",
     "Saving": "training",
 }
 _TAB_OF_ARGUMENT = {
-    "run_name": "launch",
-    "project": "launch",
-    "report_to": "launch",
     "seed": "launch",
     "output_dir": "launch",
+    "resume_from_checkpoint": "launch",
 }
 
 
@@ -45,8 +48,13 @@ class Form:
     """One page's recipe. Copied for each page; it holds no truth about runs.
 
     `looked` is what is known of the recipe's datasets, `opened` what an opened file could not say, `typed` the text in
-    the box for the dataset, `shown` the form in which the card shows the recipe. `preset` is the one it came from,
-    `demo` that preset's values where it is a demo; `added` is what the studio adds for this machine.
+    the box for the dataset, `shown` the form in which the card shows the recipe. `preset` is the key of the one it
+    came from, `opening` says what was opened instead, `compared` names what it is compared with, `demo` are that
+    preset's values where it is a demo; `added` is what the studio adds for this machine, `held` the names of the
+    values that follow others (`following`) and that the user has not set himself, `aside` those that mean nothing as
+    things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
+    server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `typing` that its
+    dataset is being typed, `before` is the form that a larger change replaced, `card` the card last drawn.
     """
 
     recipe: Recipe
@@ -58,9 +66,85 @@ class Form:
     notice: str = ""
     tags: tuple[str, ...] = ()
     preset: str | None = None
+    opening: str = ""
+    compared: str = ""
     demo: Mapping[str, Any] = field(default_factory=dict)
     added: Mapping[str, Any] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
+    aside: Mapping[str, Any] = field(default_factory=dict)
+    drawn: bool = False
+    unseen: bool = False
+    typing: bool = False
     findings: tuple[Finding, ...] = field(default=(), repr=False)
+    before: Form | None = field(default=None, repr=False)
+    card: str = field(default="", repr=False)
+
+    def become(self, other: Form) -> None:
+        """Takes all that `other` holds; the page stays the one that it is."""
+        drawn = self.drawn
+        for one in fields(self):
+            setattr(self, one.name, getattr(other, one.name))
+        self.drawn = drawn
+
+    def remember(self) -> None:
+        """Keeps the form as it is, for `undo`; called before a change that replaces what the user made."""
+        self.before = replace(self, before=None)
+
+    def undo(self) -> None:
+        """Takes back the last larger change."""
+        if self.before is not None:
+            self.become(self.before)
+            self.notice = "Taken back: the form is as it was."
+
+    def empty(self) -> None:
+        """A new recipe: the method stays, everything else is TRL's default."""
+        self.remember()
+        self.become(Form(Recipe(self.recipe.method), elsewhere=self.elsewhere, shown=self.shown, before=self.before))
+        self.notice = "A new recipe: everything is TRL's default."
+
+    def tour(self, studio: Studio) -> None:
+        """The SFT demo for the tour, unless the form holds it; the way back is kept."""
+        demo = next((preset for preset in studio.recipes.presets() if preset.is_demo and preset.method == "sft"), None)
+        if demo is None or (self.demo and self.recipe.values == self.demo and self.recipe.method == "sft"):
+            self.elsewhere = False
+            return
+        self.remember()
+        before, self.elsewhere = self.before, False
+        self.use(studio, demo)
+        self.before, self.notice = before, "The form holds the demo of the tour now."
+
+    def see(self, studio: Studio) -> bool:
+        """Looks at data that was not looked at yet; whether there was any."""
+        if not self.unseen:
+            return False
+        self.unseen = False
+        self.looked = tuple(studio.recipes.look(self.recipe))
+        return True
+
+    def follow(self, catalog: Catalog) -> None:
+        """Has the values that follow others do so, after any change."""
+        self.recipe, self.held = followed(self.recipe, catalog, self.held)
+
+    def put_aside(self, catalog: Catalog, changed: str) -> None:
+        """Takes what `changed` has made meaningless out of the recipe, and gives it back once it means something."""
+        arguments = catalog.of(self.recipe.method)
+        while True:
+            recipe = self.recipe
+            hidden: dict[str, Any] = {}
+            back: dict[str, Any] = {}
+            for name in (*recipe.values, *recipe.launch, *self.aside):
+                if not depends(name, recipe.method, changed):
+                    continue
+                shown = is_shown(name, recipe.method, partial(in_effect, recipe, catalog))
+                if shown and name in self.aside and (name in arguments or name in catalog.launch):
+                    back[name] = self.aside[name]
+                elif not shown and name not in self.aside:
+                    hidden[name] = recipe.get(name)
+            if not hidden and not back:
+                return
+            # What comes back may bring back more, and so again.
+            self.recipe = recipe.with_changes(catalog, back, tuple(hidden))
+            self.aside = {name: value for name, value in {**self.aside, **hidden}.items() if name not in back}
 
     def set(self, catalog: Catalog, name: str, value: Any, is_set: bool) -> None:
         """One control was edited."""
@@ -71,6 +155,10 @@ class Form:
             )
         else:
             self.recipe = self.recipe.with_changes(catalog, {}, (name,))
+        self.held -= {name}
+        self.put_aside(catalog, name)
+        if name == "use_peft":
+            self.follow(catalog)
         self.opened = tuple(found for found in self.opened if found.where.name != name)
         if self.looked:
             self.judge_again()
@@ -80,20 +168,49 @@ class Form:
         self.looked = tuple(rejudged(one, self.recipe.method, self.recipe.values) for one in self.looked)
 
     def choose_method(self, studio: Studio, method: str) -> None:
-        """Another method: what still applies is kept, and what is dropped is said.
-
-        Where the form holds a demo, the method's own demo takes its place: that data would not suit it.
-        """
-        catalog = studio.arguments.get()
+        """Another method. Where the form holds a demo, the method's own demo takes its place, whose data suits it."""
+        if method == self.recipe.method:
+            return
         demo = next((p for p in studio.recipes.presets() if p.is_demo and p.method == method), None)
         if demo is not None and is_demo(self.recipe):
             self.use(studio, demo)
             self.notice = f"The form holds the {method_named(method).label} demo now."
-            return
+        else:
+            self.change_method(studio.arguments.get(), method)
+
+    def change_method(self, catalog: Catalog, method: str) -> None:
+        """The recipe under another method: what still applies is kept, what does not is put aside and said."""
+        self.remember()
+        if self.held:
+            self.recipe, self.held = self.recipe.with_changes(catalog, {}, tuple(self.held)), frozenset()
+        before = self.recipe.values
         self.recipe, dropped = self.recipe.for_method(catalog, method)
+        back = self._bring_back(catalog, before)
+        self.follow(catalog)
         label = method_named(method).label
-        self.notice = f"{label} does not take {', '.join(dropped)}; left out." if dropped else ""
+        said = [f"{label} does not take {', '.join(dropped)}: kept aside."] if dropped else []
+        said += [f"Back again: {', '.join(back)}."] if back else []
+        self.notice = " ".join(said)
         self.judge_again()
+
+    def _bring_back(self, catalog: Catalog, before: Mapping[str, Any]) -> list[str]:
+        """Keeps aside what the method now chosen has no use for, and gives back what it takes; the names of these."""
+        arguments, recipe = catalog.of(self.recipe.method), self.recipe
+        fitting = {
+            name: value
+            for name, value in self.aside.items()
+            if name in arguments and name not in recipe.values and problem(arguments[name], value) is None
+        }
+        whole = recipe.with_changes(catalog, fitting)
+        hidden = [
+            name
+            for name in fitting
+            if not is_shown(name, recipe.method, lambda other: in_effect(whole, catalog, other))
+        ]
+        self.recipe = whole.with_changes(catalog, {}, tuple(hidden))
+        kept = {**self.aside, **before}
+        self.aside = {name: value for name, value in kept.items() if name not in self.recipe.values}
+        return [name for name in fitting if name in self.recipe.values]
 
     def choose_dataset(self, studio: Studio, name: str, config: str | None = None) -> None:
         """Another dataset, by name or path: looked at, and written into the recipe as TRL can load it."""
@@ -126,15 +243,20 @@ class Form:
             recipe, findings = studio.open_checked(text, self.recipe.method, base, name)
             label = method_named(self.recipe.method).label
             self.notice = f"Read as {label}, the method chosen on the first tab: the text names none."
-        self.recipe, self.opened, self.demo = recipe, tuple(findings), {}
-        self.typed = dataset_text(recipe)
+        self.remember()
+        self.recipe, self.opened, self.demo, self.held = recipe, tuple(findings), {}, frozenset()
+        self.preset, self.aside, self.typed = None, {}, dataset_text(recipe)
+        number = len(recipe.values) + len(recipe.launch) + len(recipe.flags) + len(recipe.env)
+        options = f"{number} option{'' if number == 1 else 's'}"
+        self.opening = f"{name} was opened as {method_named(recipe.method).label}: {options}"
         self.looked = tuple(studio.recipes.look(recipe, base))
 
     def use(self, studio: Studio, preset: Preset) -> None:
         """Fills the form from a preset; a demo's without what only makes its file run by itself."""
         self.open(studio, preset.text(), preset.path.name)
         self.opened = tuple(found for found in self.opened if found.level == "error")
-        self.preset = preset.name
+        self.preset, self.opening = preset.key, ""
+        self.notice = f'The form was filled from the preset "{preset.title}".'
         if preset.is_demo:
             bare = replace(self.recipe, pinned=frozenset())
             self.recipe = bare.with_changes(studio.arguments.get(), {}, ("output_dir", "use_cpu", "bf16"))
@@ -154,8 +276,15 @@ class Form:
         fix = self.findings[index].fix
         if fix is None:
             return
+        if fix.method is not None:
+            self.change_method(studio.arguments.get(), fix.method)
         self.recipe = self.recipe.with_changes(studio.arguments.get(), fix.set, fix.unset)
         settled = {*fix.set, *fix.unset}
+        self.held -= settled
+        for name in settled:
+            self.put_aside(studio.arguments.get(), name)
+        if "use_peft" in settled:
+            self.follow(studio.arguments.get())
         self.opened = tuple(found for found in self.opened if found.where.name not in settled)
         if settled & {"dataset_name", "datasets", "dataset_config", "dataset_train_split"}:
             self.typed = dataset_text(self.recipe)
@@ -168,6 +297,9 @@ class Form:
         known = {(found.where.name, found.message) for found in prepared.findings}
         more = [found for one in self.looked for found in one.findings]
         more += self._demo_numbers()
+        turns = any(column.type == "messages" for one in self.looked for column in one.columns)
+        more += studio.models.findings(self.recipe, turns, self.elsewhere)
+        more += studio.layers.findings(self.recipe, studio.arguments.get())
         more += [found for found in self.opened if (found.where.name, found.message) not in known]
         rank = {"error": 0, "warning": 1, "note": 2}
         self.findings = tuple(sorted([*prepared.findings, *more], key=lambda found: rank[found.level]))
@@ -213,12 +345,36 @@ def tab_of(catalog: Catalog, method: str, found: Finding) -> str:
     if name in _TAB_OF_ARGUMENT:
         return _TAB_OF_ARGUMENT[name]
     argument = argument_named(catalog, method, name)
+    if overlay(name, method) is None and (argument or name in catalog.flags):
+        return "options"  # what no other tab has
     return _TAB_OF_SECTION.get(section_of(name, method, argument), "training") if argument else "training"
+
+
+def place_of(catalog: Catalog, method: str, found: Finding) -> str:
+    """Where on the page a Finding is settled, as `tab:argument`; empty where nothing on the page settles it."""
+    name = found.where.name
+    if found.where.kind == "column" or name in ("dataset_name", "datasets"):
+        return "data:dataset"
+    if found.where.kind != "argument" or argument_named(catalog, method, name) is None:
+        return ""
+    return f"{tab_of(catalog, method, found)}:{name}"
+
+
+def next_field(catalog: Catalog, form: Form) -> str:
+    """Where the next missing step is taken, as `tab:argument`; empty where nothing is missing."""
+    if form.elsewhere:
+        return ""
+    wrong = errors(list(form.findings))
+    missing = [found for found in wrong if found.where.name in ("model_name_or_path", "dataset_name")]
+    first = next(iter(missing or wrong), None)
+    return place_of(catalog, form.recipe.method, first) if first else ""
 
 
 def next_step(studio: Studio, form: Form) -> tuple[str, str | None]:
     """What the Start button says, and the tab it leads to; None where it starts."""
     catalog = studio.arguments.get()
+    if (barred := space.barred(studio.access)) is not None:
+        return barred[0], "space"
     if form.elsewhere:
         return "See it for this machine, to start here", "here"
     if not form.recipe.get("model_name_or_path"):
@@ -229,7 +385,7 @@ def next_step(studio: Studio, form: Form) -> tuple[str, str | None]:
     if wrong:
         tab = tab_of(catalog, form.recipe.method, wrong[0])
         here = [found for found in wrong if tab_of(catalog, form.recipe.method, found) == tab]
-        label = "LoRA" if tab == "lora" else tab.capitalize()
+        label = {"lora": "LoRA", "options": "All options"}.get(tab, tab.capitalize())
         return f"Settle {len(here)} {'question' if len(here) == 1 else 'questions'} in {label}", tab
     return "Start training", None
 
@@ -243,8 +399,10 @@ def first_form(studio: Studio) -> Form:
         return form
     try:
         form.use(studio, demo)
+        form.notice = ""
     except StudioError as error:
         form.notice = str(error)
+    form.before = None
     return form
 
 

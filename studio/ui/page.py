@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from studio.domain.errors import StudioError
+from studio.domain.following import FOLLOWING
 from studio.domain.methods import method_named
-from studio.domain.overlay import overlay
+from studio.domain.overlay import depends
 from studio.service.studio import Studio
-from studio.ui import pieces
+from studio.ui import api, pieces, space
 from studio.ui.card import CARD_SCRIPT, card, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, read, shown
 from studio.ui.form import Form, first_form, next_step
-from studio.ui.tabs import compute, data, launch, lora, method, model, runs, training
+from studio.ui.kept import STORAGE_KEY, STORAGE_WORD, kept, restored
+from studio.ui.tabs import compute, data, launch, lora, method, model, options, recipes, runs, training
 
 # Handlers of the page itself: no API, no queue, nothing that dims the page while it works.
 QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 STARTING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 8}
+RELOAD = '<div data-reload></div>'  # what the page's script answers by loading the page again
 BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "concurrency_limit": 8}
 
 
@@ -41,19 +44,21 @@ class Page:
         self.controls: list[Control] = []
         self.redrawn: list[tuple[Any, Callable[[Form], Any]]] = []
         self.following: dict[str, list[tuple[Any, Callable[[Form], Any]]]] = {}
-        self.learning: list[Callable[[Form], bool]] = []
+        self.learning: list[Callable[[Form], bool]] = [partial(Form.see, studio=studio)]
         self.wiring: list[Callable[[], None]] = []  # run when every component is there
 
     def build(self) -> gr.Blocks:
         """The whole page."""
         with gr.Blocks(title="TRL Studio", fill_width=True, analytics_enabled=False) as blocks:
+            api.add(self.studio)  # first: no handler of the page may take a verb's name
             self.form = gr.State(self.start_form)
+            self.kept = gr.BrowserState(None, storage_key=STORAGE_KEY, secret=STORAGE_WORD)
             self.top = gr.HTML(runs.top(self.studio), apply_default_css=False)
             self.tab_values = gr.HTML("", apply_default_css=False, elem_classes="ts-none")
             with gr.Row(elem_classes="ts-wrap"):
                 wrap = {"overflow_behavior": "wrap", "elem_classes": "ts-tabs"}
                 with gr.Column(elem_classes="ts-main"), gr.Tabs(**wrap) as self.tabs:
-                    for tab in (method, model, data, training, lora, compute, launch):
+                    for tab in (method, model, data, training, lora, compute, launch, options, recipes):
                         with gr.Tab(tab.TITLE, id=tab.ID):
                             tab.build(self)
                     with gr.Tab("Runs", id="runs") as self.runs_tab:
@@ -61,29 +66,39 @@ class Page:
                 with gr.Column(elem_classes="ts-side") as self.side:
                     self.card = gr.HTML("", js_on_load=CARD_SCRIPT, apply_default_css=False, elem_id="recipe-card")
                     self.start = gr.Button("Start training", variant="primary", elem_id="start")
-                    gr.HTML(
-                        '<div class="ts-hint ts-center">Goes on when this page is closed.</div>',
-                        apply_default_css=False,
-                    )
+                    self.html(lambda form: space.note(self.studio))
             self._wire(blocks)
         self._narrow_progress(blocks)
         return blocks
 
     # What tabs are made with -------------------------------------------------------------------------------------
 
-    def section(self, names: tuple[str, ...], leave_out: tuple[str, ...] = (), headed: bool = True) -> None:
-        """Draws the controls of some sections of the overlay, each in a card of its own."""
-        for section, rows in controls_of(self.catalog, names):
-            wanted = [row for row in rows if row[0] not in leave_out]
-            if not wanted:
-                continue
-            with gr.Group(elem_classes="ts-card", visible=self._any_visible(wanted)) as group:
-                heading = gr.HTML(self._heading(section, self.start_form), apply_default_css=False, visible=headed)
-                with gr.Row(elem_classes="ts-fields"):
-                    made = [self.control(name, kind, methods, section) for name, kind, methods in wanted]
-            self.redrawn.append((group, partial(self._group, made)))
-            if section == "Method":
-                self.redrawn.append((heading, partial(self._heading, section)))
+    def section(
+        self,
+        names: tuple[str, ...],
+        leave_out: tuple[str, ...] = (),
+        headed: bool = True,
+        below: Mapping[str, Callable[[], Any]] | None = None,
+    ) -> None:
+        """Draws the controls of some sections of the overlay: one card, a row for each section.
+
+        `below` draws more under the fields of a section.
+        """
+        with gr.Column(elem_classes="ts-card ts-sections"):
+            for section, rows in controls_of(self.catalog, names):
+                wanted = [row for row in rows if row[0] not in leave_out]
+                if not wanted:
+                    continue
+                look = "ts-section" if headed else "ts-section ts-plain"
+                with gr.Column(elem_classes=look, visible=self._any_visible(wanted)) as group:
+                    heading = gr.HTML(self._heading(section, self.start_form), apply_default_css=False, visible=headed)
+                    with gr.Row(elem_classes="ts-fields"):
+                        made = [self.control(name, kind, methods, section) for name, kind, methods in wanted]
+                    if below and section in below:
+                        below[section]()
+                self.redrawn.append((group, partial(self._group, made)))
+                if section == "Method":
+                    self.redrawn.append((heading, partial(self._heading, section)))
 
     def control(self, name: str, kind: Any, methods: frozenset[str], section: str) -> Control:
         """Draws the control of one argument."""
@@ -119,15 +134,23 @@ class Page:
     # What follows the form ---------------------------------------------------------------------------------------
 
     def summary(self, form: Form) -> list[Any]:
-        """What every edit changes: card, Start, and the values behind the tabs' names."""
+        """What every edit changes: card, Start, the values behind the tabs' names, and what the browser keeps."""
+        if not form.drawn:
+            # The studio was started anew, or so many pages are open that it has forgotten this one: the page loads
+            # itself again, and gets its form from the browser.
+            return [RELOAD, *[gr.skip()] * (len(self.summary_outputs) - 1)]
         drawn = time.time_ns() // 1000  # taken before the form is read: the later one knows more
         prepared = form.prepared(self.studio)
         label, tab = next_step(self.studio, form)
-        number = len(self.studio.runs.names())
+        number = len(self.studio.run_names())
+        form.card = card(self.studio, form, prepared)
         return [
-            f'<div data-drawn="{drawn}">{card(self.studio, form, prepared)}</div>',
-            gr.update(value=label, variant="primary" if tab is None else "secondary"),
+            f'<div data-drawn="{drawn}">{form.card}</div>',
+            gr.update(
+                value=label, variant="primary" if tab is None else "secondary", **space.link(self.studio.access)
+            ),
             states(self.studio, form, prepared.findings, number),
+            kept(form),
         ]
 
     def everything(self, form: Form) -> list[Any]:
@@ -158,12 +181,20 @@ class Page:
         return [*[gr.skip()] * len(self.summary_outputs), *shows, *drawn]
 
     def follow_up(self, event: Any) -> None:
-        """Has card, Start and tab values drawn when a slow event has ended."""
-        event.then(self.summary, [self.form], self.summary_outputs, **QUIET)
+        """Has card, Start and tab values drawn when a slow event has ended, where they are other ones now."""
+        event.then(self._summary_again, [self.form], self.summary_outputs, **QUIET)
+
+    def _summary_again(self, form: Form) -> list[Any]:
+        shown = form.card
+        summary = self.summary(form)
+        # Drawing the same card again would take it from under the mouse.
+        return summary if form.card != shown else [gr.skip()] * len(summary)
 
     def learn(self, event: Any) -> None:
         """After an event that may have changed the model or more: finds out what takes long, and draws it."""
-        learned = event.then(self._learn, [self.form], self.all_outputs, **BUSY)
+        # Nothing dims meanwhile: it runs whenever a box is left, and mostly finds nothing new.
+        quietly = {**BUSY, "show_progress": "hidden"}
+        learned = event.then(self._learn, [self.form], self.all_outputs, **quietly)
         self.follow_up(learned)
 
     def _learn(self, form: Form) -> list[Any]:
@@ -172,7 +203,7 @@ class Page:
 
     @property
     def summary_outputs(self) -> list[Any]:
-        return [self.card, self.start, self.tab_values]
+        return [self.card, self.start, self.tab_values, self.kept]
 
     @property
     def all_outputs(self) -> list[Any]:
@@ -186,6 +217,9 @@ class Page:
 
     def _wire(self, blocks: gr.Blocks) -> None:
         everything = {"inputs": [self.form], "outputs": self.all_outputs}
+        for control in self.controls:
+            if control.name in FOLLOWING and not any(depends(control.name, m, "use_peft") for m in control.methods):
+                self.follow(control.component, partial(self._show, control), ("use_peft",))
         for control in self.controls:
             dependents = [other for other in self.controls if _depends(other, control.name, self.catalog.methods)]
             followers = self.following.get(control.name, [])
@@ -213,7 +247,8 @@ class Page:
         for tab in blocks.blocks.values():
             if isinstance(tab, gr.Tab) and tab is not self.runs_tab and tab.parent is self.tabs:
                 tab.select(lambda: gr.update(visible=True), None, self.side, **QUIET)
-        self.learn(blocks.load(self._load, [self.form], [*self.all_outputs, *self.runs.outputs], **QUIET))
+        loaded = [*self.all_outputs, *self.runs.outputs]
+        self.learn(blocks.load(self._load, [self.form, self.kept], loaded, **QUIET))
 
     def _narrow_progress(self, blocks: gr.Blocks) -> None:
         """Has every event show its progress on one component.
@@ -224,7 +259,11 @@ class Page:
         for event in blocks.fns.values():
             event.show_progress_on = [self.card if event.show_progress == "minimal" else self.form]
 
-    def _load(self, form: Form) -> list[Any]:
+    def _load(self, form: Form, found: Any) -> list[Any]:
+        form.drawn = True
+        remembered = restored(self.studio, found)
+        if remembered is not None:
+            form.become(remembered)
         return [*self.everything(form), *self.runs.first()]
 
     def _edit(
@@ -236,8 +275,15 @@ class Page:
         if argument is not None:
             is_set, meant = read(control, argument, value)
             form.set(self.catalog, control.name, meant, is_set)
-        shows = [gr.update(visible=other.visible(form.recipe, self.catalog)) for other in dependents]
+        shows = [self._show(other, form) for other in dependents]
         return [*self.summary(form), *shows, *(draw(form) for _, draw in followers)]
+
+    def _show(self, control: Control, form: Form) -> Any:
+        """Whether a control is seen; with its value where that follows others."""
+        visible = control.visible(form.recipe, self.catalog)
+        if control.name in FOLLOWING and form.recipe.method in control.methods:
+            return gr.update(value=shown(control, form.displayed(), self.catalog), visible=visible)
+        return gr.update(visible=visible)
 
     def _act(self, form: Form, event: gr.EventData) -> list[Any]:
         """A button inside the card: what it is for, what it shows, or a fix to apply."""
@@ -248,6 +294,12 @@ class Page:
         if what in ("here", "elsewhere"):
             form.elsewhere = what == "elsewhere"
             return self.everything(form)
+        if what in ("new", "undo"):
+            (form.empty if what == "new" else form.undo)()
+            return self.everything(form)
+        if what == "tour":
+            form.tour(self.studio)
+            return self.everything(form)
         if what in ("yaml", "command"):
             form.shown = what
         rest = len(self.all_outputs) - len(self.summary_outputs)
@@ -256,11 +308,15 @@ class Page:
     def _start(self, form: Form, seen: str) -> list[Any]:
         """Starts what the card shows (`seen`); where the recipe has changed since, it is shown instead."""
         nothing = [gr.skip()] * len(self.all_outputs)
+        if not form.drawn:
+            return [*self.everything(form), gr.skip(), *self.runs.skip()]
         prepared = form.prepared(self.studio)
         _, tab = next_step(self.studio, form)
         if tab == "here":
             form.elsewhere = False
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
+        if tab == "space":
+            return [*nothing, gr.skip(), *self.runs.skip()]
         if tab is not None:
             return [*nothing, gr.update(selected=tab), *self.runs.skip()]
         if shown_code(form, prepared) not in seen:
@@ -276,10 +332,7 @@ class Page:
 
 
 def _depends(other: Control, name: str, methods: Any) -> bool:
-    return any(
-        record is not None and record.shown_when is not None and record.shown_when[0] == name
-        for record in (overlay(other.name, method) for method in other.methods & set(methods))
-    )
+    return any(depends(other.name, method, name) for method in other.methods & set(methods))
 
 
 def guarded(handler: Callable[..., Any], fallback: Callable[..., Any]) -> Callable[..., Any]:

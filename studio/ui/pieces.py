@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,15 +29,18 @@ def empty(what: str, next_step: str) -> str:
     return f'<div class="ts-empty"><b>{text(what)}</b>{text(next_step)}</div>'
 
 
-def finding(found: Finding, index: int | None = None) -> str:
-    """One Finding; with `index` its fix gets an *Apply* button that reports that number."""
-    button = ""
+def finding(found: Finding, index: int | None = None, place: str = "") -> str:
+    """One Finding; with `index` its fix gets an *Apply* button that reports that number.
+
+    `place` is where it is settled, as `tab:argument`: a button leads there.
+    """
+    buttons = ""
     if found.fix is not None and index is not None:
-        button = (
-            f'<div class="ts-actions"><button type="button" class="ts-btn" data-do="apply:{index}">'
-            f"{text(found.fix.label)}</button></div>"
-        )
-    place = "".join(
+        buttons = f'<button type="button" class="ts-btn" data-do="apply:{index}">{text(found.fix.label)}</button>'
+    if place:
+        buttons += f'<button type="button" class="ts-btn quiet" data-go="{text(place)}">Show</button>'
+    button = f'<div class="ts-actions">{buttons}</div>' if buttons else ""
+    row = "".join(
         f" ({word} {number})"
         for word, number in (("row", found.where.row), ("line", found.where.line))
         if number is not None
@@ -45,13 +48,15 @@ def finding(found: Finding, index: int | None = None) -> str:
     why = f"<small>{code(found.why)}</small>" if found.why else ""
     return (
         f'<div class="ts-finding {found.level}"><div><b><span class="ts-sr">{found.level}: </span>'
-        f"{code(found.message)}{place}</b>{why}</div>{button}</div>"
+        f"{code(found.message)}{row}</b>{why}</div>{button}</div>"
     )
 
 
-def findings(all_found: Iterable[Finding], first: int = 0) -> str:
-    """Findings in a row; buttons number them from `first`."""
-    return "".join(finding(found, first + place) for place, found in enumerate(all_found))
+def findings(
+    all_found: Iterable[Finding], first: int = 0, place: Callable[[Finding], str] = lambda found: ""
+) -> str:
+    """Findings in a row; buttons number them from `first`, and lead to the `place` of each."""
+    return "".join(finding(found, first + number, place(found)) for number, found in enumerate(all_found))
 
 
 def code(message: str) -> str:

@@ -1,6 +1,7 @@
 """The look of the page: colours for light and dark, Gradio's theme variables, stylesheets and fonts served as files."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import gradio as gr
+
+from studio.ui.tour import steps_json
 
 STATIC = Path(__file__).parent / "static"
 
@@ -259,8 +262,10 @@ def theme() -> StudioTheme:
 
 
 def head() -> str:
-    """Return what goes into `launch(head=)`: the small script that remembers light or dark."""
-    return f"<script>{(STATIC / 'page.js').read_text('utf-8')}</script>"
+    """Return what goes into `launch(head=)`: the page's small scripts, and the steps of its tour."""
+    steps = json.dumps(steps_json()).replace("</", "<\\/")
+    scripts = [f"window.tsTourSteps = {steps};", *((STATIC / name).read_text("utf-8") for name in ("page.js", "tour.js"))]
+    return "".join(f"<script>{script}</script>" for script in scripts)
 
 
 def launch_options() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The worker's command line: `python -m studio.worker arguments OUT VERSIONS` and `... validate FILE`."""
+"""The worker's command line: `python -m studio.worker TASK FILE`, with its result on stdout or in a file."""
 
 from __future__ import annotations
 
@@ -22,6 +22,16 @@ def main(argv: list[str]) -> int:
         from studio.worker.validation import refusal
 
         print(json.dumps({"message": refusal(target)}))
+        return 0
+    if task == "template":
+        from studio.worker.templates import rendered
+
+        print(json.dumps(rendered(target)))
+        return 0
+    if task == "layers":
+        from studio.worker.layers import layers
+
+        _write(Path(rest[0]), layers(Path(target)))
         return 0
     raise SystemExit(f"unknown task {task}")
 

@@ -34,6 +34,7 @@ def catalog(versions: Mapping[str, str]) -> Catalog:
         flags=flags,
         profiles=_profiles(),
         versions=dict(versions),
+        lora_targets=_lora_targets(),
     )
 
 
@@ -249,3 +250,10 @@ def _profiles() -> dict[str, str]:
     folder = importlib.resources.files("trl.accelerate_configs")
     names = sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
     return {name: folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8") for name in names}
+
+
+def _lora_targets() -> dict[str, str | tuple[str, ...]]:
+    """Which modules PEFT adapts where a recipe names none, by model type."""
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as targets
+
+    return {kind: named if isinstance(named, str) else tuple(named) for kind, named in targets.items()}

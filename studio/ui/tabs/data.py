@@ -80,11 +80,19 @@ def _choices(key: str, form: Form) -> dict[str, Any]:
 
 
 def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) -> None:
-    from studio.ui.page import BUSY, guarded
+    from studio.ui.page import BUSY, QUIET, guarded
 
     look, upload = buttons
 
+    def typing(form: Form) -> None:
+        form.typing = True
+
+    def leave(typed: str, form: Form) -> list[Any]:
+        # A box that was left as it was says nothing: what it shows may be older than an answer on its way.
+        return choose(typed, form) if form.typing else [gr.skip()] * len(page.all_outputs)
+
     def choose(typed: str, form: Form) -> list[Any]:
+        form.typing = False
         if hub_name(typed) == form.typed and form.looked:
             return [gr.skip()] * len(page.all_outputs)
         form.choose_dataset(page.studio, typed)
@@ -119,7 +127,9 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
 
     # A name that is typed while another one is looked up must not be lost: the last one counts.
     last = {"outputs": page.all_outputs, "trigger_mode": "always_last", **BUSY}
-    page.follow_up(gr.on([name.submit, name.blur], guarded(choose, unchanged), [name, page.form], **last))
+    name.input(typing, [page.form], None, **QUIET)
+    page.follow_up(name.submit(guarded(choose, unchanged), [name, page.form], **last))
+    page.follow_up(name.blur(guarded(leave, unchanged), [name, page.form], **last))
     page.follow_up(look.click(guarded(look_again, unchanged), [name, page.form], page.all_outputs, **BUSY))
     upload.upload(guarded(take_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
     for (key, _), chooser in zip(_SPLITS, choosers, strict=True):

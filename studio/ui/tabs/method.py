@@ -1,16 +1,17 @@
-"""Method: which of TRL's training commands, and where to start from."""
+"""Method: a guide from what one has to one of TRL's training commands, and all there is to know of that one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.domain.errors import StudioError
-from studio.domain.methods import METHODS
-from studio.service.presets import named
+from studio.domain.columns import column_of
+from studio.domain.methods import ANSWERS, METHODS, Answer, Method, answer_for, method_named
+from studio.domain.recipe_yaml import entry_text
+from studio.service.presets import Preset, named
 from studio.ui import pieces
 from studio.ui.form import Form
 
@@ -18,99 +19,158 @@ if TYPE_CHECKING:
     from studio.ui.page import Page
 
 TITLE, ID = "Method", "method"
+# A drawing takes the place of the one before, with the button in it that was pressed: its successor gets the focus.
 _SCRIPT = """
+let pressed = '';
+const show = (panel, tries) => {
+  const button = document.querySelector(`#recipes-switch [data-show="${panel}"]`);
+  if (button) button.click(); else if (tries > 0) requestAnimationFrame(() => show(panel, tries - 1));
+};
+watch('value', () => requestAnimationFrame(() => {
+  if (pressed && document.activeElement === document.body) element.querySelector(pressed)?.focus({preventScroll: true});
+}));
 element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-method]');
-  if (button) trigger('click', {method: button.dataset.method});
+  const button = event.target.closest('button');
+  if (!button) return;
+  const {answer, method, jump} = button.dataset;
+  if (jump) {
+    document.querySelector('button[role=tab][data-tab-id="recipes"]').click();
+    show(jump, 120);
+    return;
+  }
+  pressed = answer ? `[data-answer="${answer}"]` : method ? `[data-method="${method}"]` : '';
+  trigger('click', {method: answer ?? method, preset: button.dataset.start, do: button.dataset.do});
 });
 """
 
 
 def build(page: Page) -> None:
-    """The seven methods as cards, presets, and a box that takes any TRL YAML or command."""
-    gr.HTML(pieces.title(TITLE, "What the model shall learn from decides how it is trained."), apply_default_css=False)
-    cards = page.html(_cards, js_on_load=_SCRIPT, elem_id="methods")
-    with gr.Group(elem_classes="ts-card"):
-        gr.HTML('<div class="ts-head"><h3>Start from</h3></div>', apply_default_css=False)
-        with gr.Row(elem_classes="ts-fields"):
-            presets = page.studio.recipes.presets()
-            choices = [(preset.title, preset.name) for preset in presets]
-            preset = gr.Dropdown(
-                choices,
-                value=page.start_form.preset,
-                label="Preset",
-                info="Demos run here in a minute; the others are for real models.",
-                elem_id="preset",
-            )
-        page.redrawn.append((preset, lambda form: form.preset))
-        with gr.Accordion("Open a recipe", open=False, elem_id="open-recipe"):
-            pasted = gr.Textbox(
-                label="YAML or command",
-                info="Any TRL YAML, or a `trl ...`, `accelerate launch ...` or `python ...` line from documentation.",
-                lines=6,
-                max_lines=16,
-                elem_id="open-text",
-            )
-            with gr.Row(elem_classes="ts-actions-row"):
-                read = gr.Button("Open it", size="sm", elem_id="open-button")
-                upload = gr.UploadButton("Choose a file", size="sm", file_types=[".yaml", ".yml", ".sh", ".txt"])
-    page.wiring.append(partial(_wire, page, cards, preset, (pasted, read, upload)))
+    """What the model shall learn from, the seven methods, and the chosen one in full."""
+    chooser = page.html(partial(_draw, page), js_on_load=_SCRIPT, elem_id="methods")
+    page.wiring.append(partial(_wire, page, chooser))
 
 
-def _wire(page: Page, cards: Any, preset: Any, opening: tuple[Any, Any, Any]) -> None:
-    from studio.ui.page import BUSY, QUIET, guarded
-
-    pasted, read, upload = opening
-    draw = page.everything
+def _wire(page: Page, chooser: Any) -> None:
+    from studio.ui.page import BUSY, guarded
 
     def choose(form: Form, event: gr.EventData) -> list[Any]:
-        form.choose_method(page.studio, str(event._data["method"]))
-        return draw(form)
+        data = event._data
+        if data.get("do") == "undo":
+            form.undo()
+        elif data.get("method"):
+            form.choose_method(page.studio, str(data["method"]))
+        elif data.get("preset"):
+            form.use(page.studio, named(page.studio.recipes.presets(), str(data["preset"])))
+        return page.everything(form)
 
-    def use(name: str | None, form: Form) -> list[Any]:
-        if not name:
-            return draw(form)
-        form.use(page.studio, named(page.studio.recipes.presets(), name))
-        return draw(form)
+    def chosen(form: Form, event: gr.EventData) -> list[Any]:
+        shown: list[Any] = guarded(choose, lambda *values: page.everything(values[0]))(form, event)
+        return shown
 
-    def open_text(text: str, form: Form) -> list[Any]:
-        form.open(page.studio, text, "The pasted text")
-        form.preset, form.notice = None, form.notice or "Opened: the form holds that recipe now."
-        return draw(form)
-
-    def open_file(path: str, form: Form) -> list[Any]:
-        try:
-            content = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise StudioError(
-                f"{Path(path).name} is no text file.", "Choose a YAML, or a file with a command."
-            ) from None
-        form.open(page.studio, content, Path(path).name)
-        form.preset, form.notice = None, form.notice or f"Opened: the form holds {Path(path).name} now."
-        return draw(form)
-
-    def unchanged(*values: Any) -> list[Any]:
-        return draw(values[-1])
-
-    last = {"trigger_mode": "always_last", **BUSY}
-    for event in (
-        cards.click(choose, [page.form], page.all_outputs, **QUIET),
-        preset.input(guarded(use, unchanged), [preset, page.form], page.all_outputs, **last),
-        read.click(guarded(open_text, unchanged), [pasted, page.form], page.all_outputs, **BUSY),
-        upload.upload(guarded(open_file, unchanged), [upload, page.form], page.all_outputs, **BUSY),
-    ):
-        page.learn(event)
+    page.learn(chooser.click(chosen, [page.form], page.all_outputs, trigger_mode="multiple", **BUSY))
 
 
-def _cards(form: Form) -> str:
-    return '<div class="ts-methods">' + "".join(map(partial(_card, form.recipe.method), METHODS)) + "</div>"
+def _draw(page: Page, form: Form) -> str:
+    chosen = method_named(form.recipe.method)
+    listed = "".join(map(partial(_listed, chosen.name), METHODS))
+    return (
+        f"{_head()}{_question(chosen)}"
+        f'<div class="ts-pick"><div class="ts-methods" role="group" aria-label="The seven methods">{listed}</div>'
+        f'<div class="ts-about">{_aside(page, form)}{_about(chosen, page.studio.recipes.presets())}</div></div>'
+    )
 
 
-def _card(chosen: str, method: Any) -> str:
-    pressed = str(method.name == chosen).lower()
+def _head() -> str:
+    title = pieces.title(TITLE, "What you have for the model to learn from decides how it is trained.")
+    return (
+        f'<div class="ts-method-head"><div>{title}</div><div class="ts-actions">'
+        '<button type="button" class="ts-btn" data-jump="presets">Presets</button>'
+        '<button type="button" class="ts-btn" data-jump="open">Open a recipe</button></div></div>'
+    )
+
+
+def _question(chosen: Method) -> str:
+    mine = answer_for(chosen.name)
+    answers = "".join(_answer(answer, answer is mine) for answer in ANSWERS)
+    return (
+        '<div class="ts-ask"><span class="ts-label" id="ask-label">What do you have?</span>'
+        f'<div class="ts-answers" role="group" aria-labelledby="ask-label">{answers}</div>'
+        f'<p class="ts-hint" role="status">{pieces.text(mine.remark)}</p></div>'
+    )
+
+
+def _answer(answer: Answer, is_mine: bool) -> str:
+    return (
+        f'<button type="button" class="ts-chip" data-answer="{answer.methods[0]}" '
+        f'aria-pressed="{str(is_mine).lower()}">{pieces.text(answer.words)}</button>'
+    )
+
+
+def _listed(chosen: str, method: Method) -> str:
     title = f"<span>{pieces.text(method.title)}</span>" if method.title != method.label else ""
     return (
-        f'<button type="button" class="ts-method" data-method="{method.name}" aria-pressed="{pressed}">'
-        f"<b>{pieces.text(method.label)}</b>{title}"
-        f"<p>{pieces.text(method.purpose)}</p><small>{pieces.text(method.data)}</small></button>"
+        f'<button type="button" class="ts-method" data-method="{method.name}" '
+        f'aria-pressed="{str(method.name == chosen).lower()}"><b>{pieces.text(method.label)}</b>{title}'
+        f"<small>{pieces.text(method.purpose)}</small></button>"
+    )
+
+
+def _about(method: Method, presets: Iterable[Preset]) -> str:
+    guide = method.guide
+    rows = [
+        ("Use it when", guide.when),
+        ("Not when", guide.unless),
+        ("Before it", guide.before),
+        ("After it", guide.after),
+        ("Watch", ", ".join(name.replace("/", " ").replace("_", " ") for name in method.headline[:3])),
+    ]
+    facts = "".join(f"<dt>{name}</dt><dd>{pieces.text(words)}</dd>" for name, words in rows)
+    cost = f"<dt>Cost</dt><dd><b>{pieces.text(guide.cost)}.</b> {pieces.text(guide.cost_why)}</dd>"
+    return (
+        f'<div class="ts-card"><div class="ts-head"><h2>{pieces.text(method.title)}</h2>'
+        f'<a href="{method.link}" target="_blank" rel="noopener noreferrer">TRL\'s documentation</a></div>'
+        f"<p>{pieces.text(method.purpose)}</p><dl>{facts}{cost}</dl>"
+        f"<h3>Its data: {pieces.text(method.data[0].lower() + method.data[1:])}</h3>{_example(guide.example)}"
+        f"{_starts(method, presets)}</div>"
+    )
+
+
+def _starts(method: Method, presets: Iterable[Preset]) -> str:
+    """The method's presets, each a press away."""
+    links = "".join(
+        f'<li><button type="button" class="ts-link" data-start="{pieces.text(preset.key)}">'
+        f"{pieces.text(preset.title)}</button> <span>{pieces.text(preset.hardware)}</span></li>"
+        for preset in presets
+        if preset.method == method.name
+    )
+    return f'<h3>Start from a preset</h3><ul class="ts-starts">{links}</ul>' if links else ""
+
+
+def _example(row: Mapping[str, Any]) -> str:
+    """One row of data, as the preview on the Data tab draws it."""
+    columns = [column_of(name, [value]) for name, value in row.items()]
+    head = "".join(
+        f'<th scope="col">{pieces.text(column.name)}<small>{pieces.text(column.type)}</small></th>'
+        for column in columns
+    )
+    cells = "".join(f"<td>{pieces.cell(value)}</td>" for value in row.values())
+    return (
+        '<div class="ts-scroll" tabindex="0" role="region" aria-label="One row of its data"><table class="ts-table">'
+        f"<thead><tr>{head}</tr></thead><tbody><tr>{cells}</tr></tbody></table></div>"
+    )
+
+
+def _aside(page: Page, form: Form) -> str:
+    """What the method does not take of what was chosen, and that it is not lost."""
+    arguments = page.catalog.of(form.recipe.method)
+    kept = {name: value for name, value in form.aside.items() if name not in arguments}
+    if not kept:
+        return ""
+    label = method_named(form.recipe.method).label
+    undo = '<button type="button" class="ts-btn" data-do="undo">Undo</button>' if form.before is not None else ""
+    said = ", ".join(entry_text(name, value).strip() for name, value in kept.items())
+    return (
+        f'<div class="ts-finding note" role="status"><div><b>{label} does not take {pieces.text(", ".join(kept))}</b>'
+        f"<small>Kept aside, and back with a method that takes it: {pieces.text(said)}</small></div>"
+        f'<div class="ts-actions">{undo}</div></div>'
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.adapters.machine import Machine, has_package
 from studio.domain.methods import method_named
-from studio.ui import pieces
+from studio.domain.model_checks import TEMPLATED
+from studio.service.models import named_models
+from studio.ui import model_card, pieces
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -16,39 +21,97 @@ if TYPE_CHECKING:
     from studio.ui.page import Page
 
 TITLE, ID = "Model", "model"
+_BOX = "model_name_or_path"
+_ASKED_BY = (_BOX, "model_revision")
+_LOADING = ("model_revision", "dtype", "attn_implementation", "trust_remote_code")
+_TITLES = {"teacher_model_name_or_path": "Teacher", "reward_model_name_or_path": "Reward model"}
+_SCRIPT = """
+element.addEventListener('click', (event) => {
+  const offer = event.target.closest('[data-offer]'), other = event.target.closest('[data-model-do]');
+  if (offer) trigger('click', {offer: offer.dataset.offer, revision: offer.dataset.revision});
+  else if (other) trigger('click', {do: other.dataset.modelDo});
+});
+// The box above keeps the focus while one presses on an offer: leaving it would have what is typed there looked up.
+element.addEventListener('mousedown', (event) => { if (event.target.closest('[data-offer]')) event.preventDefault(); });
+"""
 
 
 def build(page: Page) -> None:
-    """The model's name, a card of facts about it, and how it is loaded."""
+    """The model's name with what is here, a card of facts about it, and how it is loaded."""
     page.html(_lead)
-    page.section(("Model",), headed=False)
-    facts = page.html(partial(_local, page), elem_id="model-facts")
-    with gr.Row(elem_classes="ts-actions-row"):
-        look = gr.Button("Look at the model", size="sm", elem_id="model-look")
+    offers: list[Any] = []
+
+    def list_offers() -> None:
+        offers.append(page.html(partial(_offers, page), _ASKED_BY, js_on_load=_SCRIPT, elem_id="model-offers"))
+
+    page.section(("Model",), leave_out=_LOADING, headed=False, below={"Model": list_offers})
+    facts = page.html(partial(_facts, page, asked=True), js_on_load=_SCRIPT, elem_id="model-facts")
+    page.follow(facts, partial(_facts, page, asked=False), _ASKED_BY)
+    page.html(partial(_template, page), (*_ASKED_BY, "chat_template_path"), elem_id="model-template")
+    page.section(("Model",), leave_out=(_BOX,), headed=False)
     page.section(("Teacher",))
-    page.wiring.append(partial(_wire, page, facts, look))
+    others = ("teacher_model_name_or_path", "teacher_model_revision", "reward_model_name_or_path")
+    page.html(partial(_others, page), others, elem_id="model-others")
+    attention = next(control for control in page.controls if control.name == "attn_implementation")
+    attention.component.info = attention_hint(page.studio.machine)
+    page.learning.append(partial(_find_out, page))
+    page.wiring.append(partial(_wire, page, facts, offers[0]))
 
 
-def _wire(page: Page, facts: Any, look: Any) -> None:
-    from studio.ui.page import BUSY
+def _wire(page: Page, facts: Any, offers: Any) -> None:
+    from studio.ui.page import BUSY, QUIET
 
-    def show(typed: str | None, form: Form) -> str:
-        # The box's own text: the edit that brings it into the form may still be on its way.
-        name = hub_name(typed or "")
-        return _facts(page, name) if name else _local(page, form)
+    def leave(typed: str | None, form: Form) -> str:
+        # The box's own text: the edit that brings it into the form may still be on its way. It is left to that: a
+        # click into the list may have chosen another one meanwhile.
+        return _facts_of(page, hub_name(typed or ""), _named(form)[1], asked=True)
 
-    box = next(control.component for control in page.controls if control.name == "model_name_or_path")
-    gr.on([box.submit, box.blur, look.click], show, [box, page.form], [facts], **BUSY)
+    def choose(form: Form, event: gr.EventData) -> list[Any]:
+        chosen, revision = str(event._data.get("offer", "")), str(event._data.get("revision", ""))
+        if chosen:
+            form.set(page.catalog, _BOX, chosen, True)
+            form.set(page.catalog, "model_revision", revision, bool(revision))
+        return page.everything(form)
+
+    def ask_again(form: Form) -> str:
+        name, revision = _named(form)
+        page.studio.models.learn(name, revision, again=True)
+        return _facts(page, form, asked=True)
+
+    box, revision = (next(control.component for control in page.controls if control.name == name) for name in _ASKED_BY)
+    page.learn(gr.on([box.submit, box.blur], leave, [box, page.form], [facts], **QUIET))
+    page.learn(
+        gr.on([revision.submit, revision.blur], partial(_facts, page, asked=True), [page.form], [facts], **QUIET)
+    )
+    page.learn(offers.click(choose, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET))
+    page.learn(facts.click(ask_again, [page.form], [facts], trigger_mode="multiple", **BUSY))
 
 
-def _local(page: Page, form: Form) -> str:
-    """The facts of a model on this machine; one on the Hub is only asked about when the user looks."""
-    name = form.recipe.get("model_name_or_path")
-    if not isinstance(name, str) or not name:
-        return pieces.empty("No model yet", "Type its name on the Hub, or a folder on this machine.")
-    if page.studio.recipes.paths().find(name) is None:
-        return f'<div class="ts-hint">{pieces.text(name)} would be taken from the Hub.</div>'
-    return _facts(page, name)
+def _find_out(page: Page, form: Form) -> bool:
+    """Looks around here, asks the Hub about every model that the recipe names, and tries the chat template out."""
+    models = page.studio.models
+    named = [(name, revision) for _, name, revision in named_models(form.recipe)]
+    source = form.recipe.get("chat_template_path")
+    if isinstance(source, str) and source and form.recipe.method in TEMPLATED:
+        named.append((source, "main"))
+    # Side by side, for each may take seconds; with the caller's context, which says who asks.
+    with ThreadPoolExecutor(4, thread_name_prefix="models") as pool:
+        asked = [
+            pool.submit(contextvars.copy_context().run, models.learn, name, revision) for name, revision in set(named)
+        ]
+        news = [models.look_around(), *(one.result() for one in asked)]
+    name, revision = _named(form)
+    look = models.known(name, revision) if name else None
+    if look is not None and look.facts is not None:
+        news.append(models.learn_template(models.templated(form.recipe, look.facts)[0]))
+    return any(news)
+
+
+def _named(form: Form) -> tuple[str, str]:
+    """The model's name and revision, as the recipe has them; `` where there is none."""
+    revision = form.recipe.get("model_revision")
+    named = {argument: name for argument, name, _ in named_models(form.recipe)}
+    return named.get(_BOX, ""), revision if isinstance(revision, str) and revision else "main"
 
 
 def _lead(form: Form) -> str:
@@ -56,20 +119,47 @@ def _lead(form: Form) -> str:
     return pieces.title(TITLE, f"{label} starts from this model and leaves it as it is: the result is a new one.")
 
 
-def _facts(page: Page, name: str) -> str:
-    known = page.studio.model_facts(name)
-    if isinstance(known, str):
-        return f'<div class="ts-card"><div class="ts-hint">{pieces.text(known)}</div></div>'
-    parameters = known.parameters
-    size = f"{parameters / 1e9:.2f} B" if parameters and parameters >= 1e8 else f"{(parameters or 0) / 1e6:.2f} M"
-    rows = [
-        ("Architecture", known.architecture or ""),
-        ("Parameters", size + (f" · {known.dtype}" if known.dtype else "") if parameters else ""),
-        ("Context", f"{pieces.count(known.context)} tokens" if known.context else ""),
-        ("Vocabulary", pieces.count(known.vocabulary)),
-        ("Licence", known.licence or ""),
-        ("Chat template", "yes: it knows turns" if known.template else "none: a base model, as it seems"),
-        ("Access", "gated: ask for it on its page" if known.gated else ""),
-        ("Quantized", known.quantized or ""),
-    ]
-    return f'<div class="ts-card"><div class="ts-head"><h3>{pieces.text(name)}</h3></div>{pieces.facts(rows)}</div>'
+def _offers(page: Page, form: Form) -> str:
+    return model_card.offers(page.studio.models.offers(), *_named(form))
+
+
+def _facts(page: Page, form: Form, asked: bool) -> str:
+    return _facts_of(page, *_named(form), asked)
+
+
+def _facts_of(page: Page, name: str, revision: str, asked: bool) -> str:
+    if not name:
+        return model_card.empty()
+    look = page.studio.models.known(name, revision)
+    return model_card.model(look) if look is not None else model_card.waiting(name, asked)
+
+
+def _template(page: Page, form: Form) -> str:
+    models = page.studio.models
+    name, revision = _named(form)
+    look = models.known(name, revision) if name else None
+    if look is None or look.facts is None:
+        return ""
+    facts, source = models.templated(form.recipe, look.facts)
+    return model_card.template(facts, models.template(facts), source, form.recipe.method)
+
+
+def _others(page: Page, form: Form) -> str:
+    """What is known of the teacher and of the reward model, where the method loads one."""
+    shown = "".join(
+        model_card.compact(_TITLES[argument], page.studio.models.known(name, revision), name)
+        for argument, name, revision in named_models(form.recipe)
+        if argument in _TITLES
+    )
+    return f'<div class="ts-card">{shown}</div>' if shown else ""
+
+
+def attention_hint(machine: Machine) -> str:
+    """What this machine has for attention, in a line."""
+    if machine.kind in ("cpu", "apple"):
+        why = "this machine has none" if machine.kind == "cpu" else "this is an Apple one"
+        return f"Empty takes sdpa, which works here. Flash attention needs an NVIDIA or AMD GPU, and {why}."
+    if has_package("flash_attn"):
+        return "Empty takes sdpa. flash_attention_2 is installed here: faster, and less memory on long texts."
+    ready = " kernels-community/flash-attn2 works through the kernels package." if has_package("kernels") else ""
+    return f"Empty takes sdpa, which works here. flash_attention_2 needs flash-attn, which is not installed.{ready}"

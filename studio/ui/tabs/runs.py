@@ -12,7 +12,7 @@ from studio.domain.states import LIVE
 from studio.service.curves import grouped
 from studio.service.runs import failure_line, run_method
 from studio.service.studio import Studio
-from studio.ui import pieces
+from studio.ui import pieces, space
 from studio.ui.chart import Chart, Reply, Series, charts
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class RunsTab:
 
     def first(self) -> list[Any]:
         """What a page shows when it opens: the newest run."""
-        runs = self.studio.runs.folders.list()
+        runs = [] if self.studio.access.refusal() else self.studio.runs.folders.list()
         return self.choose(runs[0].id if runs else None)
 
     def choose(self, run_id: str | None) -> list[Any]:
@@ -108,6 +108,9 @@ class RunsTab:
 
     def draw(self, run_id: str | None) -> list[Any]:
         """List, title, buttons, head and log, as they are now."""
+        if self.studio.access.refusal():
+            nothing = [gr.update(visible=False), *[gr.skip()] * 5]
+            return [top(self.studio), space.no_runs(self.studio.access), *nothing]
         runs = self.studio.runs.list(_LISTED)
         shown = next((run for run in runs if run["id"] == run_id), None)
         if shown is None and run_id is not None:
@@ -159,6 +162,9 @@ def top(studio: Studio, runs: list[dict[str, Any]] | None = None) -> str:
     return (
         f'<div class="ts-top"><span class="ts-brand">TRL <i>Studio</i></span>'
         f'<span class="ts-chip">{pieces.text(studio.machine.summary)}</span>{chip}<span class="ts-spacer"></span>'
+        f"{space.chip(studio.access)}"
+        '<button type="button" class="ts-chip" data-ts-tour>First fine-tune</button>'
+        '<button type="button" class="ts-chip" data-ts-keys aria-label="Shortcuts">?</button>'
         '<button type="button" class="ts-chip" data-ts-theme aria-label="Light or dark">'
         '<span class="ts-moon"></span></button></div>'
     )

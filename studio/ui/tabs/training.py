@@ -2,25 +2,132 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import gradio as gr
+
+from studio.domain.arguments import Catalog
 from studio.domain.methods import method_named
+from studio.domain.overlay import OVERLAYS
+from studio.domain.schedule import BY_RESULT, lacking, rates, warmup_of
 from studio.ui import pieces
+from studio.ui.card import effective_batch, expected_steps
+from studio.ui.controls import in_effect
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
 
 TITLE, ID = "Training", "training"
+FIRST = ("Length of training", "Batch", "Learning rate")
+THEN = ("Rewards", "Generation", "Method", "Sequence", "Evaluation", "Saving")
+ELSEWHERE = ("output_dir", "seed", "resume_from_checkpoint")  # on other tabs
+ADVANCED = tuple(
+    dict.fromkeys(
+        record.name
+        for record in OVERLAYS
+        if record.advanced and record.section in (*FIRST, *THEN) and record.name not in ELSEWHERE
+    )
+)
+_OF_THE_LENGTH = ("num_train_epochs", "max_steps")
+_OF_THE_BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_generations")
+_OF_THE_RATE = ("learning_rate", "lr_scheduler_type", "warmup_steps", "lr_scheduler_kwargs", "use_peft")
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 560, 96, 4, 4
 
 
 def build(page: Page) -> None:
-    """The essentials of the chosen method, in groups; everything else can be said in an opened YAML."""
-    page.html(_lead)
-    page.section(("Length of training", "Batch", "Learning rate", "Rewards", "Generation", "Method", "Sequence"))
-    page.section(("Evaluation", "Saving"), leave_out=("output_dir", "seed", "resume_from_checkpoint"))
+    """The essentials of the chosen method in groups, with the rest of them behind *Advanced*."""
+    with gr.Row(elem_classes="ts-titlebar"):
+        page.html(_lead)
+        page.html(partial(_levels, page.catalog), follows=ADVANCED, elem_id="training-level")
+    with gr.Column(elem_id="training-form", elem_classes="ts-levels"):
+        page.section(FIRST, below={"Batch": partial(_batches, page), "Learning rate": partial(_picture, page)})
+        page.section(THEN, leave_out=ELSEWHERE)
 
 
 def _lead(form: Form) -> str:
     method = method_named(form.recipe.method)
     return pieces.title(TITLE, f"The essentials of {method.label}. What is left alone keeps TRL's default.")
+
+
+def _levels(catalog: Catalog, form: Form) -> str:
+    """The switch between Simple and Advanced, which the browser remembers (page.js), and what Simple leaves out."""
+    arguments = catalog.of(form.recipe.method)
+    hidden = [name for name in ADVANCED if name in arguments and name in form.recipe.values]
+    said = f'<span class="ts-hint ts-when-simple">{len(hidden)} non-default in Advanced</span>' if hidden else ""
+    return (
+        f'<div class="ts-levelbar">{said}<div class="ts-seg" role="group" aria-label="How much is shown">'
+        '<button type="button" data-level="simple" aria-pressed="true">Simple</button>'
+        '<button type="button" data-level="advanced" aria-pressed="false">Advanced</button></div></div>'
+    )
+
+
+def _batches(page: Page) -> Any:
+    return page.html(
+        partial(_batch_words, page.catalog), follows=(*_OF_THE_BATCH, *_OF_THE_LENGTH), elem_classes="ts-below"
+    )
+
+
+def _batch_words(catalog: Catalog, form: Form) -> str:
+    """What the numbers above mean together, in one line."""
+    batch = effective_batch(form.recipe, catalog)
+    if batch is None:
+        return ""
+    each, times, processes = batch
+    words = f"{pieces.count(each * times * processes)} examples make one update"
+    steps = expected_steps(form, form.recipe, catalog)
+    rows = form.looked[0].num_rows if len(form.looked) == 1 else None
+    if rows is not None:
+        words += f" · {pieces.count(rows)} rows"
+    if steps:
+        words += f" · {pieces.count(steps)} updates in all"
+    return f'<div class="ts-hint">{words}</div>'
+
+
+def _picture(page: Page) -> Any:
+    follows = (*_OF_THE_RATE, *_OF_THE_BATCH, *_OF_THE_LENGTH)
+    return page.html(
+        partial(_schedule, page.catalog), follows=follows, elem_id="schedule-picture", elem_classes="ts-below"
+    )
+
+
+def _schedule(catalog: Catalog, form: Form) -> str:
+    """The learning rate over the steps, as a small picture with its peak and its end."""
+    recipe = form.displayed()
+    name = str(in_effect(recipe, catalog, "lr_scheduler_type") or "linear")
+    peak, warmup = (in_effect(recipe, catalog, key) for key in ("learning_rate", "warmup_steps"))
+    options = in_effect(recipe, catalog, "lr_scheduler_kwargs") or {}
+    if not _number(peak) or not _number(warmup) or not isinstance(options, dict):
+        return '<div class="ts-hint">The schedule is drawn once its numbers can be read.</div>'
+    if name in BY_RESULT:
+        return f'<div class="ts-hint">{BY_RESULT[name]}</div>'
+    lacks = lacking(name, options)
+    if lacks:
+        return f'<div class="ts-hint">{name} needs Schedule options, such as <code>{pieces.text(lacks)}</code>.</div>'
+    known = expected_steps(form, form.recipe, catalog)
+    # Without a number of steps the shape is drawn over a thousand, and its axis says no number.
+    total = known or max(1000, 4 * int(warmup))
+    points = rates(name, float(peak), total, warmup_of(float(warmup), total), options)
+    if points is None:
+        return '<div class="ts-hint">This schedule cannot be drawn with these options.</div>'
+    return _drawing(points, known)
+
+
+def _drawing(points: list[tuple[int, float]], known: int | None) -> str:
+    last, top = points[-1][0], max(rate for _, rate in points)
+    across, up = (_WIDTH - 2 * _LEFT) / last, (_HEIGHT - 2 * _BOTTOM) / top
+    line = " ".join(f"{_LEFT + step * across:.1f},{_HEIGHT - _BOTTOM - rate * up:.1f}" for step, rate in points)
+    area = f"{_LEFT},{_HEIGHT - _BOTTOM} {line} {_LEFT + last * across:.1f},{_HEIGHT - _BOTTOM}"
+    end = f"step {pieces.count(last)}" if known else "end"
+    words = f"Learning rate: at most {pieces.metric(top)}, {pieces.metric(points[-1][1])} at the {end}."
+    return (
+        f'<figure class="ts-schedule" role="img" aria-label="{pieces.text(words)}">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
+        f'<polygon points="{area}"/><polyline points="{line}"/></svg>'
+        f"<figcaption><span>0</span><span>highest {pieces.metric(top)}</span><span>{end}</span></figcaption></figure>"
+    )
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")

@@ -1,0 +1,94 @@
+"""The local cache of the Hugging Face Hub: which models lie there, and which files of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.domain.model_facts import missing_shards, weights_among
+
+
+@dataclass(frozen=True)
+class CachedModel:
+    """A model whose weights are in the cache: `revision` is `` for main, `size` in bytes, `used` in epoch seconds."""
+
+    name: str
+    revision: str
+    size: int
+    used: float
+
+
+class HubCache:
+    """The cache in `folder`; without one, where huggingface_hub keeps it for this user."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        from huggingface_hub import constants
+
+        return self._folder or Path(constants.HF_HUB_CACHE)
+
+    def models(self) -> list[CachedModel]:
+        """The models that can be loaded without the Hub, those used last first. Walks the cache: not for every edit."""
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+
+        try:
+            found = scan_cache_dir(self.folder)
+        except (CacheNotFound, OSError, ValueError):
+            return []
+        models = []
+        for repo in found.repos:
+            if repo.repo_type != "model":
+                continue
+            whole = [revision for revision in repo.revisions if _is_whole(revision)]
+            # The branch that is loaded by default, else the newest of what else is there.
+            best = max(whole, key=lambda one: ("main" in one.refs, one.last_modified), default=None)
+            if best is not None:
+                revision = "" if "main" in best.refs else next(iter(sorted(best.refs)), best.commit_hash)
+                models.append(CachedModel(repo.repo_id, revision, best.size_on_disk, repo.last_accessed))
+        return sorted(models, key=lambda model: -model.used)
+
+    def snapshot(self, name: str, revision: str = "main") -> Path | None:
+        """The folder that holds what is cached of a model's revision; None where nothing of it is."""
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+
+        for file in ("config.json", "adapter_config.json"):
+            try:
+                found = try_to_load_from_cache(name, file, cache_dir=self.folder, revision=revision)
+            except (HFValidationError, OSError, ValueError):
+                return None
+            if isinstance(found, str):
+                return Path(found).parent
+        return None
+
+    def has(self, name: str, commit: str | None, files: Iterable[str], blobs: Mapping[str, str]) -> set[str]:
+        """Which of a commit's `files` need no download; a content of another commit that is the same one counts."""
+        from huggingface_hub.file_download import repo_folder_name
+
+        repo = self.folder / repo_folder_name(repo_id=name, repo_type="model")
+        there = set()
+        for file in files:
+            places = [repo / "snapshots" / commit / file] if commit else []
+            places += [repo / "blobs" / blobs[file]] if blobs.get(file) else []
+            if any(_exists(place) for place in places):
+                there.add(file)
+        return there
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_whole(revision: Any) -> bool:
+    names = [file.file_path.relative_to(revision.snapshot_path).as_posix() for file in revision.files]
+    configured = "config.json" in names or "adapter_config.json" in names
+    return configured and bool(weights_among(names)) and not missing_shards(names)

@@ -1,0 +1,133 @@
+"""What differs between two recipes: by section, with defaults in effect, so that a default written out is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from studio.domain.arguments import Catalog
+from studio.domain.overlay import SECTIONS, section_of
+from studio.domain.recipe import Recipe
+from studio.domain.values import same
+
+# Where a value comes from: the recipe says it, TRL's default holds, nothing holds, or the method has no such option.
+Origin = Literal["said", "default", "unset", "absent"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """An option in one of the two recipes: the value in effect, and where it comes from."""
+
+    value: Any
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An option that has another value here than there."""
+
+    section: str
+    name: str
+    here: Side
+    there: Side
+
+
+def differences(
+    here: Recipe,
+    there: Recipe,
+    catalog: Catalog,
+    leave_out: tuple[str, ...] = (),
+    alike: Callable[[str, str], bool] = lambda left, right: False,
+) -> list[Difference]:
+    """Every option whose value in effect differs, in the order of the YAML; the method first.
+
+    `leave_out` are options not to be compared; `alike` says whether two different texts mean the same thing (a
+    relative and an absolute path of one file).
+    """
+    found = []
+    if here.method != there.method:
+        found.append(Difference("Method", "method", Side(here.method, "said"), Side(there.method, "said")))
+    said = {name for one in (here, there) for name in (*one.values, *one.launch, *one.flags, *one.unknown)}
+    declared = dict.fromkeys((*catalog.of(here.method), *catalog.of(there.method)))
+    # Two methods differ in their defaults as well; of what nobody has said only that counts.
+    names = dict.fromkeys([*declared, *catalog.launch, *catalog.flags, *sorted(said)])
+    for name in names:
+        if name in leave_out or (name not in said and not _both(name, here, there, catalog)):
+            continue
+        left, right = _side(here, catalog, name), _side(there, catalog, name)
+        if not _equal(left, right, alike):
+            found.append(Difference(_section(name, here, there, catalog), name, left, right))
+    found += _environments(here.env, there.env)
+    order = {section: place for place, section in enumerate(("Method", *SECTIONS, "Environment", "Unknown"))}
+    order["Method"] = SECTIONS.index("Method") + 1
+    return sorted(found, key=lambda one: -1 if one.name == "method" else order[one.section])
+
+
+def _both(name: str, here: Recipe, there: Recipe, catalog: Catalog) -> bool:
+    """Whether an option that neither recipe names is one of both methods, and those are two."""
+    return here.method != there.method and name in catalog.of(here.method) and name in catalog.of(there.method)
+
+
+def _side(recipe: Recipe, catalog: Catalog, name: str) -> Side:
+    argument = catalog.of(recipe.method).get(name)
+    if argument is not None:
+        value = recipe.values.get(name, argument.default)
+        if same(value, argument.default):
+            return Side(argument.effective_default, "default")
+        return Side(value, "said")
+    if name in recipe.launch:
+        return Side(recipe.launch[name], "said")
+    if name in recipe.flags:
+        return Side(True, "said")
+    if name in recipe.unknown:
+        return Side(recipe.unknown[name], "said")
+    known = name in catalog.launch or name in catalog.flags
+    return Side(None, "unset" if known or not _declared(name, catalog) else "absent")
+
+
+def _declared(name: str, catalog: Catalog) -> bool:
+    return any(name in arguments for arguments in catalog.methods.values())
+
+
+def _equal(left: Side, right: Side, alike: Callable[[str, str], bool]) -> bool:
+    if "absent" in (left.origin, right.origin):
+        # What the other method does not have at all matters only where it was said.
+        return "said" not in (left.origin, right.origin)
+    return _same(left.value, right.value, alike)
+
+
+def _same(left: Any, right: Any, alike: Callable[[str, str], bool]) -> bool:
+    if isinstance(left, str) and isinstance(right, str):
+        return left == right or alike(left, right)
+    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        return len(left) == len(right) and all(_same(a, b, alike) for a, b in zip(left, right, strict=True))
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_same(left[key], right[key], alike) for key in left)
+    # One text and a list of that one text mean the same to options that take both.
+    if isinstance(left, list) != isinstance(right, list):
+        left, right = (one if isinstance(one, list) else [one] for one in (left, right))
+        return _same(left, right, alike)
+    return same(left, right)
+
+
+def _section(name: str, here: Recipe, there: Recipe, catalog: Catalog) -> str:
+    for recipe in (here, there):
+        argument = catalog.of(recipe.method).get(name)
+        if argument is not None:
+            return section_of(name, recipe.method, argument)
+    if name in catalog.launch:
+        return section_of(name, here.method, catalog.launch[name])
+    return "Launch" if name in catalog.flags else "Unknown"
+
+
+def _environments(here: Mapping[str, str], there: Mapping[str, str]) -> list[Difference]:
+    return [
+        Difference("Environment", name, _variable(here, name), _variable(there, name))
+        for name in dict.fromkeys((*here, *there))
+        if here.get(name) != there.get(name)
+    ]
+
+
+def _variable(env: Mapping[str, str], name: str) -> Side:
+    return Side(env[name], "said") if name in env else Side(None, "unset")

@@ -1,0 +1,127 @@
+"""Models that are here already: those of own runs, those in the local cache of the Hub, and the demo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from studio.adapters.hubcache import HubCache
+from studio.adapters.progress import is_complete, newest_checkpoint
+from studio.domain.errors import StudioError
+from studio.domain.methods import method_named
+from studio.domain.model_facts import ModelFacts, kind_of
+from studio.domain.states import LIVE
+from studio.service.access import Access
+from studio.service.paths import Paths
+from studio.service.runs import Runs
+
+_LOOKED = 15.0  # seconds for which what is here is taken to be the same
+_RESULTS = 100  # runs, the newest first, whose models are offered
+_DEMO = "assets/demo/model"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A model that is here: what the recipe would name (`id`, `revision` unless main), and how it is shown.
+
+    `used` is when it was used or made last, in seconds of epoch; None where that says nothing.
+    """
+
+    id: str
+    kind: Literal["result", "cached", "demo"]
+    title: str
+    detail: str
+    size: int
+    used: float | None = None
+    revision: str = ""
+
+
+class ModelOffers:
+    """Finds the models that are here, for whoever asks; `facts_in` reads a model's folder."""
+
+    def __init__(
+        self,
+        paths: Callable[[], Paths],
+        cache: HubCache,
+        runs: Callable[[], Runs],
+        access: Access,
+        facts_in: Callable[[Path], ModelFacts],
+    ) -> None:
+        self._paths, self._cache, self._runs, self._access, self._facts_in = paths, cache, runs, access, facts_in
+        self._found: tuple[Offer, ...] | None = None
+        self._looked = 0.0
+
+    def known(self) -> tuple[Offer, ...]:
+        """What was found when it was looked for last, and the demo."""
+        return (*(self._found or ()), *self._demo()) if not self._access.refusal() else self._demo()
+
+    def look_around(self) -> bool:
+        """Looks for models, unless that was just done; whether there are others than before."""
+        now = time.monotonic()
+        if self._access.refusal() or (self._found is not None and now - self._looked < _LOOKED):
+            return False
+        self._looked = now
+        cached = (
+            Offer(
+                id=one.name,
+                kind="cached",
+                title=one.name,
+                detail=f"revision {one.revision}" if one.revision else "",
+                size=one.size,
+                used=one.used,
+                revision=one.revision,
+            )
+            for one in self._cache.models()
+        )
+        found = (*self._results(), *cached)
+        news, self._found = found != self._found, found
+        return news
+
+    def _results(self) -> list[Offer]:
+        """The models of own runs that have ended; the newest checkpoint where a run left no final model."""
+        try:
+            runs = self._runs().list(_RESULTS)
+        except StudioError:
+            return []
+        offers = []
+        for run in runs:
+            if run["state"] in LIVE:
+                continue
+            output, step = Path(run["folder"]) / "output", ""
+            if not _holds_model(output):
+                checkpoint = newest_checkpoint(Path(run["folder"]))
+                if checkpoint is None or not is_complete(checkpoint) or not _holds_model(checkpoint):
+                    continue
+                output, step = checkpoint, f"step {checkpoint.name.rpartition('-')[2]}"
+            facts = self._facts_in(output)
+            if facts.trouble:
+                continue
+            label = method_named(run["method"]).label if run["method"] else ""
+            sort = "adapter" if kind_of(facts)[0] == "adapter" else ""
+            detail = " · ".join(filter(None, (label, sort, step, run["state"])))
+            size = sum(facts.sizes.values())
+            offers.append(Offer(str(output), "result", run["id"], detail, size, _seconds(run["ended"])))
+        return offers
+
+    def _demo(self) -> tuple[Offer, ...]:
+        """The tiny model that comes with the studio."""
+        found = self._paths().find(_DEMO)
+        if found is None or not found.is_dir():
+            return ()
+        size = sum(self._facts_in(found).sizes.values())
+        return (Offer(_DEMO, "demo", "Demo model", "tiny, to try things out", size),)
+
+
+def _holds_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
+
+
+def _seconds(moment: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(str(moment).replace("Z", "+00:00")).astimezone(UTC).timestamp()
+    except ValueError:
+        return None

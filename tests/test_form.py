@@ -1,0 +1,150 @@
+"""The form of one page: what follows, what is put aside, what is taken back, and what the browser keeps of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from studio.adapters.home import Home
+from studio.domain.recipe import Recipe
+from studio.service.presets import named
+from studio.service.studio import Studio
+from studio.ui.form import Form, next_field, next_step
+from studio.ui.kept import kept, restored
+
+
+@pytest.fixture
+def studio(tmp_path: Path, catalog_folder: Path) -> Studio:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "cache").symlink_to(catalog_folder)
+    return Studio(Home(tmp_path / "home"))
+
+
+def test_the_learning_rate_follows_method_and_lora_until_the_user_sets_it(studio: Studio) -> None:
+    catalog, form = studio.arguments.get(), Form(Recipe("sft"))
+    form.set(catalog, "use_peft", True, True)
+    assert form.recipe.get("learning_rate") == pytest.approx(2e-4)
+    form.choose_method(studio, "dpo")
+    assert form.recipe.get("learning_rate") == pytest.approx(1e-5)
+    form.set(catalog, "use_peft", False, True)
+    assert "learning_rate" not in form.recipe.values
+    form.set(catalog, "use_peft", True, True)
+    form.set(catalog, "learning_rate", 3e-5, True)
+    form.set(catalog, "use_peft", False, True)
+    assert form.recipe.get("learning_rate") == pytest.approx(3e-5)
+    form.choose_method(studio, "reward")
+    assert form.recipe.get("learning_rate") == pytest.approx(3e-5)
+
+
+def test_a_reward_adapter_is_seq_cls_by_itself_and_only_there(studio: Studio) -> None:
+    catalog, form = studio.arguments.get(), Form(Recipe("reward"))
+    form.set(catalog, "use_peft", True, True)
+    assert form.recipe.get("lora_task_type") == "SEQ_CLS"
+    form.choose_method(studio, "sft")
+    assert "lora_task_type" not in form.recipe.values
+    form.choose_method(studio, "reward")
+    form.set(catalog, "lora_task_type", "TOKEN_CLS", True)
+    assert form.recipe.get("lora_task_type") == "TOKEN_CLS"
+
+
+def test_what_is_hidden_is_not_in_the_recipe_and_comes_back_with_what_hid_it(studio: Studio) -> None:
+    catalog, form = studio.arguments.get(), Form(Recipe("grpo"))
+    form.set(catalog, "use_vllm", True, True)
+    form.set(catalog, "vllm_mode", "server", True)
+    form.set(catalog, "vllm_server_port", 9000, True)
+    form.set(catalog, "use_vllm", False, True)
+    assert not {"vllm_mode", "vllm_server_port"} & set(form.recipe.values)
+    form.set(catalog, "use_vllm", True, True)
+    assert form.recipe.get("vllm_mode") == "server"
+    assert form.recipe.get("vllm_server_port") == 9000
+
+
+def test_an_opened_recipe_keeps_what_has_no_effect_and_says_so(studio: Studio) -> None:
+    form = Form(Recipe("sft"))
+    form.open(studio, "model_name_or_path: a/b\ndataset_name: c/d\nlora_r: 64\nlora_alpha: 8\n# trl sft\n")
+    assert form.recipe.get("lora_r") == 64
+    told = [found for found in form.prepared(studio).findings if "no effect" in found.message]
+    assert len(told) == 1
+    assert told[0].fix is not None
+    assert set(told[0].fix.unset) == {"lora_r", "lora_alpha"}
+
+
+def test_a_new_recipe_is_empty_and_can_be_taken_back(studio: Studio) -> None:
+    form = Form(Recipe("sft"), drawn=True)
+    form.use(studio, named(studio.recipes.presets(), "demo-dpo"))
+    before = kept(form)
+    form.empty()
+    assert form.drawn
+    assert form.recipe.method == "dpo"
+    assert not form.recipe.values
+    assert next_field(studio.arguments.get(), form) == ""  # nothing is judged before it is drawn
+    form.prepared(studio)
+    assert next_field(studio.arguments.get(), form) == "model:model_name_or_path"
+    assert next_step(studio, form)[0] == "Choose a model"
+    form.undo()
+    assert kept(form) == before
+    assert form.looked
+
+
+@pytest.mark.parametrize("preset", ["demo-sft", "demo-grpo", "sft-fsdp2", "dpo-qlora", "distillation"])
+def test_the_browser_gives_the_same_recipe_back(studio: Studio, preset: str) -> None:
+    form = Form(Recipe("sft"), tags=("one", "two"))
+    form.use(studio, named(studio.recipes.presets(), preset))
+    form.set(studio.arguments.get(), "seed", 7, True)
+    form.elsewhere = True
+    back = restored(studio, json.loads(json.dumps(kept(form))))
+    assert back is not None
+    assert back.recipe == form.recipe
+    assert (back.typed, back.tags, back.elsewhere, back.preset) == (form.typed, form.tags, True, preset)
+    assert back.prepared(studio).yaml == form.prepared(studio).yaml
+    assert back.unseen
+    assert back.see(studio)
+    assert not back.see(studio)
+
+
+def test_the_browser_keeps_no_secret(studio: Studio) -> None:
+    values = {"hub_token": "hf_canary", "eos_token": "<|im_end|>", "push_to_hub": True}
+    form = Form(Recipe("sft", values=values, env={"HF_TOKEN": "hf_canary", "WANDB_API_KEY": "canary", "A": "b"}))
+    text = json.dumps(kept(form))
+    assert "canary" not in text
+    assert "<|im_end|>" in text
+    assert '"A": "b"' in text
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        7,
+        "text",
+        {},
+        {"version": 99, "method": "sft"},
+        {"version": 1, "method": "ppo"},
+        {"version": 1},
+        [],
+    ],
+)
+def test_what_is_no_form_of_ours_is_left_alone(studio: Studio, found: object) -> None:
+    assert restored(studio, found) is None
+
+
+def test_a_form_of_another_trl_keeps_what_is_not_known_any_more(studio: Studio) -> None:
+    found = kept(Form(Recipe("sft", values={"max_steps": 5})))
+    found["values"] = {"max_steps": "many", "gone_option": 3}
+    found |= {"flags": "no list", "env": 5, "pinned": [1], "typed": None, "tags": {}}
+    back = restored(studio, found)
+    assert back is not None
+    assert back.recipe.unknown == {"gone_option": 3}
+    assert any(found.where.name == "max_steps" for found in back.prepared(studio).findings)
+
+
+def test_a_form_that_was_never_drawn_stays_undrawn_through_copies(studio: Studio) -> None:
+    form = Form(Recipe("sft"))
+    assert not copy.deepcopy(form).drawn
+    form.drawn = True
+    form.become(Form(Recipe("dpo")))
+    assert form.drawn
+    assert form.recipe.method == "dpo"
