@@ -41,9 +41,7 @@ def commands() -> str:
 def presets() -> str:
     """Every preset that comes with the studio."""
     found = presets_in(ROOT / "presets")
-    rows = [
-        (one.title, one.method, one.size, one.purpose, one.hardware, f"`presets/{one.path.name}`") for one in found
-    ]
+    rows = [(one.title, one.method, one.size, one.purpose, one.hardware, f"`presets/{one.path.name}`") for one in found]
     return _table(("Preset", "Method", "Model", "Purpose", "Meant for", "File"), rows)
 
 

@@ -39,6 +39,14 @@ class StudioPage:
         expect(self.card.locator("pre.ts-code")).to_be_visible()
         return self
 
+    def fresh(self) -> StudioPage:
+        """The page as a first visit shows it: whatever a test before has left in the browser is forgotten."""
+        self.page.goto("about:blank")  # the page that is left complains of its own open requests
+        self.page.goto(f"{self.url}theme.css")
+        self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        self.opened.errors.clear()
+        return self.open()
+
     # The recipe card
 
     @property

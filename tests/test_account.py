@@ -12,15 +12,18 @@ import pytest
 from fakehub import FakeHub, Repo, account, dripping, running, scope, silent
 from huggingface_hub import constants
 
+from studio.adapters.home import Home
 from studio.adapters.hub import bound_requests
 from studio.adapters.hubaccount import HubAccount
 from studio.domain.account import NOBODY, Account, Repository, account_from, repository_name, repository_problem
 from studio.domain.arguments import Catalog
 from studio.domain.checks import check
+from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
 from studio.domain.machine_checks import Surroundings
 from studio.domain.recipe import Recipe
 from studio.service.account import KEEP, RETRY, Accounts
+from studio.service.studio import Studio
 
 SECRET = "hf_averysecrettoken"
 
@@ -225,6 +228,27 @@ def test_a_repository_is_asked_for_under_the_accounts_own_name(hub: FakeHub, mon
     assert accounts.learn("old") is False
     assert accounts.learn("a/b/c") is False
     assert len(hub.requests) == before
+
+
+def test_start_asks_before_anything_starts(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, catalog_folder: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    home.root.mkdir()
+    (home.root / "cache").symlink_to(catalog_folder)
+    studio = Studio(home)
+    studio.accounts = Accounts(HubAccount(hub.url))
+    sign_in(monkeypatch)
+    pushed = {"push_to_hub": True, "hub_model_id": "openai/gpt", "model_name_or_path": "a/b", "dataset_name": "c/d"}
+    recipe = Recipe("sft", pushed)
+    assert [one.message for one in studio.prepare(recipe).findings if one.level == "error"] == []
+    with pytest.raises(StudioError, match="ada may not write to openai"):
+        studio.start(recipe)
+    assert not list(home.runs.glob("*"))
+    assert "ada may not write to openai." in [one.message for one in studio.check(recipe)]
+    hub.requests.clear()
+    studio.check(recipe, elsewhere=True)
+    assert [request for request in hub.requests if "whoami" in request] == []
 
 
 # Findings -------------------------------------------------------------------------------------------------------

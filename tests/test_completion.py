@@ -26,7 +26,6 @@ def test_a_bare_recipe_gets_what_a_run_here_needs(catalog: Catalog) -> None:
         "report_to": "trackio",
         "project": "trl-studio",
         "run_name": "the-run",
-        "trackio_static_space_id": False,
         "output_dir": "output",
         "enable_jit_checkpoint": True,
         "save_steps": 0.1,
@@ -72,6 +71,21 @@ def test_what_the_user_said_stays(catalog: Catalog) -> None:
 def test_a_push_gets_a_repository_of_its_own_name(catalog: Catalog) -> None:
     values = completed(catalog, {"push_to_hub": True, "model_name_or_path": "Qwen/Qwen2-0.5B"})
     assert values["hub_model_id"] == "Qwen2-0.5B-SFT"
+
+
+@pytest.mark.parametrize("values", [{"push_to_hub": True}, {"trackio_space_id": "ada/metrics"}])
+def test_only_what_goes_to_the_hub_is_kept_from_publishing_metrics(catalog: Catalog, values: dict[str, Any]) -> None:
+    assert completed(catalog, values)["trackio_static_space_id"] is False
+    assert completed(catalog, {**values, "trackio_static_space_id": "ada/all"})["trackio_static_space_id"] == "ada/all"
+    assert "trackio_static_space_id" not in completed(catalog, {})
+
+
+def test_without_a_push_flags_can_say_it_all(studio: Studio) -> None:
+    """Nothing that the studio adds needs a YAML, so that the command on the card is one of flags."""
+    values = {"model_name_or_path": "a/b", "dataset_name": "c/d"}
+    assert studio.prepare(Recipe("sft", values=values)).command_reasons == ()
+    pushed = studio.prepare(Recipe("sft", values={**values, "push_to_hub": True}))
+    assert [reason for reason in pushed.command_reasons if "trackio_static_space_id" in reason]
 
 
 def test_a_profile_on_a_cpu_is_not_left_with_bf16(catalog: Catalog) -> None:

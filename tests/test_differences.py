@@ -1,31 +1,24 @@
-"""Two recipes compared: by values in effect, over methods, and against presets and runs."""
+"""Two recipes compared by their values in effect, a run's recipe without its additions, and a change of method."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from studio.adapters.home import Home
 from studio.domain.arguments import Catalog
+from studio.domain.changing import changed_to
 from studio.domain.chosen import chosen
 from studio.domain.completion import complete
 from studio.domain.differences import Difference, Side, differences
-from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.overlay import SECTIONS
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import read_yaml, write_yaml
 from studio.domain.secrets import is_secret, without_secrets
-from studio.service.library import LONGEST, Library
-from studio.service.presets import presets_in, problems_in
-from studio.service.studio import Studio
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 
@@ -100,7 +93,6 @@ def test_launch_flags_environment_and_unknown_keys_count(catalog: Catalog) -> No
 
 
 def test_another_method_comes_first_with_what_it_brings(catalog: Catalog) -> None:
-    here = Recipe("sft", values={"packing": True, "beta": 0.1} | {"seed": 7})
     rows = differences(Recipe("sft", values={"packing": True, "seed": 7}), Recipe("dpo"), catalog)
     assert rows[0] == Difference("Method", "method", Side("sft", "said"), Side("dpo", "said"))
     found = {row.name: row for row in rows}
@@ -109,7 +101,6 @@ def test_another_method_comes_first_with_what_it_brings(catalog: Catalog) -> Non
     assert found["learning_rate"].there == Side(1e-6, "default")
     assert found["seed"].there == Side(42, "default")
     assert len(rows) < 12  # what only one of them has, and nobody set, is no difference
-    assert here.get("beta") == 0.1
 
 
 def test_paths_that_mean_the_same_are_the_same(catalog: Catalog) -> None:
@@ -164,6 +155,45 @@ def test_other_trackers_stay_when_the_studios_own_is_taken_out(catalog: Catalog)
     assert mine.values == {"report_to": ["wandb"]}
 
 
+# Another method -------------------------------------------------------------------------------------------------
+
+
+def test_what_a_method_does_not_take_waits_for_one_that_does(catalog: Catalog) -> None:
+    recipe = Recipe("grpo", values={"use_vllm": True, "vllm_mode": "server", "seed": 7, "learning_rate": 2e-5})
+    there = changed_to(recipe, {}, catalog, "sft")
+    assert there.dropped == ("use_vllm", "vllm_mode")
+    assert there.recipe.values == {"seed": 7}  # 2e-5 is what SFT does by itself
+    assert there.words("SFT") == "SFT does not take use_vllm, vllm_mode: kept aside."
+    back = changed_to(there.recipe, there.aside, catalog, "grpo")
+    assert (dict(back.recipe.values), dict(back.aside), back.dropped) == (dict(recipe.values), {}, ())
+    assert set(back.back) == {"use_vllm", "vllm_mode", "learning_rate"}
+
+
+def test_keys_that_the_other_method_knows_are_understood(catalog: Catalog) -> None:
+    recipe, opened = read_yaml("beta: '0.3'\nxyzzy: 1\n", catalog, "sft")
+    assert [found.where.name for found in opened] == ["beta", "xyzzy"]
+    changed = changed_to(recipe, {}, catalog, "dpo")
+    assert (dict(changed.recipe.values), dict(changed.recipe.unknown)) == ({"beta": 0.3}, {"xyzzy": 1})
+    (left,) = changed.still_open(opened, catalog)
+    assert left.message.startswith("`xyzzy` is no option of `trl dpo`")
+    assert left.where.line == 2
+
+
+def test_what_means_nothing_as_things_stand_stays_aside(catalog: Catalog) -> None:
+    changed = changed_to(Recipe("sft"), {"lora_r": 64, "seed": "text"}, catalog, "dpo")
+    assert (dict(changed.recipe.values), dict(changed.aside)) == ({}, {"lora_r": 64, "seed": "text"})
+    assert changed.words("DPO") == ""
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+@pytest.mark.parametrize("name", ["sft-lora", "dpo-qlora", "grpo", "kto", "rloo", "reward-lora", "distillation"])
+def test_there_and_back_again_loses_nothing(catalog: Catalog, name: str, method: str) -> None:
+    recipe = preset(name, catalog)
+    there = changed_to(recipe, {}, catalog, method)
+    back = changed_to(there.recipe, there.aside, catalog, recipe.method)
+    assert (dict(back.recipe.values), dict(back.aside)) == (dict(recipe.values), {})
+
+
 # Secrets --------------------------------------------------------------------------------------------------------
 
 
@@ -171,196 +201,11 @@ def test_secrets_are_told_by_name_and_by_look(catalog: Catalog) -> None:
     token = "hf_" + "a" * 30
     for name, value in (("hub_token", "x"), ("api_key", "x"), ("x", token), ("model_init_kwargs", {"token": "x"})):
         assert is_secret(name, value)
-    for name, value in (("eos_token", "<end>"), ("include_num_input_tokens_seen", True), ("hub_token", None)):
-        assert not is_secret(name, value)
+    assert not any(is_secret(name) for name in ("eos_token", "seed"))
+    assert not is_secret("include_num_input_tokens_seen", True)
+    assert not is_secret("eos_token", "<end>")
     secret = [name for method in METHOD_NAMES for name in catalog.of(method) if is_secret(name, "text")]
     assert set(secret) == {"hub_token"}
     recipe = Recipe("sft", values={"hub_token": "x", "seed": 1}, env={"WANDB_API_KEY": "k", "A": "b"})
     bare, left_out = without_secrets(recipe)
     assert (bare.values, bare.env, left_out) == ({"seed": 1}, {"A": "b"}, ("hub_token", "WANDB_API_KEY"))
-
-
-# The library ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def shared_studio(catalog_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    home = tmp_path_factory.mktemp("library")
-    shutil.copytree(catalog_folder, home / "cache")
-    return Studio(Home(home))
-
-
-@pytest.fixture
-def library(shared_studio: Studio) -> Iterator[Library]:
-    """A library whose user has no presets and no runs."""
-    yield Library(shared_studio)
-    for folder in (shared_studio.home.presets, shared_studio.home.runs):
-        shutil.rmtree(folder)
-        folder.mkdir()
-
-
-RECIPE = Recipe("dpo", values={"model_name_or_path": "a/Model-7B", "use_peft": True, "load_in_4bit": True, "beta": 0.2})
-
-
-def test_a_saved_preset_is_there_at_once_and_opens_as_the_same_recipe(library: Library, catalog: Catalog) -> None:
-    saved, left_out = library.save(RECIPE, "  Support   answers: 7B ")
-    assert (saved.title, saved.size, saved.purpose, saved.own) == ("Support answers: 7B", "7B", "QLoRA", True)
-    assert left_out == ()
-    assert saved.path.name == "support-answers-7b.yaml"
-    lines = saved.text().splitlines()
-    assert lines[0] == "# trl dpo --config support-answers-7b.yaml"
-    assert library.presets()[0] == saved
-    again, findings = read_yaml(saved.text(), catalog)
-    assert (again.method, again.values, findings) == ("dpo", RECIPE.values, [])
-    assert not list(saved.path.parent.glob(".*"))
-
-
-def test_a_preset_holds_no_secrets_no_flags_and_no_runs_name(library: Library) -> None:
-    values = {**RECIPE.values, "hub_token": "verysecret", "run_name": "x-01"}
-    saved, left_out = library.save(Recipe("dpo", values=values, flags=("multi_gpu",), env={"MY_TOKEN": "s3cret"}), "a")
-    assert left_out == ("hub_token", "MY_TOKEN", "multi_gpu")
-    assert not any(word in saved.text() for word in ("verysecret", "s3cret", "multi_gpu", "run_name", "accelerate"))
-    assert yaml.safe_load(saved.text()) == dict(RECIPE.values)
-
-
-def test_no_preset_is_overwritten_without_a_word(library: Library) -> None:
-    library.save(RECIPE, "Mine")
-    with pytest.raises(StudioError, match=r"preset in mine\.yaml already"):
-        library.save(Recipe("sft"), "MINE")
-    assert library.presets()[0].method == "dpo"
-    library.save(Recipe("sft"), "MINE", overwrite=True)
-    assert [(one.title, one.method) for one in library.presets() if one.own] == [("MINE", "sft")]
-
-
-@pytest.mark.parametrize(
-    ("title", "file"),
-    [
-        ("../../etc/passwd", "etc-passwd.yaml"),
-        ("a/b\\c", "a-b-c.yaml"),
-        ("two\nlines: yes\u2028three", "two-lines-yes-three.yaml"),
-        ("日本語", "preset.yaml"),
-        ("..", "preset.yaml"),
-        ("<b>bold</b>", "b-bold-b.yaml"),
-        ("run", "run.yaml"),
-    ],
-)
-def test_names_that_are_no_file_names(library: Library, shared_studio: Studio, title: str, file: str) -> None:
-    saved, _ = library.save(RECIPE, title)
-    assert saved.path == shared_studio.home.presets / file
-    assert yaml.safe_load(saved.text()) == dict(RECIPE.values)
-    assert saved.title == " ".join(title.split())
-
-
-@pytest.mark.parametrize("title", ["", "   ", "\0\x07", "x" * 81])
-def test_no_name_and_too_long_a_name(library: Library, title: str) -> None:
-    with pytest.raises(StudioError, match="name"):
-        library.save(RECIPE, title)
-    assert [one for one in library.presets() if one.own] == []
-
-
-def test_a_folder_that_cannot_be_written(library: Library, shared_studio: Studio) -> None:
-    folder = shared_studio.home.presets
-    folder.rmdir()
-    folder.write_text("a file in its place")
-    try:
-        with pytest.raises(StudioError, match="cannot be written"):
-            library.save(RECIPE, "x")
-    finally:
-        folder.unlink()
-        folder.mkdir()
-
-
-def test_own_presets_can_be_removed_and_those_of_the_studio_not(library: Library) -> None:
-    saved, _ = library.save(RECIPE, "sft")  # called as one of the studio's
-    assert {one.key for one in library.presets() if one.name == "sft"} == {"sft", "own:sft"}
-    with pytest.raises(StudioError, match="came with the studio"):
-        library.remove("sft")
-    assert library.remove("own:sft") == saved
-    assert not saved.path.exists()
-    with pytest.raises(StudioError, match="no preset"):
-        library.remove("own:sft")
-
-
-def test_presets_broken_by_hand_are_said_and_harm_nobody(library: Library, shared_studio: Studio) -> None:
-    folder = shared_studio.home.presets
-    (folder / "binary.yaml").write_bytes(b"\xff\xfe\0\x01")
-    (folder / "broken.yaml").write_text("# trl sft --config broken.yaml\nseed: [1,\n")
-    (folder / "nobody.yaml").write_text("seed: 1\n")
-    (folder / "long.yaml").write_text("# trl sft --config long.yaml\n" + "# x\n" * 100_000)
-    (folder / "folder.yaml").mkdir()
-    (folder / "good.yml").write_text("# trl kto --config good.yml\n# Title: Good\nseed: 1\n")
-    said = {Path(found.where.name).name: found.message for found in library.problems()}
-    assert set(said) == {"binary.yaml", "broken.yaml", "nobody.yaml", "long.yaml", "folder.yaml"}
-    assert "which method" in said["nobody.yaml"]
-    assert "no YAML" in said["broken.yaml"]
-    assert "Good" in [one.title for one in library.presets() if one.own]
-    assert problems_in(PRESETS) == []
-    assert len(presets_in(PRESETS)) == 22
-
-
-def run_of(studio: Studio, catalog: Catalog, recipe: Recipe, name: str = "some-run-01") -> Path:
-    """A run's folder with a recipe as the studio writes it."""
-    completed = complete(recipe, catalog, name, 0, lambda path: None)
-    folder = studio.home.runs / name
-    folder.mkdir()
-    (folder / "recipe.yaml").write_text(write_yaml(completed.recipe, catalog, notes=completed.notes))
-    return folder
-
-
-def test_sources_pasted_as_a_path_or_a_runs_name(library: Library, shared_studio: Studio, catalog: Catalog) -> None:
-    folder = run_of(shared_studio, catalog, RECIPE)
-    for typed in (str(folder), f' "{folder}/" \n', "some-run-01"):
-        source = library.source(typed)
-        assert source.name == "The recipe of some-run-01"
-        assert yaml.safe_load(source.text) == dict(RECIPE.values)
-    file = library.source(str(PRESETS / "dpo.yaml"))
-    assert (file.name, file.text) == ("dpo.yaml", (PRESETS / "dpo.yaml").read_text())
-    for text in ("learning_rate: 0.1", "trl sft --packing", "trl-lib/Capybara", "presets", ""):
-        assert library.source(text).text == text
-
-
-@pytest.mark.parametrize(
-    ("typed", "message"),
-    [
-        ("/nowhere/at/all", "no file or folder"),
-        ("missing.yaml", "no file or folder"),
-        (str(PRESETS), r"holds no recipe\.yaml"),
-        ("x" * (LONGEST + 1), "has 1.0 MB"),
-        ("a\0b", "no text in UTF-8"),
-    ],
-)
-def test_sources_that_lead_nowhere(library: Library, typed: str, message: str) -> None:
-    with pytest.raises(StudioError, match=message):
-        library.source(typed)
-
-
-def test_files_that_are_no_text(library: Library, tmp_path: Path) -> None:
-    picture, long = tmp_path / "picture.yaml", tmp_path / "long.txt"
-    picture.write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
-    long.write_bytes(b"x" * 10_000_000)
-    marked = tmp_path / "marked.yaml"
-    marked.write_bytes(b"\xef\xbb\xbf# trl sft --config a.yaml\nseed: 1\n")
-    with pytest.raises(StudioError, match=r"picture\.yaml is no text"):
-        library.file(picture)
-    with pytest.raises(StudioError, match=r"long\.txt has 10\.0 MB"):
-        library.file(long)
-    assert library.file(marked).text.startswith("# trl sft")
-
-
-def test_comparing_with_defaults_presets_and_runs(library: Library, shared_studio: Studio, catalog: Catalog) -> None:
-    run_of(shared_studio, catalog, RECIPE)
-    keys = dict(library.others())
-    assert next(iter(keys.values())) == "defaults"
-    assert keys["Run: some-run-01"] == "run:some-run-01"
-    assert keys["Preset: DPO: prefer the better of two answers"] == "preset:dpo"
-    against_run = library.compare(RECIPE, "run:some-run-01")
-    assert (against_run.title, against_run.rows) == ("some-run-01", ())
-    against_defaults = library.compare(RECIPE, "defaults")
-    assert names(list(against_defaults.rows)) == ["model_name_or_path", "beta", "use_peft", "load_in_4bit"]
-    demo = preset("demo-sft", catalog)
-    whole = demo.with_changes(catalog, {"dataset_name": str(PRESETS.parent / "assets/demo/sft")})
-    assert library.compare(whole, "preset:demo-sft").rows == ()
-    with pytest.raises(StudioError):
-        library.compare(RECIPE, "run:../../etc")
-    with pytest.raises(StudioError, match="no preset"):
-        library.compare(RECIPE, "preset:gone")

@@ -16,9 +16,12 @@ from app_process import ROOT, AppProcess, app
 pytest.importorskip("mcp", reason='MCP needs: pip install "trl-studio[mcp]"')
 
 import httpx
+from gradio_client import Client
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
+from oauth_standin import person, provider
+from space_lab import Caller, space
 
 from studio.domain.methods import METHOD_NAMES
 from studio.ui.api import VERBS
@@ -133,3 +136,27 @@ def test_with_a_password_the_tools_ask_for_it(tmp_path: Path, catalog_folder: Pa
                     answers = [http.post(f"{started.url}gradio_api/mcp{path}", json=body)]
                     answers.append(http.get(f"{started.url}gradio_api/mcp{path}"))
                 assert [answer.status_code for answer in answers] == [401, 401], path
+        client = Client(started.url, auth=("studio", "open sesame"), verbose=False, analytics_enabled=False)
+        assert len(client.predict(api_name="/methods")) == len(METHOD_NAMES)
+        client.close()
+
+
+def test_on_a_space_only_its_owners_tools_see_runs(tmp_path: Path, catalog_folder: Path) -> None:
+    async def ask(url: str, **headers: str) -> None:
+        async with session(url, **headers) as opened:
+            (runs,) = [tool.name for tool in (await opened.list_tools()).tools if tool.name.endswith("runs")]
+            assert len(told(await opened.call_tool(runs.replace("runs", "methods"), {}))) == len(METHOD_NAMES)
+            answer = await opened.call_tool(runs, {})
+            if headers:
+                assert told(answer) == []
+                return
+            assert "Only the owner of this Space" in refused(answer)
+            for verb, values in (("start", {"recipe": DEMO}), ("stop", {"run": "x"}), ("logs", {"run": "x"})):
+                said = refused(await opened.call_tool(runs.replace("runs", verb), values))
+                assert "Only the owner of this Space" in said, verb
+
+    with provider(person("ada")) as hub, space(tmp_path / "home", catalog_folder, hub) as started:
+        asyncio.run(ask(started.url))
+        with Caller(started.url) as owner:
+            owner.sign_in(hub, "ada")
+            asyncio.run(ask(started.url, cookie=owner.http.headers["cookie"]))

@@ -100,6 +100,7 @@ def test_a_gated_model_until_one_may_read_it(base: Path, hub: FakeHub) -> None:
     found = look(stranger.known("org/g"))
     assert found.facts is not None
     assert found.facts.barred
+    assert found.kind == "unread"
     assert [finding.level for finding in stranger.findings(recipe)] == ["error"]
     assert [finding.level for finding in stranger.findings(recipe, elsewhere=True)] == ["warning"]
     friend = models(base, hub.url, "hf_good")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,6 @@ def smi(tmp_path_factory: pytest.TempPathFactory) -> FakeSmi:
 @pytest.fixture(scope="module")
 def gpu_app(catalog_folder: Path, tmp_path_factory: pytest.TempPathFactory, smi: FakeSmi) -> Iterator[AppProcess]:
     """A studio on a machine that seems to have four GPUs."""
-    import os
-
     path = f"{smi.folder}{os.pathsep}{os.environ['PATH']}"
     home = tmp_path_factory.mktemp("gpus") / "home"
     with app(home, catalog_folder, PATH=path, CUDA_VISIBLE_DEVICES="0,1,2,3") as started:
@@ -40,9 +39,7 @@ def browser_page(gpu_app: AppProcess) -> Iterator[Opened]:
 @pytest.fixture
 def studio(browser_page: Opened, gpu_app: AppProcess, smi: FakeSmi) -> Iterator[StudioPage]:
     smi.set([gpu(number) for number in range(4)])
-    browser_page.page.goto("about:blank")
-    browser_page.errors.clear()
-    page = StudioPage(browser_page, gpu_app.url).open()
+    page = StudioPage(browser_page, gpu_app.url).fresh()
     page.tab("compute")
     yield page
     assert browser_page.errors == []
@@ -260,42 +257,43 @@ def cpu_app(catalog_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         yield started
 
 
-def test_without_a_gpu_it_says_what_works(cpu_app: AppProcess) -> None:
-    with open_page(cpu_app.url) as opened:
-        studio = StudioPage(opened, cpu_app.url).open()
-        studio.tab("compute")
-        machine = studio.page.locator("#machine")
-        expect(machine).to_contain_text("No GPU found")
-        expect(machine).to_contain_text("For bigger models")
-        expect(studio.page.locator("#arg-tf32")).to_be_hidden()
-        expect(studio.page.locator("#arg-fp16")).to_be_hidden()
-        studio.switch("elsewhere")
-        expect(studio.page.locator("#arg-tf32")).to_be_visible()
-        studio.switch("here")
-        studio.switch("command")
-        command = studio.text()
-        assert command.startswith("trl sft --")
-        assert "--config" not in command
-        assert opened.errors == []
+@pytest.fixture
+def on_cpu(browser_page: Opened, cpu_app: AppProcess) -> Iterator[StudioPage]:
+    yield StudioPage(browser_page, cpu_app.url).fresh()
+    assert browser_page.errors == []
 
 
-def test_the_users_own_config_is_shown_and_kept_out(cpu_app: AppProcess) -> None:
+def test_without_a_gpu_it_says_what_works(on_cpu: StudioPage) -> None:
+    on_cpu.tab("compute")
+    machine = on_cpu.page.locator("#machine")
+    expect(machine).to_contain_text("No GPU found")
+    expect(machine).to_contain_text("For bigger models")
+    expect(on_cpu.page.locator("#arg-tf32")).to_be_hidden()
+    expect(on_cpu.page.locator("#arg-fp16")).to_be_hidden()
+    on_cpu.switch("elsewhere")
+    expect(on_cpu.page.locator("#arg-tf32")).to_be_visible()
+    on_cpu.switch("here")
+    on_cpu.switch("command")
+    command = on_cpu.text()
+    assert command.startswith("trl sft \\\n  --")
+    assert "--config" not in command
+
+
+def test_the_users_own_config_is_shown_and_kept_out(on_cpu: StudioPage, cpu_app: AppProcess) -> None:
     own = cpu_app.home / "huggingface" / "accelerate" / "default_config.yaml"
     own.parent.mkdir(parents=True, exist_ok=True)
     own.write_text("distributed_type: 'NO'\nmixed_precision: fp16\nnum_machines: 2\n# <b>mine</b>\n")
     try:
-        with open_page(cpu_app.url) as opened:
-            studio = StudioPage(opened, cpu_app.url).open()
-            expect(studio.finding("Your own default accelerate config shapes this run.")).to_be_visible()
-            studio.tab("compute")
-            shown = studio.page.locator("#default-config")
-            expect(shown).to_contain_text("waits for 2 machines")
-            shown.locator("summary").click()
-            expect(shown.locator("pre")).to_contain_text("# <b>mine</b>")
-            shown.get_by_role("button", name="Use single_gpu instead").click()
-            studio.wait_for("accelerate_config", "single_gpu")
-            expect(shown.locator(".ts-card")).to_have_count(0)
-            expect(studio.finding("Your own default")).to_have_count(0)
-            assert opened.errors == []
+        on_cpu.open()
+        expect(on_cpu.finding("Your own default accelerate config shapes this run.")).to_be_visible()
+        on_cpu.tab("compute")
+        shown = on_cpu.page.locator("#default-config")
+        expect(shown).to_contain_text("waits for 2 machines")
+        shown.locator("summary").click()
+        expect(shown.locator("pre")).to_contain_text("# <b>mine</b>")
+        shown.get_by_role("button", name="Use single_gpu instead").click()
+        on_cpu.wait_for("accelerate_config", "single_gpu")
+        expect(shown.locator(".ts-card")).to_have_count(0)
+        expect(on_cpu.finding("Your own default")).to_have_count(0)
     finally:
         own.unlink()

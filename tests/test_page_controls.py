@@ -99,10 +99,10 @@ def test_every_control_reaches_the_recipe_and_leaves_it_again(page: Page, method
         there, here = Form(Recipe(method), elsewhere=True), Form(Recipe(method))
         before = {form.elsewhere: form.prepared(page.studio).yaml for form in (there, here)}
         for form in (there, here):
-            page._edit(control, [], value, form)
+            page._edit(control, [], [], value, form)
         assert yaml.safe_load(there.prepared(page.studio).yaml)[control.name] == said, control.name
         assert here.prepared(page.studio).yaml != before[False] or control.name in SETTLED_HERE, control.name
-        page._edit(control, [], untouched(control, argument), there)
+        page._edit(control, [], [], untouched(control, argument), there)
         assert there.prepared(page.studio).yaml == before[True], control.name
 
 

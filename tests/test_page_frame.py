@@ -1,4 +1,4 @@
-"""The frame of the page: the form that outlives everything, the way to what is missing, shortcuts, and who can use it."""
+"""The frame of the page: the form that outlives everything, the way to what is missing, shortcuts, accessibility."""
 
 from __future__ import annotations
 
@@ -74,8 +74,9 @@ def test_a_new_recipe_is_empty_leads_to_what_is_missing_and_can_be_undone(studio
 
 def test_a_finding_leads_to_its_field_even_where_simple_hides_it(studio_page: StudioPage) -> None:
     page = studio_page
-    page.open_text("# trl sft --config\nmodel_name_or_path: assets/demo/model\ndataset_name: assets/demo/sft\nmax_grad_norm: -3\n")
-    found = page.finding("`max_grad_norm`".strip("`"))
+    chosen = "model_name_or_path: assets/demo/model\ndataset_name: assets/demo/sft"
+    page.open_text(f"# trl sft --config\n{chosen}\nmax_grad_norm: -3\n")
+    found = page.finding("max_grad_norm")
     found.locator("[data-go]").click()
     expect(page.page.locator('button[role=tab][data-tab-id="training"]')).to_have_attribute("aria-selected", "true")
     expect(page.box("max_grad_norm")).to_be_focused()

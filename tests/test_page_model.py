@@ -144,6 +144,7 @@ def test_a_model_on_the_hub_is_looked_up_by_itself(studio: StudioPage, hub: Fake
     assert not any(model in request for request in hub.requests)
     studio.page.keyboard.press(leave)
     expect(facts(studio)).to_contain_text("988 MB to download")
+    expect(offer(studio, "whole-01")).to_be_visible()  # the name is whole: nothing is filtered any more
     for words in ("Chat model", "0.49 B · bfloat16", "LlamaForCausalLM", "apache-2.0"):
         expect(facts(studio)).to_contain_text(words)
     expect(facts(studio).get_by_role("link")).to_have_attribute("href", f"{hub.url}/{model}")
@@ -224,6 +225,7 @@ def test_a_hub_in_trouble_until_it_answers(studio: StudioPage, hub: FakeHub) -> 
     expect(facts(studio)).to_contain_text("LlamaForCausalLM")
     hub.faults.clear()
     name(studio, "org/later")
+    expect(facts(studio)).to_contain_text("no answer yet")  # remembered: it is not asked again at once
     facts(studio).get_by_role("button", name="Ask again").click()
     expect(facts(studio)).to_contain_text("LlamaForCausalLM")
 

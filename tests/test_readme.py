@@ -14,6 +14,7 @@ from run_lab import RunLab
 from studio.adapters.home import Home
 from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, Where
+from studio.domain.methods import METHODS
 from studio.domain.states import STATES
 from studio.service.studio import Studio
 
@@ -49,6 +50,7 @@ def test_the_parts_hold_what_they_should() -> None:
 def test_fields_of_the_json_interfaces(catalog: Catalog, tmp_path: Path) -> None:
     arguments = [one for method in catalog.methods for one in catalog.of(method).values()]
     assert documented("arguments") == {key for one in arguments for key in one.to_json()}
+    assert documented("methods") == {key for method in METHODS for key in method.to_json()}
     assert documented("check") == set(Finding("note", Where("file", "x"), "").to_json())
     studio = Studio(Home(tmp_path))
     assert documented("inspect") == set(studio.inspect(str(ROOT / "assets/demo/sft"), "sft").to_json())

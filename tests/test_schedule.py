@@ -67,7 +67,7 @@ def told() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("place", range(len(CASES)), ids=[f"{name}-{place}" for place, (name, _, _) in enumerate(CASES)])
+@pytest.mark.parametrize("place", range(len(CASES)), ids=lambda place: f"{place}-{CASES[place][0]}")
 def test_every_step_is_transformers_own(told: dict[str, Any], place: int) -> None:
     name, warmup, options = CASES[place]
     drawn = rates(name, PEAK, TOTAL, warmup, options, points=TOTAL)

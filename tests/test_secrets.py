@@ -31,7 +31,7 @@ def hub() -> Iterator[Provider]:
 
 
 def found_in(folder: Path, words: list[str]) -> list[str]:
-    """The files below a folder that hold one of the words, also as it looks in base64 or in a database."""
+    """The files below a folder that hold one of the words."""
     return [
         str(path.relative_to(folder))
         for path in folder.rglob("*")

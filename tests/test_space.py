@@ -17,15 +17,19 @@ import requirements
 import yaml
 from app_process import ROOT, AppProcess, end_runs, environment, free_port, run_processes
 from browser import Opened, open_page
+from fakehub import FakeHub, running
 from oauth_standin import Provider, person, provider
 from packaging.requirements import Requirement
 from playwright.sync_api import expect
 from run_lab import RunLab
 from space_lab import Caller, sign_in, space, space_environment
+from starlette.requests import Request
+from starlette.responses import Response
 from studio_page import StudioPage, until
 
 from studio.adapters.processes import ProcessId
 from studio.adapters.runs import Run, RunFolders, last_attempt
+from studio.domain.states import LIVE
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -115,6 +119,32 @@ def test_no_request_of_others_gets_at_a_run(secret_runs: Path, catalog_folder: P
             caller.session = "owner"
             said = caller.everything("first", leave_out=("start",))
             assert [word for word in CANARIES if word not in said] == []
+
+
+class Listening(FakeHub):
+    """A Hub that remembers in whose name it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def _fault(self, request: Request) -> Response | None:
+        self.names.append(request.headers.get("authorization", "nobody"))
+        return super()._fault(request)
+
+
+def test_the_hub_is_asked_in_the_name_of_whoever_asks(tmp_path: Path, catalog_folder: Path, hub: Provider) -> None:
+    with running(Listening()) as asked:
+        places = {"HF_ENDPOINT": asked.url, "TRL_STUDIO_VIEWER": asked.viewer, "HF_HUB_OFFLINE": "0"}
+        with space(tmp_path / "home", catalog_folder, hub, HF_TOKEN="hf_of_the_space", **places) as started:
+            for name in ("nobody", "bob", "ada", "nobody"):
+                with Caller(started.url) as caller:
+                    if name != "nobody":
+                        caller.sign_in(hub, name)
+                    del asked.names[:]
+                    caller.http.post("/gradio_api/run/inspect", json={"data": ["lab/data", "sft", "", ""]})
+                    expected = f"Bearer {hub.tokens[name]}" if name in hub.tokens else "nobody"
+                    assert set(asked.names) == {expected}
 
 
 # In a browser ----------------------------------------------------------------------------------------------------
@@ -239,6 +269,10 @@ def test_as_it_is_pushed(tmp_path: Path, hub: Provider) -> None:
             use_as_visitor(opened, url)
             run = start_as_owner(opened, url, home)
             check_environment(run, hub, opened)
+            # trackio alone would keep its database locked on a Space: the page reads it while the run goes.
+            chart = opened.page.locator('#run-charts .ts-chart[data-chart="loss"]').first
+            expect(chart).to_have_attribute("data-points", re.compile("[1-9]"), timeout=300_000)
+            assert run.state() in LIVE
             state = opened.page.locator("#run-head .ts-state")
             expect(state).to_have_text("Finished", timeout=300_000)
             assert (run.folder / "output" / "model.safetensors").is_file()

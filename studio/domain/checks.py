@@ -34,8 +34,9 @@ def _values(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
     for name, value in recipe.values.items():
         wrong = problem(arguments[name], value)
         if wrong:
-            fix = Fix(f"Use the list [{str(value)[:60]}]", {name: [value]}) if wrong.startswith("must be a list") else None
-            fix = fix or Fix("Use TRL's default", {}, (name,))
+            fix = Fix("Use TRL's default", {}, (name,))
+            if wrong.startswith("must be a list"):
+                fix = Fix(f"Use the list [{str(value)[:60]}]", {name: [value]})
             yield finding("error", name, f"`{name}` {wrong}.", arguments[name].help, fix)
         elif (wrong := bounds_problem(name, recipe.method, value)) is not None:
             yield finding(

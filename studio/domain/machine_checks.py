@@ -169,7 +169,7 @@ def _launch_config(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
         fix = Fix("Use the profile single_gpu", {"accelerate_config": "single_gpu"}, ("num_processes",))
         why = "accelerate refuses to launch for several GPUs with one."
         yield finding("error", "gpu_ids", f"Only GPU {ids} is chosen, and the profile is for several.", why, fix)
-    if plan.kind in ALONE and devices > 0 and (plan.asked or 1) > 1:
+    if here.accelerate is not None and plan.kind in ALONE and devices > 0 and (plan.asked or 1) > 1:
         fix = Fix("Use the profile multi_gpu", {"accelerate_config": "multi_gpu"})
         message = f"{plan.asked} processes are asked for, and this profile starts one."
         yield finding("error", "num_processes", message, "It is for one GPU, whatever num_processes says.", fix)
@@ -199,8 +199,9 @@ def _devices(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
     processes, chosen = recipe.launch.get("num_processes"), recipe.launch.get("gpu_ids")
     if not isinstance(processes, int) or recipe.launch.get("num_machines"):
         processes = 1
+    wrong = list(_absent(chosen, here)) if chosen is not None and str(chosen) != "all" else []
     usable = len(_chosen(recipe, here)) or here.devices
-    if 0 < usable < processes:
+    if 0 < usable < processes and not wrong:
         plural = "s" if usable > 1 else ""
         yield finding(
             "error",
@@ -216,7 +217,7 @@ def _devices(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
     if here.devices == 0 and not here.device_ids:
         yield finding("error", "gpu_ids", "There is no GPU here to choose.", "", Fix("Choose none", {}, ("gpu_ids",)))
         return
-    yield from _absent(chosen, here)
+    yield from wrong
     if here.mixed and "CUDA_DEVICE_ORDER" not in recipe.env:
         yield finding(
             "warning",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["chat", "base", "reward", "classifier", "adapter", "gguf", "other", "none"]
+Kind = Literal["chat", "base", "reward", "classifier", "adapter", "gguf", "other", "unread", "none"]
 
 _ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")
 _SHARD = re.compile(r"(model|pytorch_model)-(\d{5})-of-(\d{5})\.(safetensors|bin)")
@@ -163,6 +163,8 @@ def kind_of(facts: ModelFacts) -> tuple[Kind, str]:
     if architecture and not architecture.endswith(_GENERATES):
         return "other", f"{architecture} writes no text: TRL trains models that do."
     name = facts.id.rstrip("/").rsplit("/", 1)[-1]
+    if facts.template is None and facts.barred:
+        return "unread", "What its files say can be read once you have access."
     if facts.template is None:
         return "base", "Base model: no chat template, so it goes on with text and knows no turns."
     if _BASE_NAME.search(name):

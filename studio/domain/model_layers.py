@@ -84,7 +84,7 @@ class Layers:
 class ModelLayers:
     """What is known of a model's modules: as it is trained by most methods, and with a score, as a reward model is.
 
-    `dtype` is what its weights are stored in, `quantized` how they are packed, if they are. `renamed` and `fused` say how
+    `dtype` is what its weights are stored in, `quantized` how they are packed if so. `renamed` and `fused` say how
     PEFT rewrites the names of targets for this architecture; `scored` is None where there is no such variant.
     """
 

@@ -104,6 +104,7 @@ class Models:
         self._paths, self._hub, self._cache = paths, hub, cache
         self._access = access or Access()
         self._lock = threading.Lock()
+        self._trying = threading.BoundedSemaphore(2)
         self._asked: OrderedDict[tuple[str, str, str], _Asked] = OrderedDict()
         self._folders: OrderedDict[Path, tuple[tuple[int, ...], ModelFacts]] = OrderedDict()
         self._rendered: OrderedDict[tuple[Any, ...], Rendered] = OrderedDict()
@@ -269,7 +270,9 @@ class Models:
         """Tries the model's chat template out, in a child process that is given 10 s; whether that is news."""
         if facts.template is None or self.template(facts) is not None:
             return False
-        _remember(self._lock, self._rendered, _template_key(facts), render(facts.template, facts.tokens))
+        with self._trying:  # each takes a process, and memory with a mean template
+            if self.template(facts) is None:
+                _remember(self._lock, self._rendered, _template_key(facts), render(facts.template, facts.tokens))
         return True
 
     # --- what is here

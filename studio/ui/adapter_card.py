@@ -36,7 +36,7 @@ def numbers(form: Form, catalog: Catalog, model: ModelLayers | str | None) -> st
         return _unknown(f"{found.why}{cure}", of)
     stats = [
         _stat("Trainable", count(found.trainable), of),
-        _stat("Share", share(found.trainable, layers.total), "of all parameters"),
+        _stat("Share of all", share(found.trainable, layers.total), ""),
         _stat("Adapter file", size_text(found.size) if found.size is not None else "unknown", ""),
         _stat("Acts on", pieces.count(len(found.hit)), f"of {pieces.count(_places(layers))} modules"),
     ]
@@ -139,12 +139,18 @@ def _tensors(form: Form, catalog: Catalog, model: ModelLayers, layers: Layers) -
     given = form.recipe.get("lora_target_parameters")
     names = given if isinstance(given, list) else [given] if given else []
     acted_on = adapter_on(model, form.recipe, catalog).hit
-    buttons = "".join(
-        f'<button type="button" class="ts-target" data-lora="tensor" data-name="{pieces.text(name)}" '
-        f'aria-pressed="{str(name in names).lower()}">{pieces.text(name)}'
-        f"<small>{'adapted' if any(one.endswith(f'.{name}') for one in acted_on) else 'experts'}</small></button>"
-        for name in layers.experts
-    )
+
+    def chip(name: str) -> str:
+        # PEFT adapts the experts for target modules too: for all linear layers, or the names they once had.
+        adapted = any(one.endswith(f".{name}") for one in acted_on)
+        state = "true" if name in names else "mixed" if adapted else "false"
+        small = "<small>by the modules</small>" if state == "mixed" else ""
+        return (
+            f'<button type="button" class="ts-target" data-lora="tensor" data-name="{pieces.text(name)}" '
+            f'aria-pressed="{state}">{pieces.text(name)}{small}</button>'
+        )
+
+    buttons = "".join(map(chip, layers.experts))
     return (
         '<div class="ts-targets" role="group" aria-label="Tensors of experts"><span class="ts-part">experts</span>'
         f"{buttons}</div>"
@@ -178,7 +184,7 @@ def _full_size(form: Form, catalog: Catalog, model: ModelLayers, layers: Layers)
 
 
 def _places(layers: Layers) -> int:
-    return sum(len(group.modules) for group in layers.groups) + sum(len(s) == 3 for s in layers.tensors.values())
+    return sum(len(group.modules) for group in layers.groups) + sum(len(s) > 1 for s in layers.tensors.values())
 
 
 def _listed(targets: Targets) -> str:
@@ -202,7 +208,5 @@ def _hint(words: str) -> str:
 def _unknown(why: str | None, of: str = "") -> str:
     """No numbers: the space that they would take is kept, so that nothing jumps when they come."""
     words = why or "This model's layers are being read; the first time takes some seconds."
-    return (
-        f'<div class="ts-stats">{_stat("Trainable", "–", of)}{_stat("Share", "–", "")}{_stat("Adapter file", "–", "")}'
-        f'</div><div class="ts-bar" aria-hidden="true"></div>{_hint(words)}'
-    )
+    stats = _stat("Trainable", "–", of) + _stat("Share of all", "–", "") + _stat("Adapter file", "–", "")
+    return f'<div class="ts-stats">{stats}</div><div class="ts-bar" aria-hidden="true"></div>{_hint(words)}'

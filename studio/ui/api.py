@@ -29,7 +29,7 @@ VERBS = (
 )  # fmt: skip
 _SLOW_VERBS = ("check", "inspect", "start")
 
-_RECIPE_CHARACTERS = 200_000
+_RECIPE_CHARACTERS = 50_000
 _LOG_BYTES = 64 * 1024
 _POINTS = 200  # of a metric, at most
 # Threads of the API's own, so that whatever is asked here never keeps the page waiting: for what is answered at once,

@@ -10,6 +10,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding
 from studio.domain.methods import method_named
 from studio.domain.recipe import Recipe
+from studio.service.models import named_models
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
 from studio.ui import pieces
@@ -28,7 +29,11 @@ element.addEventListener('click', (event) => {
   if (!button) return;
   const what = button.dataset.do, code = element.querySelector('pre.ts-code');
   if (what === 'copy') {
-    const done = () => { button.textContent = 'Copied'; setTimeout(() => { button.textContent = 'Copy'; }, 1500); };
+    const before = button.innerHTML;
+    const done = () => {
+      button.textContent = window.tsSay('Copied');
+      setTimeout(() => { button.innerHTML = before; }, 1500);
+    };
     navigator.clipboard.writeText(code.textContent + '\\n').then(done, () => {
       const range = document.createRange(); range.selectNodeContents(code);
       const selection = getSelection(); selection.removeAllRanges(); selection.addRange(range);
@@ -51,9 +56,10 @@ def card(studio: Studio, form: Form, prepared: Prepared) -> str:
     catalog = studio.arguments.get()
     recipe = prepared.recipe
     total = len(catalog.of(recipe.method))
+    count = pieces.spoken("{some} of {all} options set", some=form.recipe.non_default(catalog), all=total)
     head = (
-        f'<div class="ts-head"><h2>Recipe</h2><span class="ts-hint">{form.recipe.non_default(catalog)} of {total} '
-        'options set</span><button type="button" class="ts-btn" data-do="new">New recipe</button></div>'
+        f'<div class="ts-head"><h2>{pieces.spoken("Recipe")}</h2><span class="ts-hint">{count}</span>'
+        f"{_button('new', 'New recipe')}</div>"
     )
     facts = pieces.facts(
         [
@@ -63,37 +69,58 @@ def card(studio: Studio, form: Form, prepared: Prepared) -> str:
             ("Batch", _batch(recipe, catalog)),
             ("Length", _length(form, recipe, catalog)),
             ("Hardware", "another machine" if form.elsewhere else _hardware(studio, recipe)),
+            ("Download", _download(studio, recipe)),
         ]
     )
     places = partial(place_of, catalog, form.recipe.method)
     return (
-        f'<div class="ts-card" data-next="{pieces.text(next_field(catalog, form))}">{head}{facts}{_switch(form)}'
-        f'{_notice(form)}<button type="button" data-do="tour" hidden></button></div>'
+        f'<div class="ts-card" data-next="{pieces.text(next_field(catalog, form))}">{head}{facts}'
+        f"{_switch(form, prepared)}{_notice(form)}"
+        '<button type="button" data-do="tour" hidden></button></div>'
         f"{_code(form, prepared)}{pieces.findings(prepared.findings, place=places)}"
     )
+
+
+def _button(what: str, words: str, look: str = "ts-btn") -> str:
+    return f'<button type="button" class="{look}" data-do="{what}">{pieces.spoken(words)}</button>'
+
+
+def _choice(what: str, words: str, pressed: bool) -> str:
+    """One half of a switch."""
+    told = str(pressed).lower()
+    return f'<button type="button" data-do="{what}" aria-pressed="{told}">{pieces.spoken(words)}</button>'
 
 
 def _notice(form: Form) -> str:
     """What a larger change has done, with the way back."""
     if not form.notice:
         return ""
-    back = '<button type="button" class="ts-btn quiet" data-do="undo">Undo</button>' if form.before else ""
+    back = _button("undo", "Undo", "ts-btn quiet") if form.before else ""
     return f'<div class="ts-notice" role="status"><span>{pieces.text(form.notice)}</span>{back}</div>'
 
 
-def _switch(form: Form) -> str:
-    here, there = ("false", "true") if form.elsewhere else ("true", "false")
+def _switch(form: Form, prepared: Prepared) -> str:
+    """What the YAML is for, and what that changes."""
     words = (
-        "Only what you chose, for a cluster or a colleague."
+        pieces.spoken("Only what you chose, for a cluster or a colleague.")
         if form.elsewhere
-        else "With what this machine needs, marked in the YAML."
+        else pieces.spoken("{lines} lines are this machine's, marked in the YAML.", lines=len(prepared.notes))
     )
     return (
         '<div class="ts-switch"><div class="ts-seg" role="group" aria-label="What the YAML is for">'
-        f'<button type="button" data-do="here" aria-pressed="{here}">For this machine</button>'
-        f'<button type="button" data-do="elsewhere" aria-pressed="{there}">For elsewhere</button></div>'
-        f'<div class="ts-hint">{words}</div></div>'
+        f"{_choice('here', 'For this machine', not form.elsewhere)}"
+        f'{_choice("elsewhere", "For elsewhere", form.elsewhere)}</div><div class="ts-hint">{words}</div></div>'
     )
+
+
+def _download(studio: Studio, recipe: Recipe) -> str:
+    """What has to be downloaded before the first step, as far as it is known."""
+    parts = []
+    for argument, name, revision in named_models(recipe):
+        size = studio.models.download_text(name, revision)
+        if size:
+            parts.append(size if argument == "model_name_or_path" else f"{size} ({pieces.short_path(name)})")
+    return ", ".join(parts)
 
 
 def shown_code(form: Form, prepared: Prepared) -> str:
@@ -115,17 +142,15 @@ def _code(form: Form, prepared: Prepared) -> str:
     beside = ""
     if prepared.accelerate:
         beside = (
-            '<div class="ts-head"><h3>accelerate.yaml, beside it</h3>'
-            '<button type="button" class="ts-btn" data-do="download-accelerate">Download</button></div>'
+            f'<div class="ts-head"><h3>{pieces.spoken("accelerate.yaml, beside it")}</h3>'
+            f"{_button('download-accelerate', 'Download')}</div>"
             '<pre class="ts-code" tabindex="0" data-name="accelerate.yaml">'
             f"{pieces.yaml_code(prepared.accelerate)}</pre>"
         )
     return (
         '<div class="ts-card ts-recipe"><div class="ts-head"><div class="ts-seg" role="group" aria-label="Shown as">'
-        f'<button type="button" data-do="yaml" aria-pressed="{str(is_yaml).lower()}">YAML</button>'
-        f'<button type="button" data-do="command" aria-pressed="{str(not is_yaml).lower()}">Command</button></div>'
-        '<div class="ts-actions"><button type="button" class="ts-btn" data-do="copy">Copy</button>'
-        '<button type="button" class="ts-btn" data-do="download">Download</button></div></div>'
+        f"{_choice('yaml', 'YAML', is_yaml)}{_choice('command', 'Command', not is_yaml)}</div>"
+        f'<div class="ts-actions">{_button("copy", "Copy")}{_button("download", "Download")}</div></div>'
         f'<pre class="ts-code" tabindex="0" data-name="{name}">{body}</pre>{why}{beside}</div>'
     )
 

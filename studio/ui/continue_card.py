@@ -29,7 +29,7 @@ element.addEventListener('click', (event) => {
 def build(page: Page) -> None:
     """What the recipe continues from, checkpoints to choose among, and a box for a folder."""
     with gr.Column(elem_classes="ts-card ts-sections"), gr.Column(elem_classes="ts-section"):
-        gr.HTML('<div class="ts-head"><h3>Continue from an adapter</h3></div>', apply_default_css=False)
+        gr.HTML(pieces.heading("Continue from an adapter"), apply_default_css=False)
         offered = page.html(partial(_offered, page), (ARGUMENT,), js_on_load=_SCRIPT, elem_id="lora-continue")
         with gr.Row(elem_classes="ts-fields ts-below"):
             folder = gr.Textbox(
@@ -83,7 +83,7 @@ def _offered(page: Page, form: Form) -> str:
         return (
             f'<div class="ts-goes-on"><span>Goes on from <b>{pieces.place(current)}</b>: adapter, optimizer and step '
             'are taken up, and its rhythm of logging and saving stays.</span><button type="button" class="ts-btn" '
-            'data-continue="">Start anew instead</button></div>'
+            f'data-continue="">{pieces.spoken("Start anew instead")}</button></div>'
         )
     try:
         found = resumable(page.studio.runs.list(30), form.recipe.method)

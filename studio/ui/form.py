@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.domain.arguments import Catalog
+from studio.domain.changing import changed_to
 from studio.domain.completion import MADE_ABSOLUTE
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where, errors
@@ -16,7 +17,6 @@ from studio.domain.following import followed
 from studio.domain.methods import method_named
 from studio.domain.overlay import depends, is_shown, overlay, section_of
 from studio.domain.recipe import Recipe
-from studio.domain.values import problem
 from studio.service.data import Inspection, rejudged
 from studio.service.presets import Preset
 from studio.service.recipes import Prepared
@@ -27,6 +27,7 @@ from studio.ui.controls import argument_named, hub_name, in_effect
 TABS = ("method", "model", "data", "training", "lora", "compute", "launch", "options")
 _TAB_OF_SECTION = {
     "Model": "model",
+    "Teacher": "model",
     "Data": "data",
     "LoRA": "lora",
     "Quantization": "lora",
@@ -183,34 +184,12 @@ class Form:
         self.remember()
         if self.held:
             self.recipe, self.held = self.recipe.with_changes(catalog, {}, tuple(self.held)), frozenset()
-        before = self.recipe.values
-        self.recipe, dropped = self.recipe.for_method(catalog, method)
-        back = self._bring_back(catalog, before)
+        changed = changed_to(self.recipe, self.aside, catalog, method)
+        self.recipe, self.aside = changed.recipe, changed.aside
+        self.opened = changed.still_open(self.opened, catalog)
         self.follow(catalog)
-        label = method_named(method).label
-        said = [f"{label} does not take {', '.join(dropped)}: kept aside."] if dropped else []
-        said += [f"Back again: {', '.join(back)}."] if back else []
-        self.notice = " ".join(said)
+        self.notice = changed.words(method_named(method).label)
         self.judge_again()
-
-    def _bring_back(self, catalog: Catalog, before: Mapping[str, Any]) -> list[str]:
-        """Keeps aside what the method now chosen has no use for, and gives back what it takes; the names of these."""
-        arguments, recipe = catalog.of(self.recipe.method), self.recipe
-        fitting = {
-            name: value
-            for name, value in self.aside.items()
-            if name in arguments and name not in recipe.values and problem(arguments[name], value) is None
-        }
-        whole = recipe.with_changes(catalog, fitting)
-        hidden = [
-            name
-            for name in fitting
-            if not is_shown(name, recipe.method, lambda other: in_effect(whole, catalog, other))
-        ]
-        self.recipe = whole.with_changes(catalog, {}, tuple(hidden))
-        kept = {**self.aside, **before}
-        self.aside = {name: value for name, value in kept.items() if name not in self.recipe.values}
-        return [name for name in fitting if name in self.recipe.values]
 
     def choose_dataset(self, studio: Studio, name: str, config: str | None = None) -> None:
         """Another dataset, by name or path: looked at, and written into the recipe as TRL can load it."""

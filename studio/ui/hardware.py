@@ -59,7 +59,7 @@ def machine_card(studio: Studio, recipe: Recipe) -> str:
     chosen = len(gpus) if wanted is None else sum(str(gpu.index) in wanted for gpu in gpus)
     said = "unused: this run trains on the CPU" if off else f"{chosen} of {len(gpus)} used" if len(gpus) > 1 else ""
     return (
-        f'<div class="ts-card"><div class="ts-head"><h3>{"GPUs" if len(gpus) > 1 else "GPU"}</h3>'
+        f'<div class="ts-card"><div class="ts-head"><h3>{pieces.spoken("GPUs" if len(gpus) > 1 else "GPU")}</h3>'
         f'<span class="ts-hint">{said}</span></div><div class="ts-scroll"><table class="ts-table ts-gpus"><thead><tr>'
         '<th scope="col">No.</th><th scope="col">Name</th><th scope="col">Memory</th>'
         '<th scope="col" class="num">Busy</th><th scope="col" class="num">Heat</th></tr></thead>'
@@ -125,7 +125,7 @@ def _no_gpu(machine: Machine) -> str:
     billions = 0.7 * machine.memory / 16 / 1e9
     size = f"{billions:.1f} billion" if billions >= 0.95 else f"{billions * 1000:.0f} million"
     return (
-        '<div class="ts-card"><div class="ts-head"><h3>No GPU found</h3>'
+        f'<div class="ts-card"><div class="ts-head"><h3>{pieces.spoken("No GPU found")}</h3>'
         f'<span class="ts-hint">{pieces.text(machine.summary)}</span></div><div class="ts-two">'
         "<div><b>Here</b>Every method runs, on the processor. Full training takes about 16 bytes a parameter, so that "
         f"up to {size} fit; from 100 million on it is slow. The studio adds <code>use_cpu: true</code> and "

@@ -66,9 +66,10 @@ def _buttons(look: ModelLook) -> str:
     page = again = ""
     if look.page:
         where = f'href="{pieces.text(look.page)}" target="_blank" rel="noopener noreferrer"'
-        page = f'<a class="ts-btn" {where}>Page on the Hub</a>'
+        page = f'<a class="ts-btn" {where}>{pieces.spoken("Page on the Hub")}</a>'
     if look.again or (look.facts is not None and look.facts.barred):
-        again = '<button type="button" class="ts-btn" data-model-do="again">Ask again</button>'
+        words = pieces.spoken("Ask again")
+        again = f'<button type="button" class="ts-btn" data-model-do="again">{words}</button>'
     return f'<div class="ts-actions">{again}{page}</div>' if page or again else ""
 
 
@@ -113,7 +114,7 @@ def template(facts: ModelFacts, tried: Rendered | None, source: str, method: str
     if facts.template is None:
         return ""
     origin = f'<span class="ts-hint">from {pieces.place(source)}</span>' if source else ""
-    head = f'<div class="ts-head"><h3>Chat template, on an example</h3>{origin}</div>'
+    head = f'<div class="ts-head"><h3>{pieces.spoken("Chat template, on an example")}</h3>{origin}</div>'
     if tried is None:
         return f'<div class="ts-card ts-template" role="status">{head}<div class="ts-hint">Trying it out.</div></div>'
     marks = _marks(tried) if method == "sft" else ""
@@ -161,12 +162,12 @@ def _inline(text: str, marks: Sequence[str]) -> str:
 # What is here --------------------------------------------------------------------------------------------------------
 
 
-def offers(found: Iterable[Offer], typed: str, revision: str = "main") -> str:
-    """The models that are here, as buttons: those that hold every word typed, all while one of them is chosen."""
+def offers(found: Iterable[Offer], typed: str, revision: str, settled: bool) -> str:
+    """The models that are here, as buttons: those that hold every word typed, all once that names a model (settled)."""
     every = list(found)
     typed = typed.strip()
     chosen = next((one for one in every if one.id == typed and (one.revision or "main") == revision), None)
-    words = [] if chosen else typed.casefold().split()
+    words = [] if settled else typed.casefold().split()
     fitting = [one for one in every if all(word in _searched(one) for word in words)]
     if chosen in fitting[_IN_SIGHT:]:
         fitting.sort(key=lambda one: one is not chosen)

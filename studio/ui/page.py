@@ -20,11 +20,12 @@ from studio.ui.controls import Control, argument_named, build, controls_of, read
 from studio.ui.form import Form, first_form, next_step
 from studio.ui.kept import STORAGE_KEY, STORAGE_WORD, kept, restored
 from studio.ui.tabs import compute, data, launch, lora, method, model, options, recipes, runs, training
+from studio.ui.words import translate
 
 # Handlers of the page itself: no API, no queue, nothing that dims the page while it works.
 QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 STARTING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 8}
-RELOAD = '<div data-reload></div>'  # what the page's script answers by loading the page again
+RELOAD = "<div data-reload></div>"  # what the page's script answers by loading the page again
 BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "concurrency_limit": 8}
 
 
@@ -47,8 +48,8 @@ class Page:
         self.learning: list[Callable[[Form], bool]] = [partial(Form.see, studio=studio)]
         self.wiring: list[Callable[[], None]] = []  # run when every component is there
 
-    def build(self) -> gr.Blocks:
-        """The whole page."""
+    def build(self, translated: bool = True) -> gr.Blocks:
+        """The whole page, with the labels of its components in the browser's language."""
         with gr.Blocks(title="TRL Studio", fill_width=True, analytics_enabled=False) as blocks:
             api.add(self.studio)  # first: no handler of the page may take a verb's name
             self.form = gr.State(self.start_form)
@@ -69,6 +70,8 @@ class Page:
                     self.html(lambda form: space.note(self.studio))
             self._wire(blocks)
         self._narrow_progress(blocks)
+        if translated:
+            translate(blocks)
         return blocks
 
     # What tabs are made with -------------------------------------------------------------------------------------
@@ -123,7 +126,7 @@ class Page:
 
     def _heading(self, section: str, form: Form) -> str:
         name = method_named(form.recipe.method).label if section == "Method" else section
-        return f'<div class="ts-head"><h3>{pieces.text(name)}</h3></div>'
+        return pieces.heading(name)
 
     def _any_visible(self, rows: list[Any]) -> bool:
         return any(self.start_form.recipe.method in methods for _, _, methods in rows)
@@ -146,9 +149,7 @@ class Page:
         form.card = card(self.studio, form, prepared)
         return [
             f'<div data-drawn="{drawn}">{form.card}</div>',
-            gr.update(
-                value=label, variant="primary" if tab is None else "secondary", **space.link(self.studio.access)
-            ),
+            gr.update(value=label, variant="primary" if tab is None else "secondary", **space.link(self.studio.access)),
             states(self.studio, form, prepared.findings, number),
             kept(form),
         ]
@@ -216,13 +217,15 @@ class Page:
     # Events ------------------------------------------------------------------------------------------------------
 
     def _wire(self, blocks: gr.Blocks) -> None:
+        for wire in self.wiring:
+            wire()
         everything = {"inputs": [self.form], "outputs": self.all_outputs}
         for control in self.controls:
             if control.name in FOLLOWING and not any(depends(control.name, m, "use_peft") for m in control.methods):
                 self.follow(control.component, partial(self._show, control), ("use_peft",))
         for control in self.controls:
             dependents = [other for other in self.controls if _depends(other, control.name, self.catalog.methods)]
-            followers = self.following.get(control.name, [])
+            followers = [*self.following.get(control.name, [])]
             # A dropdown of many tells of typed values only as a change (Gradio 6.31).
             listen = control.component.change if control.kind == "list" else control.component.input
             listen(
@@ -236,8 +239,6 @@ class Page:
                 trigger_mode="always_last",
                 **QUIET,
             )
-        for wire in self.wiring:
-            wire()
         # Gradio 6.31 would drop a second click, or answer it with the first one's button.
         self.learn(self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET))
         outputs = [*self.all_outputs, self.tabs, *self.runs.outputs]

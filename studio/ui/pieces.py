@@ -20,13 +20,34 @@ def text(value: object) -> str:
     return html.escape(str(value), quote=True)
 
 
-def title(name: str, lead: str) -> str:
-    return f'<h1 class="ts-title">{text(name)}</h1><p class="ts-lead">{text(lead)}</p>'
+def spoken(english: str, **values: Any) -> str:
+    """Words that the page's script says in the browser's language; `{name}` in them stands for a value.
+
+    A value is shown as it is, in every language.
+    """
+    filled = english.format(**values) if values else english
+    given = f' data-with="{text(json.dumps(values, ensure_ascii=False))}"' if values else ""
+    return f'<span data-say="{text(english)}"{given}>{text(filled)}</span>'
+
+
+def title(name: str, lead: str, **values: Any) -> str:
+    """A tab's title and the sentence that says what it is for; `values` fill the sentence."""
+    return f'<h1 class="ts-title">{spoken(name)}</h1><p class="ts-lead">{spoken(lead, **values)}</p>'
+
+
+def heading(name: str) -> str:
+    """The name of a section or a card."""
+    return f'<div class="ts-head"><h3>{spoken(name)}</h3></div>'
+
+
+def undo() -> str:
+    """The button that takes the last larger change back."""
+    return f'<button type="button" class="ts-btn" data-do="undo">{spoken("Undo")}</button>'
 
 
 def empty(what: str, next_step: str) -> str:
     """An empty state, which names the next action."""
-    return f'<div class="ts-empty"><b>{text(what)}</b>{text(next_step)}</div>'
+    return f'<div class="ts-empty"><b>{spoken(what)}</b>{spoken(next_step)}</div>'
 
 
 def finding(found: Finding, index: int | None = None, place: str = "") -> str:
@@ -38,7 +59,7 @@ def finding(found: Finding, index: int | None = None, place: str = "") -> str:
     if found.fix is not None and index is not None:
         buttons = f'<button type="button" class="ts-btn" data-do="apply:{index}">{text(found.fix.label)}</button>'
     if place:
-        buttons += f'<button type="button" class="ts-btn quiet" data-go="{text(place)}">Show</button>'
+        buttons += f'<button type="button" class="ts-btn quiet" data-go="{text(place)}">{spoken("Show")}</button>'
     button = f'<div class="ts-actions">{buttons}</div>' if buttons else ""
     row = "".join(
         f" ({word} {number})"
@@ -52,9 +73,7 @@ def finding(found: Finding, index: int | None = None, place: str = "") -> str:
     )
 
 
-def findings(
-    all_found: Iterable[Finding], first: int = 0, place: Callable[[Finding], str] = lambda found: ""
-) -> str:
+def findings(all_found: Iterable[Finding], first: int = 0, place: Callable[[Finding], str] = lambda found: "") -> str:
     """Findings in a row; buttons number them from `first`, and lead to the `place` of each."""
     return "".join(finding(found, first + number, place(found)) for number, found in enumerate(all_found))
 
@@ -83,7 +102,7 @@ def yaml_code(source: str) -> str:
 
 def facts(rows: Sequence[tuple[str, str]]) -> str:
     """A short list of facts; empty ones are left out."""
-    cells = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in rows if value)
+    cells = "".join(f"<dt>{spoken(name)}</dt><dd>{text(value)}</dd>" for name, value in rows if value)
     return f'<dl class="ts-kv">{cells}</dl>'
 
 

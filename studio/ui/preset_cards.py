@@ -71,8 +71,8 @@ def preset_cards(presets: Sequence[Preset], chosen: str | None, problems: Iterab
     drawn = "".join(_group(title, found, chosen) for title, found in groups if found)
     return (
         f"{_sieve(presets)}{notice}{pieces.findings(problems)}{drawn}"
-        '<div class="ts-nothing" hidden><div class="ts-empty"><b>No preset fits</b>'
-        '<span><button type="button" class="ts-btn" data-clear>Show all</button></span></div></div>'
+        f'<div class="ts-nothing" hidden><div class="ts-empty"><b>{pieces.spoken("No preset fits")}</b><span>'
+        f'<button type="button" class="ts-btn" data-clear>{pieces.spoken("Show all")}</button></span></div></div>'
     )
 
 
@@ -108,9 +108,8 @@ def _weights(size: str) -> float:
 
 def _group(title: str, presets: Iterable[Preset], chosen: str | None) -> str:
     cards = "".join(_card(preset, preset.key == chosen) for preset in presets)
-    return (
-        f'<section class="ts-preset-group"><h3>{pieces.text(title)}</h3><div class="ts-presets">{cards}</div></section>'
-    )
+    head = f"<h3>{pieces.spoken(title)}</h3>"
+    return f'<section class="ts-preset-group">{head}<div class="ts-presets">{cards}</div></section>'
 
 
 def _card(preset: Preset, is_chosen: bool) -> str:
@@ -122,7 +121,8 @@ def _card(preset: Preset, is_chosen: bool) -> str:
     remarks = f'<p title="{pieces.text(preset.remarks)}">{pieces.text(preset.remarks)}</p>' if preset.remarks else ""
     meant = f"For {preset.hardware}" if preset.hardware else ""
     remove = (
-        f'<button type="button" class="ts-btn" data-remove="{pieces.text(preset.key)}">Remove</button>'
+        f'<button type="button" class="ts-btn" data-remove="{pieces.text(preset.key)}">'
+        f"{pieces.spoken('Remove')}</button>"
         if preset.own
         else ""
     )

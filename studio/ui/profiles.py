@@ -47,8 +47,9 @@ def own_config(config: LaunchConfig, gpus: int) -> str:
     else:
         what = f"It {pieces.text(', '.join(said))}." if said else "It changes nothing that matters here."
     profile = "multi_gpu" if gpus > 1 else "single_gpu"
+    own = pieces.spoken("Your own accelerate config shapes this run")
     return (
-        '<div class="ts-card"><div class="ts-head"><h3>Your own accelerate config shapes this run</h3>'
+        f'<div class="ts-card"><div class="ts-head"><h3>{own}</h3>'
         f'<button type="button" class="ts-btn" data-profile="{profile}">Use {profile} instead</button></div>'
         f"<p>{what} accelerate reads {pieces.place(config.name)} wherever no profile is chosen; "
         "any profile below keeps it out.</p>"
@@ -69,7 +70,7 @@ def profile_table(catalog: Catalog, recipe: Recipe, own: bool, elsewhere: bool) 
     lacking = not elsewhere and not has_package("deepspeed")
     rows = "".join(_profile_row(name, name == chosen, own, lacking) for name in names)
     return (
-        '<div class="ts-head"><h3>How several GPUs work together</h3>'
+        f'<div class="ts-head"><h3>{pieces.spoken("How several GPUs work together")}</h3>'
         '<span class="ts-hint">TRL\'s profiles for accelerate</span></div><div class="ts-scroll">'
         '<table class="ts-table" role="radiogroup" aria-label="Profile"><thead><tr><th scope="col">Profile</th>'
         f'<th scope="col">When</th><th scope="colgroup" colspan="4" class="ts-shared">Shared by the GPUs</th></tr>'

@@ -95,7 +95,7 @@ def _owners(account: Account, name: str) -> str:
         for owner in account.owners
     )
     return (
-        '<div class="ts-owner"><span class="ts-label">Push to</span>'
+        f'<div class="ts-owner"><span class="ts-label">{pieces.spoken("Push to")}</span>'
         f'<div class="ts-seg" role="group" aria-label="Owner of the repository">{buttons}</div></div>'
     )
 

@@ -67,9 +67,7 @@ def no_runs(access: Access) -> str:
     refusal = access.refusal()
     if refusal is None:
         return ""
-    return pieces.title("Runs", "Every run of this Space, for its owner.") + pieces.empty(
-        refusal.message, refusal.hint
-    )
+    return pieces.title("Runs", "Every run of this Space, for its owner.") + pieces.empty(refusal.message, refusal.hint)
 
 
 def _sign_in(access: Access) -> str:

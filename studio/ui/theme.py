@@ -13,6 +13,7 @@ from urllib.parse import quote
 import gradio as gr
 
 from studio.ui.tour import steps_json
+from studio.ui.words import translations
 
 STATIC = Path(__file__).parent / "static"
 
@@ -264,13 +265,14 @@ def theme() -> StudioTheme:
 def head() -> str:
     """Return what goes into `launch(head=)`: the page's small scripts, and the steps of its tour."""
     steps = json.dumps(steps_json()).replace("</", "<\\/")
-    scripts = [f"window.tsTourSteps = {steps};", *((STATIC / name).read_text("utf-8") for name in ("page.js", "tour.js"))]
+    files = [(STATIC / name).read_text("utf-8") for name in ("page.js", "tour.js")]
+    scripts = [f"window.tsTourSteps = {steps};", *files]
     return "".join(f"<script>{script}</script>" for script in scripts)
 
 
 def launch_options() -> dict[str, Any]:
-    """Return the look as keywords of `Blocks.launch` and of `mount_gradio_app`."""
-    return {"theme": theme(), "head": head()}
+    """Return look and languages as keywords of `Blocks.launch` and of `mount_gradio_app`."""
+    return {"theme": theme(), "head": head(), "i18n": translations()}
 
 
 @dataclass(frozen=True, slots=True)

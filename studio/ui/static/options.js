@@ -2,6 +2,7 @@
 // `tsOptions(root, gradio)` is called once, when the tab is opened first; see studio/ui/tabs/options.py.
 (() => {
 const PAUSE = 150;  // ms without a key until a text is read
+const LONG = 10000;  // characters of which it is asked first whether they can be read
 const LOST = 8000;  // ms after which an edit without an answer is given up
 
 const esc = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -54,7 +55,7 @@ function rowHtml(row) {
 
 class List {
   constructor(root, gradio) {
-    Object.assign(this, {root, ...gradio, cache: new Map(), rows: new Map(), opened: new Set(), method: '', newest: 0, state: null});
+    Object.assign(this, {root, ...gradio, cache: new Map(), rows: new Map(), opened: new Set(['own']), method: '', newest: 0, state: null});
     Object.assign(this, {waiting: new Map(), flying: null, number: 0, filter: 'all', wanted: null});
     root.innerHTML = `<div class="bar"><label class="ts-sr" for="options-search">Search all options</label>
 <input id="options-search" type="search" placeholder="Search by name or by what it does" autocomplete="off" spellcheck="false" aria-describedby="options-count">
@@ -76,6 +77,7 @@ class List {
     if (!text) return;
     const state = JSON.parse(text);
     document.body.classList.remove('ts-behind');
+    this.asked = false;
     if (this.flying && state.echo === this.flying.number) this.landed();
     if (state.drawn < this.newest) return this.send();  // an answer that was overtaken takes nothing back
     Object.assign(this, {newest: state.drawn, state});
@@ -97,13 +99,13 @@ class List {
   draw(rows) {
     const groups = new Map();
     for (const row of rows) groups.set(row.group, [...(groups.get(row.group) ?? []), row]);
-    const first = rows[0]?.group;
     this.groups.innerHTML = [...groups].map(([name, inside], at) =>
       `<section class="group"><h3><button type="button" aria-expanded="false" aria-controls="options-group-${at}"><span>${esc(name)}</span>
 <small class="many"></small></button></h3><div class="rows" id="options-group-${at}" hidden></div></section>`).join('');
     this.rows = new Map();
     this.sections = [...groups].map(([name, inside], at) => {
-      const element = this.groups.children[at], section = {name, element, button: element.querySelector('h3 button'), body: element.querySelector('.rows')};
+      // The method's own group is the first, and is called after the method.
+      const element = this.groups.children[at], section = {key: at ? name : 'own', element, button: element.querySelector('h3 button'), body: element.querySelector('.rows')};
       section.rows = inside.map((described) => ({text: '', ...described, section}));
       for (const row of section.rows) {
         [row.first, row.rest] = firstSentence((row.help ?? '').replace(row.deprecated ?? '', '').trim());
@@ -114,7 +116,6 @@ class List {
       }
       return section;
     });
-    if (!this.opened.size) this.opened.add(first);
   }
 
   // A group's rows are made when it is opened first, or while nothing else is to do.
@@ -169,7 +170,7 @@ class List {
     if (!this.busy(row)) {
       // What was typed stays as it was typed: 1e-6.
       const own = row.sent !== undefined && row.kind !== 'switch' && row.control.tagName !== 'SELECT';
-      if (value !== row.shown && !own) this.write(row, value);
+      if (value !== row.shown && !own) { this.write(row, value); Object.assign(row, {problem: '', meant: '', told: undefined}); }
       Object.assign(row, {shown: value, sent: undefined});
     }
     const look = `${how}|${here}|${why}`;
@@ -209,18 +210,23 @@ class List {
     clearTimeout(row.timer);
     row.timer = null;
     const text = row.control.value;
-    if (row.kind !== 'list' && row.kind !== 'yaml') return this.edit(row, {text, commit});
+    const known = commit && text === row.told && !row.looks;  // told while it was typed
+    if (row.kind !== 'list' && row.kind !== 'yaml' && text.length < LONG) return known || this.edit(row, {text, commit});
     const asked = row.asked = (row.asked ?? 0) + 1;
     const found = await this.server.check({method: this.method, name: row.name, text});
     if (asked !== row.asked || row.timer) return;  // something else has been typed meanwhile
     Object.assign(row, {problem: found.problem, meant: found.meant, finding: undefined});
     this.say(row);
-    if (commit || !found.unread) this.edit(row, {text, commit});
+    if (!known && (commit || !found.unread)) this.edit(row, {text, commit});
   }
 
   edit(row, what) {
-    row.sent = what.text;
-    if (what.reset) Object.assign(row, {problem: '', meant: '', sent: undefined, shown: null});
+    row.sent = row.told = what.text;
+    if (what.reset) {
+      clearTimeout(row.timer);
+      // What was being read when the button was pressed is not to come after it.
+      Object.assign(row, {timer: null, asked: (row.asked ?? 0) + 1, problem: '', meant: '', sent: undefined, told: undefined, shown: null});
+    }
     this.waiting.set(row.name, {name: row.name, ...what});
     this.send();
   }
@@ -238,15 +244,13 @@ class List {
     const looks = [...this.flying.edits.values()].some((one) => (one.commit || one.reset) && this.rows.get(one.name)?.looks);
     Object.assign(this, {flying: null, behind: true});
     if (looks) this.trigger('submit', {});
-    if (!this.root.offsetParent) this.left();
+    if (!this.root.offsetParent) this.leave(true);
   }
 
   // The other tabs' controls are drawn again when one goes there, and are not seen before that.
-  left() {
-    if (!this.behind) return;
-    this.behind = false;
-    this.trigger('blur', {});
-    if (this.root.offsetParent) return;
+  leave(gone) {
+    if (this.behind) { Object.assign(this, {behind: false, asked: true}); this.trigger('blur', {}); }
+    if (!gone || !this.asked) return;
     document.body.classList.add('ts-behind');
     setTimeout(() => document.body.classList.remove('ts-behind'), 1500);
   }
@@ -270,7 +274,7 @@ class List {
       }
       total += inside;
       differ += changed;
-      const open = inside > 0 && (narrowed || this.opened.has(section.name));
+      const open = inside > 0 && (narrowed || this.opened.has(section.key));
       if (open) this.fill(section);
       if (section.element.hidden !== (inside === 0)) section.element.hidden = inside === 0;
       if (section.body.hidden === open) section.body.hidden = !open;
@@ -286,7 +290,7 @@ class List {
     if (!empty.hidden) empty.lastElementChild.textContent = words.length ? 'Try another word, or part of a name.' : 'Everything is at its default.';
     const fold = this.root.querySelector('[data-fold]');
     fold.disabled = narrowed;
-    fold.textContent = (this.sections ?? []).every((section) => this.opened.has(section.name)) ? 'Close all' : 'Open all';
+    fold.textContent = (this.sections ?? []).every((section) => this.opened.has(section.key)) ? 'Close all' : 'Open all';
   }
 
   unfold(row, open) {
@@ -299,7 +303,8 @@ class List {
     const row = this.rows.get(name);
     this.wanted = row ? null : name;
     if (!row) return;
-    this.opened.add(row.section.name);
+    if (!this.root.offsetParent) { requestAnimationFrame(() => this.show(name)); return; }  // the tab is about to open
+    this.opened.add(row.section.key);
     if (!row.fits) { this.filter = 'all'; this.search.value = ''; this.press(); }
     this.find();
     row.element.scrollIntoView({block: 'center'});
@@ -339,9 +344,12 @@ class List {
       if (!row.how && !row.control.value && row.shown) setTimeout(() => this.busy(row) || row.how || row.control.value || this.write(row, row.text), 400);
       this.say(row);
     });
-    new IntersectionObserver((seen) => { if (!seen.at(-1).isIntersecting && !this.root.offsetParent) this.left(); }).observe(this.root);
-    for (const kind of ['pointerover', 'focusin']) {
-      document.addEventListener(kind, (event) => { if (this.behind && event.target.closest?.('[role=tablist]')) this.left(); });
+    new IntersectionObserver((seen) => { if (!seen.at(-1).isIntersecting && !this.root.offsetParent) this.leave(true); }).observe(this.root);
+    for (const kind of ['pointerover', 'focusin', 'click']) {
+      document.addEventListener(kind, (event) => {
+        const tab = event.target.closest?.('[role=tab]');
+        if (tab && tab.dataset.tabId !== 'options') this.leave(kind === 'click' && this.root.offsetParent !== null);
+      }, true);
     }
     this.root.addEventListener('keydown', (event) => {
       if (event.target === this.search && (event.key === 'Enter' || event.key === 'ArrowDown')) {
@@ -355,7 +363,7 @@ class List {
       event.stopPropagation();
       const row = rowOf(button);
       if (button.dataset.filter) { this.filter = button.dataset.filter; this.press(); this.find(); }
-      else if ('fold' in button.dataset) { const close = button.textContent === 'Close all'; this.opened = new Set(close ? [''] : this.sections.map((one) => one.name)); this.find(); }
+      else if ('fold' in button.dataset) { const close = button.textContent === 'Close all'; this.opened = new Set(close ? [] : this.sections.map((one) => one.key)); this.find(); }
       else if (button.dataset.show) this.show(button.dataset.show);
       else if (row && button === row.reset) { this.edit(row, {reset: true}); row.control.focus(); }
       else if (row) this.unfold(row, !row.element.classList.contains('unfolded'));
@@ -366,8 +374,7 @@ class List {
   fold(button) {
     const section = this.sections.find((one) => one.button === button);
     if (!section) return;
-    if (this.opened.has(section.name)) this.opened.delete(section.name); else this.opened.add(section.name);
-    this.opened.add('');  // closed by hand: the first group does not open by itself again
+    if (this.opened.has(section.key)) this.opened.delete(section.key); else this.opened.add(section.key);
     this.find();
   }
 }

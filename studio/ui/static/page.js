@@ -207,3 +207,58 @@
     document.querySelector(`[data-keep="${CSS.escape(kept)}"]`)?.focus({preventScroll: true});
   }).observe(document.documentElement, {childList: true, subtree: true});
 })();
+
+// Words in our own HTML ([data-say], with {name} filled from data-with) in the browser's language; Gradio does the rest.
+(() => {
+  const all = () => window.gradio_config?.i18n_translations ?? {};
+  const dictionary = () => {
+    const wanted = [...navigator.languages].flatMap((one) => [one, one.split('-')[0]]);
+    for (const one of wanted) {
+      if (one.startsWith('en')) return null;
+      const found = Object.keys(all()).find((code) => code.toLowerCase() === one.toLowerCase() || code.split('-')[0] === one);
+      if (found) return all()[found];
+    }
+    return null;
+  };
+  let words;
+  const known = () => (words === undefined && window.gradio_config ? (words = dictionary()) : words);
+  window.tsSay = (english) => known()?.[english] ?? english;
+  const put = (one) => {
+    const said = known()?.[one.dataset.say];
+    if (!said) return;
+    const values = JSON.parse(one.dataset.with ?? '{}');
+    const filled = said.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+    if (one.textContent !== filled) one.textContent = filled;
+  };
+  // The words of Start come from the server as text, some with a number and a tab in them.
+  const STARTS = ['Start training', 'Choose a model', 'Choose a dataset', 'See it for this machine, to start here',
+    'Settle {count} question in {tab}', 'Settle {count} questions in {tab}'];
+  const patterns = STARTS.map((key) => [key, new RegExp(`^${key.replace(/\{(\w+)\}/g, '(?<$1>.+)')}$`)]);
+  const start = (node) => {
+    for (const [key, pattern] of patterns) {
+      const found = pattern.exec(node.nodeValue.trim());
+      if (!found || !known()[key]) continue;
+      const values = found.groups ?? {};
+      if (values.tab) values.tab = known()[values.tab] ?? values.tab;
+      node.nodeValue = known()[key].replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+      return;
+    }
+  };
+  const texts = (root, act) => {
+    const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    for (let node = walk.nextNode(); node; node = walk.nextNode()) act(node);
+  };
+  new MutationObserver((changes) => {
+    if (!known()) return;
+    for (const change of changes) {
+      const button = (change.target.nodeType === 1 ? change.target : change.target.parentElement)?.closest('#start');
+      if (button) texts(button, start);
+      for (const node of change.addedNodes) {
+        if (node.nodeType === 1 && node.querySelector('#start')) texts(node.querySelector('#start'), start);
+        if (node.nodeType !== 1) continue;
+        if (node.dataset?.say) put(node);
+        node.querySelectorAll('[data-say]').forEach(put);
+      }
+    }
+  }).observe(document.documentElement, {childList: true, subtree: true, characterData: true});
+})();

@@ -42,6 +42,7 @@
   const show = (number) => {
     const step = steps()[number];
     clearInterval(waiting);
+    unpoint();
     if (!step) { localStorage.setItem(DONE, 'done'); close(); return; }
     place = number;
     if (number === 1) document.querySelector('#recipe-card [data-do="tour"]')?.click();

@@ -191,8 +191,9 @@ def _table(page: Page, form: Form) -> str:
 
 
 def _lead(form: Form) -> str:
-    where = "on the machine that the YAML is for" if form.elsewhere else "on this machine"
-    return pieces.title(TITLE, f"What a run uses {where}, and how its devices work together.")
+    if form.elsewhere:
+        return pieces.title(TITLE, "What a run uses on the machine that the YAML is for, and how its devices work.")
+    return pieces.title(TITLE, "What a run uses on this machine, and how its devices work together.")
 
 
 def _offload(page: Page, form: Form) -> dict[str, Any]:
@@ -242,7 +243,7 @@ def _meaning(page: Page, form: Form) -> str:
 
 def _card(figures: str, hints: str) -> str:
     return (
-        '<div class="ts-card"><div class="ts-head"><h3>What this will mean</h3></div>'
+        f'<div class="ts-card">{pieces.heading("What this will mean")}'
         f'<div class="ts-stats ts-sum" role="status">{figures}</div>{hints}</div>'
     )
 
@@ -313,4 +314,4 @@ def _abilities(page: Page, form: Form) -> str:
         words = f"The {pieces.text(machine.gpus[0].name)} has bfloat16 and TF32."
     else:
         words = "TRL trains in bfloat16 by itself. TF32 is NVIDIA's."
-    return f'<div class="ts-head"><h3>Precision and memory</h3></div><p class="ts-hint">{words}</p>'
+    return f'{pieces.heading("Precision and memory")}<p class="ts-hint">{words}</p>'

@@ -138,16 +138,14 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
 
 def _lead(form: Form) -> str:
     method = method_named(form.recipe.method)
-    return pieces.title(TITLE, f"{method.label} learns from this: {method.data[0].lower()}{method.data[1:]}")
+    return pieces.title(TITLE, method.data)
 
 
 def _preview(form: Form) -> str:
     if not form.looked:
         entries = form.recipe.get("datasets")
         if isinstance(entries, list) and entries:
-            return pieces.empty(
-                f"A mixture of {len(entries)} datasets", "It stands in the YAML; open it there to change it."
-            )
+            return pieces.empty("A mixture of datasets", "It stands in the YAML; open it there to change it.")
         return pieces.empty(
             "No dataset yet", "Type its name on the Hub, or the path of a folder or file, and press Enter."
         )

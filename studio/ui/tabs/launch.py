@@ -60,6 +60,8 @@ def build(page: Page) -> None:
         page.html(partial(_account, page), elem_id="account")
         with gr.Row(elem_classes="ts-fields"):
             _controls(page, "Hub", _OF_THE_HUB)
+        box = next(control.component for control in page.controls if control.name == "hub_model_id")
+        page.follow(box, lambda form: gr.update(placeholder=repository_name(form.recipe)), ("model_name_or_path",))
         target = page.html(
             partial(_target, page),
             ("push_to_hub", "hub_model_id", "hub_private_repo"),
@@ -75,7 +77,7 @@ def build(page: Page) -> None:
 
 
 def _heading(name: str) -> None:
-    gr.HTML(f'<div class="ts-head"><h3>{name}</h3></div>', apply_default_css=False)
+    gr.HTML(pieces.heading(name), apply_default_css=False)
 
 
 def _controls(page: Page, section: str, names: tuple[str, ...]) -> None:
@@ -130,9 +132,10 @@ def _wire(page: Page, tags: Any, target: Any, ask: Any) -> None:
         changes = {"push_to_hub": pushed is True} | ({"hub_model_id": typed.strip()} if typed and typed.strip() else {})
         news = recipes.learn_account(form.recipe.with_changes(catalog, changes))
         drawn = page.surroundings(form) if news else [gr.skip()] * len(page.all_outputs)
-        for control in (name, metrics):  # what the studio adds to a push
-            if not form.recipe.get(control.name):
-                drawn[page.all_outputs.index(control.component)] = shown(control, form.displayed(), catalog)
+        # What the studio adds to a push is shown as a placeholder: a box may be typed in meanwhile.
+        if pushed and not form.elsewhere:
+            for box, words in ((name.component, repository_name(form.recipe)), (metrics.component, "false")):
+                drawn[page.all_outputs.index(box)] = gr.update(placeholder=words)
         return drawn
 
     # A dropdown of many tells of typed values only as a change (Gradio 6.31).

@@ -12,23 +12,26 @@ from studio.adapters.machine import Machine, has_package
 from studio.domain.lora_choice import ALL_LINEAR, as_argument
 from studio.domain.model_layers import ModelLayers
 from studio.ui import adapter_card, continue_card, pieces
-from studio.ui.controls import Control, controls_of, shown
+from studio.ui.controls import Control, controls_of, hub_name, shown
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
 
 TITLE, ID = "LoRA", "lora"
+_MODEL = "model_name_or_path"
 _TARGETS, _TENSORS = "lora_target_modules", "lora_target_parameters"
+_CHOSEN = (_TARGETS, _TENSORS)
 _SECTIONS = (
     ("Adapter", ("use_peft",)),
     ("Size", ("lora_r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora")),
-    ("Where it acts", (_TARGETS, _TENSORS)),
+    ("Where it acts", _CHOSEN),
 )
 _PLACED = tuple(name for _, names in _SECTIONS for name in names)
 _QUANTIZED = ("load_in_4bit", "load_in_8bit")
 # What the numbers follow.
 _COUNTED = (
+    _MODEL, "model_revision",
     "use_peft", "lora_r", "lora_dropout", "use_dora", _TARGETS, _TENSORS, "lora_modules_to_save", "lora_task_type",
     "dtype", "accelerate_config", *_QUANTIZED,
 )  # fmt: skip
@@ -85,7 +88,7 @@ def build(page: Page) -> None:
 def _section(page: Page, title: str, rows: list[Any], below: Callable[[], Any] | None) -> None:
     """One row of the card: what it is about, its controls, and what is drawn under them."""
     with gr.Column(elem_classes="ts-section") as group:
-        gr.HTML(f'<div class="ts-head"><h3>{title}</h3></div>', apply_default_css=False)
+        gr.HTML(pieces.heading(title), apply_default_css=False)
         if below is not None and title == "Where it acts":
             below()  # what is chosen with the mouse comes before what is typed
         with gr.Row(elem_classes="ts-fields"):
@@ -105,9 +108,8 @@ def _section(page: Page, title: str, rows: list[Any], below: Callable[[], Any] |
 def _wire(page: Page, chips: Any) -> None:
     from studio.ui.page import BUSY, QUIET
 
-    controls = [control for control in page.controls if control.name in (_TARGETS, _TENSORS)]
-    follows = [one for name in (_TARGETS, _TENSORS) for one in page.following.get(name, [])]
-    followers = list({id(component): (component, draw) for component, draw in follows}.values())
+    controls = [control for control in page.controls if control.name in _CHOSEN]
+    followers = list({id(one): (one, draw) for name in _CHOSEN for one, draw in page.following[name]}.values())
 
     def choose(form: Form, event: gr.EventData) -> list[Any]:
         _choose(page, form, str(event._data.get("what", "")), str(event._data.get("name", "")))
@@ -117,17 +119,19 @@ def _wire(page: Page, chips: Any) -> None:
     outputs = [*page.summary_outputs, *(one.component for one in controls), *(one for one, _ in followers)]
     chips.click(choose, [page.form], outputs, trigger_mode="multiple", **QUIET)
 
-    drawn = [(component, draw) for component, draw in page.following.get("lora_r", []) if component is not None]
-    drawn = list({id(component): (component, draw) for component, draw in [*drawn, *followers]}.values())
-
-    def look(form: Form) -> list[Any]:
+    def look(typed: str | None, form: Form) -> list[Any]:
+        # The box's own text: the edit that brings it into the form may still be on its way.
+        name = hub_name(typed or "")
+        if name != (form.recipe.get(_MODEL) or ""):
+            form.set(page.catalog, _MODEL, name, bool(name))
         page.studio.layers.learn(form.recipe)
-        return [draw(form) for _, draw in drawn]
+        return [draw(form) for _, draw in followers]
 
+    box = next(control.component for control in page.controls if control.name == _MODEL)
     tab = next(tab for tab in page.tabs.children if getattr(tab, "id", None) == ID)
     # The figures say themselves that they are on their way: nothing else needs to dim.
     quiet = {**BUSY, "show_progress": "hidden"}
-    page.follow_up(tab.select(look, [page.form], [component for component, _ in drawn], **quiet))
+    page.follow_up(tab.select(look, [box, page.form], [component for component, _ in followers], **quiet))
 
 
 def _choose(page: Page, form: Form, what: str, name: str) -> None:

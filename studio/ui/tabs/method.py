@@ -84,8 +84,8 @@ def _head() -> str:
     title = pieces.title(TITLE, "What you have for the model to learn from decides how it is trained.")
     return (
         f'<div class="ts-method-head"><div>{title}</div><div class="ts-actions">'
-        '<button type="button" class="ts-btn" data-jump="presets">Presets</button>'
-        '<button type="button" class="ts-btn" data-jump="open">Open a recipe</button></div></div>'
+        f'<button type="button" class="ts-btn" data-jump="presets">{pieces.spoken("Presets")}</button>'
+        f'<button type="button" class="ts-btn" data-jump="open">{pieces.spoken("Open a recipe")}</button></div></div>'
     )
 
 
@@ -93,25 +93,25 @@ def _question(chosen: Method) -> str:
     mine = answer_for(chosen.name)
     answers = "".join(_answer(answer, answer is mine) for answer in ANSWERS)
     return (
-        '<div class="ts-ask"><span class="ts-label" id="ask-label">What do you have?</span>'
+        f'<div class="ts-ask"><span class="ts-label" id="ask-label">{pieces.spoken("What do you have?")}</span>'
         f'<div class="ts-answers" role="group" aria-labelledby="ask-label">{answers}</div>'
-        f'<p class="ts-hint" role="status">{pieces.text(mine.remark)}</p></div>'
+        f'<p class="ts-hint" role="status">{pieces.spoken(mine.remark)}</p></div>'
     )
 
 
 def _answer(answer: Answer, is_mine: bool) -> str:
     return (
         f'<button type="button" class="ts-chip" data-answer="{answer.methods[0]}" '
-        f'aria-pressed="{str(is_mine).lower()}">{pieces.text(answer.words)}</button>'
+        f'aria-pressed="{str(is_mine).lower()}">{pieces.spoken(answer.words)}</button>'
     )
 
 
 def _listed(chosen: str, method: Method) -> str:
-    title = f"<span>{pieces.text(method.title)}</span>" if method.title != method.label else ""
+    title = f"<span>{pieces.spoken(method.title)}</span>" if method.title != method.label else ""
     return (
         f'<button type="button" class="ts-method" data-method="{method.name}" '
         f'aria-pressed="{str(method.name == chosen).lower()}"><b>{pieces.text(method.label)}</b>{title}'
-        f"<small>{pieces.text(method.purpose)}</small></button>"
+        f"<small>{pieces.spoken(method.purpose)}</small></button>"
     )
 
 
@@ -124,13 +124,14 @@ def _about(method: Method, presets: Iterable[Preset]) -> str:
         ("After it", guide.after),
         ("Watch", ", ".join(name.replace("/", " ").replace("_", " ") for name in method.headline[:3])),
     ]
-    facts = "".join(f"<dt>{name}</dt><dd>{pieces.text(words)}</dd>" for name, words in rows)
-    cost = f"<dt>Cost</dt><dd><b>{pieces.text(guide.cost)}.</b> {pieces.text(guide.cost_why)}</dd>"
+    facts = "".join(f"<dt>{pieces.spoken(name)}</dt><dd>{pieces.text(words)}</dd>" for name, words in rows)
+    cost = f"<dt>{pieces.spoken('Cost')}</dt><dd><b>{pieces.text(guide.cost)}.</b> {pieces.text(guide.cost_why)}</dd>"
     return (
-        f'<div class="ts-card"><div class="ts-head"><h2>{pieces.text(method.title)}</h2>'
-        f'<a href="{method.link}" target="_blank" rel="noopener noreferrer">TRL\'s documentation</a></div>'
-        f"<p>{pieces.text(method.purpose)}</p><dl>{facts}{cost}</dl>"
-        f"<h3>Its data: {pieces.text(method.data[0].lower() + method.data[1:])}</h3>{_example(guide.example)}"
+        f'<div class="ts-card"><div class="ts-head"><h2>{pieces.spoken(method.title)}</h2>'
+        f'<a href="{method.link}" target="_blank" rel="noopener noreferrer">'
+        f"{pieces.spoken('TRL documentation')}</a></div>"
+        f"<p>{pieces.spoken(method.purpose)}</p><dl>{facts}{cost}</dl>"
+        f"<h3>{pieces.spoken(method.data)}</h3>{_example(guide.example)}"
         f"{_starts(method, presets)}</div>"
     )
 
@@ -143,7 +144,7 @@ def _starts(method: Method, presets: Iterable[Preset]) -> str:
         for preset in presets
         if preset.method == method.name
     )
-    return f'<h3>Start from a preset</h3><ul class="ts-starts">{links}</ul>' if links else ""
+    return f'<h3>{pieces.spoken("Start from a preset")}</h3><ul class="ts-starts">{links}</ul>' if links else ""
 
 
 def _example(row: Mapping[str, Any]) -> str:
@@ -167,7 +168,7 @@ def _aside(page: Page, form: Form) -> str:
     if not kept:
         return ""
     label = method_named(form.recipe.method).label
-    undo = '<button type="button" class="ts-btn" data-do="undo">Undo</button>' if form.before is not None else ""
+    undo = pieces.undo() if form.before is not None else ""
     said = ", ".join(entry_text(name, value).strip() for name, value in kept.items())
     return (
         f'<div class="ts-finding note" role="status"><div><b>{label} does not take {pieces.text(", ".join(kept))}</b>'

@@ -61,10 +61,12 @@ def build(page: Page) -> None:
 def _wire(page: Page, facts: Any, offers: Any) -> None:
     from studio.ui.page import BUSY, QUIET
 
-    def leave(typed: str | None, form: Form) -> str:
-        # The box's own text: the edit that brings it into the form may still be on its way. It is left to that: a
-        # click into the list may have chosen another one meanwhile.
-        return _facts_of(page, hub_name(typed or ""), _named(form)[1], asked=True)
+    def leave(typed: str | None, form: Form) -> Any:
+        # The box's own text: the edit that brings it into the form may still be on its way, and is left to that, for
+        # a click into the list may have chosen another one meanwhile. What is known, the edit has drawn.
+        name, (_, revision) = hub_name(typed or ""), _named(form)
+        unknown = name and page.studio.models.known(name, revision) is None
+        return model_card.waiting(name, asked=True) if unknown else gr.skip()
 
     def choose(form: Form, event: gr.EventData) -> list[Any]:
         chosen, revision = str(event._data.get("offer", "")), str(event._data.get("revision", ""))
@@ -116,18 +118,19 @@ def _named(form: Form) -> tuple[str, str]:
 
 def _lead(form: Form) -> str:
     label = method_named(form.recipe.method).label
-    return pieces.title(TITLE, f"{label} starts from this model and leaves it as it is: the result is a new one.")
+    lead = "{method} starts from this model and leaves it as it is: the result is a new one."
+    return pieces.title(TITLE, lead, method=label)
 
 
 def _offers(page: Page, form: Form) -> str:
-    return model_card.offers(page.studio.models.offers(), *_named(form))
+    models = page.studio.models
+    name, revision = _named(form)
+    look = models.known(name, revision) if name else None
+    return model_card.offers(models.offers(), name, revision, settled=look is not None and look.facts is not None)
 
 
 def _facts(page: Page, form: Form, asked: bool) -> str:
-    return _facts_of(page, *_named(form), asked)
-
-
-def _facts_of(page: Page, name: str, revision: str, asked: bool) -> str:
+    name, revision = _named(form)
     if not name:
         return model_card.empty()
     look = page.studio.models.known(name, revision)

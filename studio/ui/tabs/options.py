@@ -88,7 +88,9 @@ class Options:
 
     def _lead(self, form: Form) -> str:
         label = method_named(form.recipe.method).label
-        return pieces.title(TITLE, f"Everything that {label} can be told, as TRL and accelerate describe it.")
+        return pieces.title(
+            TITLE, "Everything that {method} can be told, as TRL and accelerate describe it.", method=label
+        )
 
     # What never changes ------------------------------------------------------------------------------------------
 

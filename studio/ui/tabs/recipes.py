@@ -78,11 +78,11 @@ def build(page: Page) -> None:
     with gr.Column(elem_id="recipes"):
         switch = gr.HTML(_switch(), js_on_load=_SWITCH, apply_default_css=False, elem_id="recipes-switch")
         with gr.Column(elem_id="recipes-presets", elem_classes="ts-panel"):
-            _presets(page, library)
+            cards = _presets(page, library)
         with gr.Column(elem_id="recipes-open", elem_classes="ts-panel"):
             _open(page, library)
         with gr.Column(elem_id="recipes-compare", elem_classes="ts-panel"):
-            _compare(page, library, switch)
+            _compare(page, library, switch, cards)
 
 
 def _switch() -> str:
@@ -96,7 +96,7 @@ def _switch() -> str:
 # Presets --------------------------------------------------------------------------------------------------------
 
 
-def _presets(page: Page, library: Library) -> None:
+def _presets(page: Page, library: Library) -> Any:
     with gr.Group(elem_classes="ts-card"):
         with gr.Row(elem_classes="ts-save"):
             name = gr.Textbox(
@@ -111,6 +111,7 @@ def _presets(page: Page, library: Library) -> None:
     cards = page.html(partial(_cards, library), js_on_load=CARDS_SCRIPT, elem_id="presets")
     page.wiring.append(partial(_wire_presets, page, library, cards))
     page.wiring.append(partial(_wire_saving, page, library, (name, save, overwrite, said), cards))
+    return cards
 
 
 def _cards(library: Library, form: Form) -> str:
@@ -120,8 +121,7 @@ def _cards(library: Library, form: Form) -> str:
     if used is not None and form.before is not None and used.title in form.notice:
         notice = (
             f'<div class="ts-finding note" role="status"><div><b>The form was filled from "{pieces.text(used.title)}"'
-            '</b></div><div class="ts-actions"><button type="button" class="ts-btn" data-do="undo">Undo</button>'
-            "</div></div>"
+            f'</b></div><div class="ts-actions">{pieces.undo()}</div></div>'
         )
     return preset_cards(presets, form.preset, library.problems(), notice)
 
@@ -199,13 +199,12 @@ def _opened(page: Page, form: Form) -> str:
     odd = [found for found in form.opened if found.level != "note" and found.where.name not in known]
     rest = f"; {len(odd)} not understood" if odd else ""
     words = pieces.text(form.opening + rest)
-    left = f'<div class="ts-hint">{pieces.text(form.notice)}</div>' if form.notice else ""
-    undo = '<button type="button" class="ts-btn" data-do="undo">Undo</button>' if form.before is not None else ""
-    where = '<div class="ts-hint">The recipe card has the buttons that settle them.</div>' if form.opened else ""
-    return (
-        f'<div class="ts-card" role="status"><div class="ts-head"><h3>{words}</h3>{undo}</div>{left}'
-        f"{pieces.findings(form.opened)}{where}</div>"
-    )
+    left = f'<div class="ts-hint">{pieces.text(form.notice)}</div>' if form.notice.startswith("Read as") else ""
+    undo = pieces.undo() if form.before is not None else ""
+    # The card shows them too, and numbers them all: a button here means the same as its twin there.
+    numbers = {(found.where.name, found.message): place for place, found in enumerate(form.findings)}
+    findings = "".join(pieces.finding(one, numbers.get((one.where.name, one.message))) for one in form.opened)
+    return f'<div class="ts-card" role="status"><div class="ts-head"><h3>{words}</h3>{undo}</div>{left}{findings}</div>'
 
 
 def _wire_opening(page: Page, library: Library, parts: tuple[Any, Any, Any, Any]) -> None:
@@ -226,8 +225,11 @@ def _wire_opening(page: Page, library: Library, parts: tuple[Any, Any, Any, Any]
         return page.everything(form)
 
     def other(form: Form, event: gr.EventData) -> list[Any]:
-        if event._data.get("do") == "undo":
+        what = str(event._data.get("do", ""))
+        if what == "undo":
             form.undo()
+        elif what.startswith("apply:"):
+            form.apply(page.studio, int(what.removeprefix("apply:")))
         elif event._data.get("folder"):
             folder = StudioError(f"The folder {event._data['folder']} holds no recipe.yaml.", "A run's folder has one.")
             gr.Warning(pieces.text(folder), title="That did not work")
@@ -247,19 +249,19 @@ def _wire_opening(page: Page, library: Library, parts: tuple[Any, Any, Any, Any]
 # Comparing ------------------------------------------------------------------------------------------------------
 
 
-def _compare(page: Page, library: Library, switch: Any) -> None:
+def _compare(page: Page, library: Library, switch: Any, cards: Any) -> None:
     other = gr.Dropdown(
         [], label="Compare this recipe with", value=None, interactive=True, elem_id="compare-with", filterable=True
     )
     page.redrawn.append((other, lambda form: gr.update(choices=library.others(), value=form.compared or None)))
     table = page.html(partial(_compared, page, library), elem_id="compared")
-    page.wiring.append(partial(_wire_comparing, page, library, (other, table, switch)))
+    page.wiring.append(partial(_wire_comparing, page, library, (other, table, switch, cards)))
 
 
-def _wire_comparing(page: Page, library: Library, parts: tuple[Any, Any, Any]) -> None:
+def _wire_comparing(page: Page, library: Library, parts: tuple[Any, Any, Any, Any]) -> None:
     from studio.ui.page import QUIET
 
-    other, table, switch = parts
+    other, table, switch, cards = parts
     draw = partial(_compared, page, library)
 
     def choose(key: str | None, form: Form) -> str:
@@ -271,10 +273,11 @@ def _wire_comparing(page: Page, library: Library, parts: tuple[Any, Any, Any]) -
 
     other.input(choose, [other, page.form], table, trigger_mode="always_last", **QUIET)
     switch.click(again, [page.form], [other, table], **QUIET)
-    # The recipe may have been edited on other tabs since.
+    # The recipe may have been edited on other tabs since, and files put into the folder of presets.
     tab = next((one for one in page.tabs.children if getattr(one, "id", None) == ID), None)
     if isinstance(tab, gr.Tab):
-        tab.select(again, [page.form], [other, table], **QUIET)
+        draw_all = [other, table, cards]
+        tab.select(lambda form: [*again(form), _cards(library, form)], [page.form], draw_all, **QUIET)
 
 
 def _compared(page: Page, library: Library, form: Form) -> str:
@@ -285,7 +288,7 @@ def _compared(page: Page, library: Library, form: Form) -> str:
     except StudioError as error:
         return _wrong(error)
     if not found.rows:
-        return pieces.empty("No differences", f"This recipe trains as {found.title} does.")
+        return pieces.empty("No differences", "This recipe trains the same way.")
     return _table(found)
 
 

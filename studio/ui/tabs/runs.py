@@ -163,7 +163,7 @@ def top(studio: Studio, runs: list[dict[str, Any]] | None = None) -> str:
         f'<div class="ts-top"><span class="ts-brand">TRL <i>Studio</i></span>'
         f'<span class="ts-chip">{pieces.text(studio.machine.summary)}</span>{chip}<span class="ts-spacer"></span>'
         f"{space.chip(studio.access)}"
-        '<button type="button" class="ts-chip" data-ts-tour>First fine-tune</button>'
+        f'<button type="button" class="ts-chip" data-ts-tour>{pieces.spoken("First fine-tune")}</button>'
         '<button type="button" class="ts-chip" data-ts-keys aria-label="Shortcuts">?</button>'
         '<button type="button" class="ts-chip" data-ts-theme aria-label="Light or dark">'
         '<span class="ts-moon"></span></button></div>'
@@ -171,7 +171,7 @@ def top(studio: Studio, runs: list[dict[str, Any]] | None = None) -> str:
 
 
 def _state(state: str) -> str:
-    return f'<span class="ts-state {state}">{state.capitalize()}</span>'
+    return f'<span class="ts-state {state}">{pieces.spoken(state.capitalize())}</span>'
 
 
 def _list(runs: list[dict[str, Any]], chosen: str | None) -> str:
@@ -180,12 +180,14 @@ def _list(runs: list[dict[str, Any]], chosen: str | None) -> str:
             "No run yet", "Press Start training beside the form: the demo takes less than a minute."
         )
     rows = "".join(_row(run, run["id"] == chosen) for run in runs)
+    heads = "".join(
+        f'<th scope="col"{" class=num" if name in ("Step", "Last") else ""}>{pieces.spoken(name)}</th>'
+        for name in ("Run", "Method", "State", "Step", "Last", "Started")
+    )
     return (
         f"{pieces.title('Runs', 'Every run of this machine, kept in its own folder.')}"
         '<div class="ts-card ts-runs"><div class="ts-scroll" tabindex="0" role="region" aria-label="Runs">'
-        '<table class="ts-table"><thead><tr><th scope="col">Run</th><th scope="col">Method</th>'
-        '<th scope="col">State</th><th scope="col" class="num">Step</th><th scope="col" class="num">Last</th>'
-        '<th scope="col">Started</th>'
+        f'<table class="ts-table"><thead><tr>{heads}'
         f"</tr></thead><tbody>{rows}</tbody></table></div></div>"
     )
 
@@ -223,7 +225,7 @@ def _title(run: dict[str, Any]) -> str:
 
 
 def _stat(name: str, value: str) -> str:
-    return f'<div class="ts-stat"><span>{pieces.text(name)}</span><b>{value}</b></div>'
+    return f'<div class="ts-stat"><span>{pieces.spoken(name)}</span><b>{value}</b></div>'
 
 
 def _head(run: dict[str, Any], left: str, log: str) -> str:
@@ -286,7 +288,7 @@ def _log(log: str) -> str:
     lines = log.splitlines()[-_LOG_LINES:]
     body = pieces.text("\n".join(lines)) if lines else "The log is empty so far."
     return (
-        '<div class="ts-card"><div class="ts-head"><h3>Log</h3></div>'
+        f'<div class="ts-card">{pieces.heading("Log")}'
         f'<div class="ts-logbox" tabindex="0" role="region" aria-label="The end of the log">'
         f'<pre class="ts-code log">{body}</pre></div></div>'
     )

@@ -48,18 +48,22 @@ def build(page: Page) -> None:
 
 def _lead(form: Form) -> str:
     method = method_named(form.recipe.method)
-    return pieces.title(TITLE, f"The essentials of {method.label}. What is left alone keeps TRL's default.")
+    return pieces.title(
+        TITLE, "The essentials of {method}. What is left alone keeps TRL's default.", method=method.label
+    )
 
 
 def _levels(catalog: Catalog, form: Form) -> str:
     """The switch between Simple and Advanced, which the browser remembers (page.js), and what Simple leaves out."""
     arguments = catalog.of(form.recipe.method)
     hidden = [name for name in ADVANCED if name in arguments and name in form.recipe.values]
-    said = f'<span class="ts-hint ts-when-simple">{len(hidden)} non-default in Advanced</span>' if hidden else ""
+    said = pieces.spoken("{count} non-default in Advanced", count=len(hidden)) if hidden else ""
     return (
-        f'<div class="ts-levelbar">{said}<div class="ts-seg" role="group" aria-label="How much is shown">'
-        '<button type="button" data-level="simple" aria-pressed="true">Simple</button>'
-        '<button type="button" data-level="advanced" aria-pressed="false">Advanced</button></div></div>'
+        f'<div class="ts-levelbar"><span class="ts-hint ts-when-simple">{said}</span>'
+        '<div class="ts-seg" role="group" aria-label="How much is shown">'
+        f'<button type="button" data-level="simple" aria-pressed="true">{pieces.spoken("Simple")}</button>'
+        f'<button type="button" data-level="advanced" aria-pressed="false">{pieces.spoken("Advanced")}</button>'
+        "</div></div>"
     )
 
 

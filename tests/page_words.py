@@ -1,0 +1,70 @@
+"""Every word that the page shows in other languages: collected from the page as it is built and drawn."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from studio.domain.methods import METHOD_NAMES
+from studio.domain.recipe import Recipe
+from studio.domain.states import STATES
+from studio.service.studio import Studio
+from studio.ui.form import Form
+from studio.ui.page import Page
+from studio.ui.tour import STEPS
+
+_SAID = re.compile(r'data-say="([^"]*)"')
+# What the page's script says by itself (page.js, tour.js).
+SCRIPTED = (
+    *("Start training", "Choose a model", "Choose a dataset", "See it for this machine, to start here"),
+    *("Settle {count} question in {tab}", "Settle {count} questions in {tab}", "Copied"),
+    *("Tour", "End the tour", "Close", "Back", "Done", "Next", "Begin"),
+    *("Shortcuts", "Start", "Open a tab", "Search", "Next tab, with the focus on one", "This list"),
+)
+# What a run's page says of it.
+_OF_A_RUN = ("Run", "Method", "State", "Step", "Last", "Started", "Time left", "Took", "Log")
+
+
+def page_words(studio: Studio) -> set[str]:
+    """The keys of the languages, for all methods and states of the form."""
+    page = Page(studio)
+    blocks = page.build(translated=False)
+    words = {*SCRIPTED, *_OF_A_RUN, *(state.capitalize() for state in STATES)}
+    words |= {step.title for step in STEPS} | {step.text for step in STEPS}
+    for block in blocks.blocks.values():
+        for name in ("label", "placeholder", *(("value",) if isinstance(block, gr.Button) else ())):
+            held = getattr(block, name, None)
+            if isinstance(held, str) and held.strip():
+                words.add(held)
+        if isinstance(block, gr.HTML):
+            words |= {html.unescape(found) for found in _SAID.findall(_text(block.value))}
+    for form in _forms(studio):
+        for drawn in page.everything(form):
+            words |= {html.unescape(found) for found in _SAID.findall(_text(drawn))}
+    words |= {html.unescape(found) for drawn in page.runs.draw(None) for found in _SAID.findall(_text(drawn))}
+    return words
+
+
+def _forms(studio: Studio) -> Iterator[Form]:
+    """A form of every method: empty and with its demo, for here and for elsewhere, as YAML and as command."""
+    presets = studio.recipes.presets()
+    for method in METHOD_NAMES:
+        for demo in (False, True):
+            for elsewhere in (False, True):
+                form = Form(Recipe(method), drawn=True, elsewhere=elsewhere, shown="command" if elsewhere else "yaml")
+                if demo:
+                    form.use(studio, next(one for one in presets if one.is_demo and one.method == method))
+                    form.recipe = form.recipe.with_changes(studio.arguments.get(), {"use_peft": True})
+                else:
+                    form.empty()
+                yield form
+
+
+def _text(drawn: Any) -> str:
+    if isinstance(drawn, dict):
+        drawn = drawn.get("value")
+    return drawn if isinstance(drawn, str) else ""
