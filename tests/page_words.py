@@ -36,6 +36,8 @@ def page_words(studio: Studio) -> set[str]:
     words = {*SCRIPTED, *_OF_A_RUN, *(state.capitalize() for state in STATES)}
     words |= {step.title for step in STEPS} | {step.text for step in STEPS}
     for block in blocks.blocks.values():
+        if block.get_block_name() == "api":
+            continue
         for name in ("label", "placeholder", *(("value",) if isinstance(block, gr.Button) else ())):
             held = getattr(block, name, None)
             if isinstance(held, str) and held.strip():

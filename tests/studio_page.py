@@ -10,7 +10,7 @@ import yaml
 from browser import Opened
 from playwright.sync_api import Locator, Page, expect
 
-FORM_TABS = ("method", "model", "data", "training", "lora", "compute", "launch")
+FORM_TABS = ("method", "model", "data", "training", "lora", "compute", "launch", "options")
 PATIENCE = 20.0  # seconds for anything that takes a moment
 
 expect.set_options(timeout=PATIENCE * 1000)

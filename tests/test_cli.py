@@ -169,11 +169,11 @@ def test_check_for_programs(trl_studio: Trl, tmp_path: Path) -> None:
 
 def test_check_asks_trl_too(trl_studio: Trl, tmp_path: Path) -> None:
     """What only TRL's own config classes know; unless --quick."""
-    path = written(tmp_path, GOOD + "lr_scheduler_type: reduce_lr_on_plateau\n")
+    path = written(tmp_path, GOOD + "dataloader_prefetch_factor: 2\n")
     assert trl_studio("check", path, "--quick").code == 0
     said = trl_studio("check", path)
     assert said.code == 1
-    assert "TRL refuses the recipe: lr_scheduler_type reduce_lr_on_plateau requires an eval strategy" in said.out
+    assert "TRL refuses the recipe: --dataloader_prefetch_factor can only be set when" in said.out
 
 
 def test_check_for_another_machine(trl_studio: Trl, tmp_path: Path) -> None:

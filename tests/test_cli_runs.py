@@ -133,7 +133,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str | None]]
     calls: list[tuple[str, int, str | None]] = []
     module = types.ModuleType("studio.ui.serve")
 
-    def serve(studio: Any, host: str, port: int, password: str | None = None) -> None:
+    def serve(studio: Any, host: str, port: int, password: str | None, space: Any) -> None:
+        assert space is None
         assert studio.arguments.ready() is not None
         calls.append((host, port, password))
 
@@ -157,7 +158,7 @@ def test_the_page_is_served(trl_studio: Trl, served: list[Any], monkeypatch: pyt
     assert served == [("127.0.0.1", port, None), ("localhost", port, None), ("0.0.0.0", port, "secret")]
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_no_page_for_others_without_a_password(
     trl_studio: Trl, served: list[Any], host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

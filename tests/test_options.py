@@ -314,23 +314,27 @@ def test_null_can_be_said_where_the_default_is_none(options: Options) -> None:
 def test_edit_here_shows_on_the_other_tabs_and_the_other_way_round(page: Page, options: Options) -> None:
     form = Form(Recipe("sft"), elsewhere=True, drawn=True)
     edits = [{"name": "max_steps", "text": "12", "commit": True}, {"name": "use_peft", "text": "true", "commit": True}]
-    event = gr.EventData(None, {"number": 3, "method": "sft", "edits": edits})
-    answer = page_answer(page, options._edit(form, event))
-    values = {control.name: answer[control.component] for control in page.controls if "sft" in control.methods}
+    *summary, own = options._edit(form, gr.EventData(None, {"number": 3, "method": "sft", "edits": edits}))
+    assert len(summary) == len(page.summary_outputs)
+    assert form.recipe.get("max_steps") == 12
+    said = json.loads(own)
+    assert said["echo"] == 3
+    assert said["values"]["max_steps"] == ["12", "set", ""]
+    # What the tab's own `blur` asks for when it is left.
+    everything = dict(zip(page.all_outputs, page.everything(form), strict=True))
+    values = {control.name: everything[control.component] for control in page.controls if "sft" in control.methods}
     assert values["max_steps"]["value"] == 12
     assert values["use_peft"]["value"] is True
-    assert values["lora_r"] == {"value": 16, "visible": True, "__type__": "update"}
-    assert "value" not in values["seed"]
-    own = json.loads(answer[options.list])
-    assert own["echo"] == 3
-    assert own["values"]["max_steps"] == ["12", "set", ""]
-    everything = page_answer(page, page.everything(form))
-    assert json.loads(everything[options.list])["values"] == own["values"]
+    assert values["lora_r"]["visible"] is True
+    assert json.loads(everything[options.list])["values"] == said["values"]
     assert options.list in {component for component, _ in page.following["learning_rate"]}
 
 
-def page_answer(page: Page, answer: list[Any]) -> dict[Any, Any]:
-    return dict(zip(page.all_outputs, answer, strict=True))
+def test_page_that_the_server_has_forgotten_is_loaded_again(page: Page, options: Options) -> None:
+    event = gr.EventData(None, {"number": 1, "method": "sft", "edits": [{"name": "max_steps", "text": "12"}]})
+    summary, *_, own = options._edit(Form(Recipe("sft")), event)
+    assert "data-reload" in summary
+    assert own == gr.skip()
 
 
 def test_edits_of_another_method_and_of_no_option_change_nothing(page: Page, options: Options) -> None:

@@ -17,13 +17,14 @@ pytestmark = pytest.mark.browser
 
 ARTIFACTS = Path(__file__).resolve().parent / "artifacts"
 ESSENTIALS = {
-    "method": ("What do you have?", "Supervised fine-tuning", "What is the capital of Peru?", "TRL's documentation"),
+    "method": ("What do you have?", "Supervised fine-tuning", "What is the capital of Peru?", "TRL documentation"),
     "model": ("Model", "Weights are loaded as", "Here already, no download"),
     "data": ("Dataset", "Train split", "Rows 1 to 5 of 432", "Yes: SFT can learn from this"),
     "training": ("Epochs", "Batch per device", "Learning rate", "Evaluate", "Save checkpoints"),
     "lora": ("Train a LoRA adapter", "4-bit weights"),
     "compute": ("Processes", "bfloat16", "TRL's profiles"),
     "launch": ("Tags", "Run name", "Seed", "Push the model to the Hub"),
+    "options": ("Everything that SFT can be told", "learning_rate", "The initial learning rate", "Non-default"),
     "recipes": ("Save this recipe as a preset", "DPO with LoRA"),
     "runs": ("No run yet",),
 }
@@ -46,9 +47,7 @@ def browser_page(shared_app: AppProcess) -> Iterator[Opened]:
 @pytest.fixture
 def studio(browser_page: Opened, shared_app: AppProcess) -> Iterator[StudioPage]:
     """A page just opened. Whatever a test does there, the console stays clean and nothing leaves this machine."""
-    browser_page.page.goto("about:blank")  # the page that is left complains of its own open requests
-    browser_page.errors.clear()
-    yield StudioPage(browser_page, shared_app.url).open()
+    yield StudioPage(browser_page, shared_app.url).fresh()
     assert browser_page.errors == []
     assert browser_page.external == []
 

@@ -25,11 +25,12 @@ from studio.ui.form import TABS, Form
 from studio.ui.page import Page
 
 # Values with which other controls are shown: those are tried with it in place.
-CONDITIONS = {
-    record.shown_when[0]: record.shown_when[1][0] if isinstance(record.shown_when[1], tuple) else record.shown_when[1]
-    for record in OVERLAYS
-    if record.shown_when and record.shown_when[1] not in (SET, UNSET)
-}
+CONDITIONS: dict[str, list[Any]] = {}
+for record in OVERLAYS:
+    if record.shown_when and record.shown_when[1] not in (SET, UNSET):
+        wanted = record.shown_when[1]
+        values = CONDITIONS.setdefault(record.shown_when[0], [])
+        values += [wanted[0] if isinstance(wanted, tuple) else wanted]
 # Where a run on this machine writes is not for the recipe to say: always `output` in the run's own folder.
 SETTLED_HERE = {"output_dir"}
 
@@ -120,7 +121,8 @@ def condition_of(name: str, method: str) -> dict[str, Any]:
     if record is None or record.shown_when is None or record.shown_when[1] == UNSET:
         return {}
     other, value = record.shown_when
-    return {other: "something" if value == SET else value[0] if isinstance(value, tuple) else value}
+    meant = "something" if value == SET else value[0] if isinstance(value, tuple) else value
+    return condition_of(other, method) | {other: meant}
 
 
 # Two methods, with mouse and keyboard ---------------------------------------------------------------------------
@@ -151,7 +153,7 @@ def set_in_browser(studio: StudioPage, control: Control, value: Any) -> None:
         box.press_sequentially("" if value is None else str(value))
 
 
-def try_in_browser(studio: StudioPage, page: Page, method: str, control: Control) -> None:
+def try_in_browser(studio: StudioPage, page: Page, method: str, control: Control, left: dict[str, Control]) -> None:
     """Edits a control, sees the YAML say so, undoes it, sees the YAML say it no more."""
     argument = argument_of(page, method, control)
     value, said = trial(control, argument)
@@ -159,10 +161,13 @@ def try_in_browser(studio: StudioPage, page: Page, method: str, control: Control
     studio.wait_for(control.name, said)
     set_in_browser(studio, control, untouched(control, argument))
     studio.wait_for(control.name, None)
-    condition = CONDITIONS.get(control.name)
-    if condition is not None and condition != argument.effective_default:
+    for condition in dict.fromkeys(CONDITIONS.get(control.name, ())):
+        if condition == argument.effective_default:
+            continue
+        try_all_shown(studio, page, method, left)  # what is shown with the value that it has now
         set_in_browser(studio, control, condition)
         studio.wait_for(control.name, condition)
+        studio.page.wait_for_timeout(100)  # for what appears by it
 
 
 @pytest.mark.browser
@@ -176,6 +181,8 @@ def test_every_control_in_the_browser(page: Page, shared_app: AppProcess, method
         studio.switch("elsewhere")
         for tab in TABS:
             studio.tab(tab)
+            if tab == "training":
+                studio.page.locator('[data-level="advanced"]').click()
             try_all_shown(studio, page, method, left)
         # Of a single file the recipe makes `datasets`, which have options of their own.
         studio.choose_dataset(str(next((ROOT / "assets/demo" / method).glob("train.jsonl"))))
@@ -191,7 +198,8 @@ def try_all_shown(studio: StudioPage, page: Page, method: str, left: dict[str, C
     """Tries the controls of the open tab, and those that appear by it."""
     while shown := _shown(studio, left):
         for elem_id in shown:
-            try_in_browser(studio, page, method, left.pop(elem_id))
+            if elem_id in left:
+                try_in_browser(studio, page, method, left.pop(elem_id), left)
         studio.page.wait_for_timeout(100)  # for what appears by the last one
 
 

@@ -84,7 +84,7 @@ def search(studio: StudioPage, words: str) -> None:
 
 def open_all(studio: StudioPage) -> None:
     button = studio.page.locator("[data-fold]")
-    if button.text_content() == "Open all":
+    if button.get_attribute("data-fold") == "open":
         button.click()
 
 
@@ -109,8 +109,8 @@ def enter(studio: StudioPage, option: Option, text: str) -> None:
 
 def accelerate_file(studio: StudioPage) -> dict[str, Any]:
     """The accelerate.yaml that the card shows beside the recipe; empty where it shows none."""
-    shown = studio.card.locator('pre[data-name="accelerate.yaml"]')
-    return dict(yaml.safe_load(shown.text_content() or "") or {}) if shown.count() else {}
+    shown = """document.querySelector('#recipe-card pre[data-name="accelerate.yaml"]')?.textContent ?? ''"""
+    return dict(yaml.safe_load(studio.page.evaluate(shown)) or {})
 
 
 # Finding ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from studio.domain.arguments import Argument, Catalog
 from studio.domain.methods import method_named
-from studio.domain.overlay import SET, UNSET, overlay
+from studio.domain.overlay import overlay
+from studio.domain.overlay_record import SET, UNSET
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import RENAMED
 

@@ -37,7 +37,8 @@ def say(english: str) -> Any:
 def translate(blocks: gr.Blocks) -> None:
     """Has Gradio translate the labels, tabs and buttons of a page that has been built."""
     for block in blocks.blocks.values():
-        for name in _PROPERTIES:
+        # What Gradio makes for the parameters of an API endpoint is never seen.
+        for name in _PROPERTIES if block.get_block_name() != "api" else ():
             held = getattr(block, name, None)
             if isinstance(held, str) and (name != "value" or isinstance(block, gr.Button)):
                 setattr(block, name, say(held))

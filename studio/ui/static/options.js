@@ -7,6 +7,8 @@ const LOST = 8000;  // ms after which an edit without an answer is given up
 
 const esc = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const code = (text) => esc(text).replace(/&#96;/g, '`').replace(/`([^`]*)`/g, '<code>$1</code>');
+// The page's own words, in the browser's language; TRL's help stays as it is.
+const say = (english, values = {}) => (window.tsSay?.(english) ?? english).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 const TYPED = {integer: 'numeric', number: 'decimal', text: 'text', list: 'text', yaml: 'text'};
 
 function firstSentence(help) {
@@ -19,15 +21,15 @@ function firstSentence(help) {
 
 // What a row looks like. Every text goes through `esc` or `code`.
 function controlOf(row) {
-  const label = `aria-label="${esc(row.label ? `${row.name}, ${row.label}` : row.name)}" aria-describedby="said-${row.name}"`;
+  const label = `aria-label="${esc(row.label ? `${row.name}, ${say(row.label)}` : row.name)}" aria-describedby="said-${row.name}"`;
   const nothing = row.nullable ? '<option value="null">null</option>' : '';
   if (row.kind === 'switch') return `<label class="check"><input type="checkbox" ${label}><span></span></label>`;
   if (row.kind === 'tristate') {
-    return `<select ${label}><option value="">default (${esc(row.default === 'none' ? 'unset' : row.default)})</option>` +
-      '<option value="true">on</option><option value="false">off</option></select>';
+    return `<select ${label}><option value="">${esc(say('default {value}', {value: row.default === 'none' ? '' : say(row.default)}))}</option>` +
+      `<option value="true">${esc(say('on'))}</option><option value="false">${esc(say('off'))}</option></select>`;
   }
   if (row.kind === 'choice') {
-    const blank = row.text ? '' : '<option value="">default</option>';
+    const blank = row.text ? '' : `<option value="">${esc(say('default {value}', {value: ''}))}</option>`;
     return `<select ${label}>${blank}${(row.choices ?? []).map((one) => `<option>${esc(one)}</option>`).join('')}${nothing}</select>`;
   }
   const offered = (row.choices ?? row.offered ?? []).filter(Boolean);
@@ -42,27 +44,27 @@ function controlOf(row) {
 function rowHtml(row) {
   const {first, rest} = row;
   const old = row.deprecated
-    ? `<p class="old">${/^Deprecated/.test(row.deprecated) ? '' : `<b>${row.partly ? 'A value is deprecated' : 'Deprecated'}.</b> `}${code(row.deprecated).replace(/^Deprecated/, '<b>Deprecated</b>')}` +
-      (row.instead ? ` <button type="button" class="jump" data-show="${esc(row.instead)}">Go to ${esc(row.instead)}</button>` : '') + '</p>' : '';
-  const more = rest ? `<span class="rest"> ${code(rest)}</span> <button type="button" class="more" aria-expanded="false">more</button>` : '';
-  const before = row.formerly ? `<span class="tag">formerly ${esc(row.formerly.join(', '))}</span>` : '';
+    ? `<p class="old">${/^Deprecated/.test(row.deprecated) ? '' : `<b>${esc(say(row.partly ? 'A value is deprecated.' : 'Deprecated.'))}</b> `}${code(row.deprecated).replace(/^Deprecated/, '<b>Deprecated</b>')}` +
+      (row.instead ? ` <button type="button" class="jump" data-show="${esc(row.instead)}">${esc(say('Go to {name}', {name: row.instead}))}</button>` : '') + '</p>' : '';
+  const more = rest ? `<span class="rest"> ${code(rest)}</span> <button type="button" class="more" aria-expanded="false">${esc(say('more'))}</button>` : '';
+  const before = row.formerly ? `<span class="tag">${esc(say('formerly {names}', {names: row.formerly.join(', ')}))}</span>` : '';
   return `<div class="row" data-option="${esc(row.name)}" id="option-${esc(row.name)}">
-<div class="what"><div class="name"><code>${esc(row.name)}</code>${row.label ? `<span class="label">${esc(row.label)}</span>` : ''}${before}
+<div class="what"><div class="name"><code>${esc(row.name)}</code>${row.label ? `<span class="label">${esc(say(row.label))}</span>` : ''}${before}
 <span class="tag state"></span></div>${old}<p class="help">${code(first)}${more}</p><p class="idle"></p></div>
-<div class="edit">${controlOf(row)}<div class="under"><span class="default" title="${esc(row.type)}">default ${esc(row.default)}</span>
-<button type="button" class="reset" hidden aria-label="Reset ${esc(row.name)}">Reset</button></div><div class="said" id="said-${esc(row.name)}"></div></div></div>`;
+<div class="edit">${controlOf(row)}<div class="under"><span class="default" title="${esc(row.type)}">${esc(say('default {value}', {value: row.kind === 'switch' || row.kind === 'tristate' || row.default === 'none' ? say(row.default) : row.default}))}</span>
+<button type="button" class="reset" hidden aria-label="${esc(say('Reset'))} ${esc(row.name)}">${esc(say('Reset'))}</button></div><div class="said" id="said-${esc(row.name)}"></div></div></div>`;
 }
 
 class List {
   constructor(root, gradio) {
     Object.assign(this, {root, ...gradio, cache: new Map(), rows: new Map(), opened: new Set(['own']), method: '', newest: 0, state: null});
     Object.assign(this, {waiting: new Map(), flying: null, number: 0, filter: 'all', wanted: null});
-    root.innerHTML = `<div class="bar"><label class="ts-sr" for="options-search">Search all options</label>
-<input id="options-search" type="search" placeholder="Search by name or by what it does" autocomplete="off" spellcheck="false" aria-describedby="options-count">
-<div class="ts-seg" role="group" aria-label="Which options"><button type="button" data-filter="all" aria-pressed="true">All</button>
-<button type="button" data-filter="set" aria-pressed="false">Non-default <small class="many"></small></button></div>
-<button type="button" class="ts-btn" data-fold>Open all</button><span class="ts-hint" id="options-count" role="status"></span></div>
-<div class="groups"></div><div class="ts-empty" hidden><b>No option found</b><span></span></div>`;
+    root.innerHTML = `<div class="bar"><label class="ts-sr" for="options-search">${esc(say('Search all options'))}</label>
+<input id="options-search" type="search" placeholder="${esc(say('Search by name or by what it does'))}" autocomplete="off" spellcheck="false" aria-describedby="options-count">
+<div class="ts-seg" role="group" aria-label="${esc(say('Which options'))}"><button type="button" data-filter="all" aria-pressed="true">${esc(say('All'))}</button>
+<button type="button" data-filter="set" aria-pressed="false">${esc(say('Non-default'))} <small class="many"></small></button></div>
+<button type="button" class="ts-btn" data-fold="open"></button><span class="ts-hint" id="options-count" role="status"></span></div>
+<div class="groups"></div><div class="ts-empty" hidden><b>${esc(say('No option found'))}</b><span></span></div>`;
     this.search = root.querySelector('#options-search');
     this.groups = root.querySelector('.groups');
     this.listen();
@@ -100,7 +102,7 @@ class List {
     const groups = new Map();
     for (const row of rows) groups.set(row.group, [...(groups.get(row.group) ?? []), row]);
     this.groups.innerHTML = [...groups].map(([name, inside], at) =>
-      `<section class="group"><h3><button type="button" aria-expanded="false" aria-controls="options-group-${at}"><span>${esc(name)}</span>
+      `<section class="group"><h3><button type="button" aria-expanded="false" aria-controls="options-group-${at}"><span>${esc(say(name))}</span>
 <small class="many"></small></button></h3><div class="rows" id="options-group-${at}" hidden></div></section>`).join('');
     this.rows = new Map();
     this.sections = [...groups].map(([name, inside], at) => {
@@ -109,7 +111,7 @@ class List {
       section.rows = inside.map((described) => ({text: '', ...described, section}));
       for (const row of section.rows) {
         [row.first, row.rest] = firstSentence((row.help ?? '').replace(row.deprecated ?? '', '').trim());
-        const named = [row.name, row.name.replaceAll('_', ' '), row.label ?? '', ...(row.formerly ?? [])].join(' ');
+        const named = [row.name, row.name.replaceAll('_', ' '), row.label ?? '', row.label ? say(row.label) : '', ...(row.formerly ?? [])].join(' ');
         row.brief = `${named} ${row.first} ${row.deprecated ?? ''}`.toLowerCase();
         row.all = `${row.brief} ${row.rest}`.toLowerCase();
         this.rows.set(row.name, row);
@@ -142,7 +144,7 @@ class List {
 
   write(row, text) {
     const {control} = row;
-    if (row.kind === 'switch') { control.checked = text === 'true'; row.element.querySelector('.check span').textContent = control.checked ? 'on' : 'off'; return; }
+    if (row.kind === 'switch') { control.checked = text === 'true'; row.element.querySelector('.check span').textContent = say(control.checked ? 'on' : 'off'); return; }
     if (control.tagName === 'SELECT' && ![...control.options].some((one) => one.value === text)) control.add(new Option(text || 'unset', text));
     control.value = text;
     this.grow(row);
@@ -179,7 +181,8 @@ class List {
       row.element.classList.toggle('changed', !!how);
       row.element.classList.toggle('off', !!why);
       row.reset.hidden = how !== 'set' && how !== 'held';
-      row.tag.textContent = {added: 'added for this machine', held: 'follows other options'}[how] ?? (here ? `${here} on this machine` : '');
+      row.tag.textContent = how === 'added' ? say('added for this machine') : how === 'held' ? say('follows other options')
+        : here ? say('{value} on this machine', {value: here}) : '';
       row.idle.innerHTML = code(why);
     }
     this.say(row);
@@ -280,23 +283,24 @@ class List {
       if (section.body.hidden === open) section.body.hidden = !open;
       section.button.setAttribute('aria-expanded', String(open));
       section.button.querySelector('.many').textContent =
-        (narrowed ? `${inside} of ${section.rows.length}` : `${section.rows.length}`) + (changed && !narrowed ? ` · ${changed} set` : '');
+        narrowed ? say('{count} of {all}', {count: inside, all: section.rows.length}) : section.rows.length + (changed ? ` · ${say('{count} set', {count: changed})}` : '');
     }
-    const all = this.rows.size, count = narrowed ? `${total} of ${all}` : `${all} options`;
+    const all = this.rows.size, count = narrowed ? say('{count} of {all}', {count: total, all}) : say('{count} options', {count: all});
     const said = this.root.querySelector('#options-count'), empty = this.root.querySelector('.ts-empty');
     if (said.textContent !== count) said.textContent = count;
     this.root.querySelector('[data-filter=set] small').textContent = differ;
     empty.hidden = total > 0 || !all;
-    if (!empty.hidden) empty.lastElementChild.textContent = words.length ? 'Try another word, or part of a name.' : 'Everything is at its default.';
+    if (!empty.hidden) empty.lastElementChild.textContent = say(words.length ? 'Try another word, or part of a name.' : 'Everything is at its default.');
     const fold = this.root.querySelector('[data-fold]');
     fold.disabled = narrowed;
-    fold.textContent = (this.sections ?? []).every((section) => this.opened.has(section.key)) ? 'Close all' : 'Open all';
+    fold.dataset.fold = (this.sections ?? []).every((section) => this.opened.has(section.key)) ? 'close' : 'open';
+    fold.textContent = say(fold.dataset.fold === 'close' ? 'Close all' : 'Open all');
   }
 
   unfold(row, open) {
     row.element.classList.toggle('unfolded', open);
     row.more?.setAttribute('aria-expanded', String(open));
-    if (row.more) row.more.textContent = open ? 'less' : 'more';
+    if (row.more) row.more.textContent = say(open ? 'less' : 'more');
   }
 
   show(name) {
@@ -363,7 +367,7 @@ class List {
       event.stopPropagation();
       const row = rowOf(button);
       if (button.dataset.filter) { this.filter = button.dataset.filter; this.press(); this.find(); }
-      else if ('fold' in button.dataset) { const close = button.textContent === 'Close all'; this.opened = new Set(close ? [] : this.sections.map((one) => one.key)); this.find(); }
+      else if ('fold' in button.dataset) { const close = button.dataset.fold === 'close'; this.opened = new Set(close ? [] : this.sections.map((one) => one.key)); this.find(); }
       else if (button.dataset.show) this.show(button.dataset.show);
       else if (row && button === row.reset) { this.edit(row, {reset: true}); row.control.focus(); }
       else if (row) this.unfold(row, !row.element.classList.contains('unfolded'));
