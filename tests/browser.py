@@ -21,6 +21,10 @@ _FLAGS = [
 ]
 
 
+# What Gradio's page says of answers that it still waited for when it was loaded again or left.
+_CUT_OFF = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out")
+
+
 @dataclass
 class Opened:
     """A page, the errors of its console and scripts, and the requests that left this machine."""
@@ -72,7 +76,7 @@ def open_page(url: str, width: int = 1280, dark: bool = False, height: int = 100
         opened = Opened(page)
 
         def note_console(message: ConsoleMessage) -> None:
-            if message.type == "error":
+            if message.type == "error" and not any(words in message.text for words in _CUT_OFF):
                 opened.errors.append(message.text)
 
         def note_request(request: Request) -> None:

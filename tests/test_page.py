@@ -127,7 +127,7 @@ def test_a_text_where_a_number_belongs_is_named_and_cured(studio: StudioPage) ->
     studio.start.click()
     expect(studio.page.locator('button[role=tab][data-tab-id="training"]')).to_have_attribute("aria-selected", "true")
     expect(studio.box("learning_rate")).to_have_value("quick")
-    wrong.get_by_role("button").click()
+    wrong.get_by_role("button", name="Use TRL's default").click()
     studio.wait_for("learning_rate", None)
     expect(studio.box("learning_rate")).to_have_value("2.0e-05")
     expect(wrong).to_have_count(0)

@@ -364,10 +364,10 @@ def test_edits_show_on_the_other_tabs_and_theirs_here(studio: StudioPage) -> Non
 
 
 def test_asked_for_an_option_the_list_shows_it(studio: StudioPage) -> None:
+    studio.switch("here")
     open_all(studio)
     box(studio, "adam_epsilon").fill("small")
     expect(said(studio, "adam_epsilon")).to_contain_text("must be a number")
-    studio.switch("here")
     expect(studio.start).to_have_text("Settle 1 question in All options")
     studio.page.locator("[data-fold]").click()
     search(studio, "lora")

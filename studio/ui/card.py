@@ -45,7 +45,7 @@ element.addEventListener('click', (event) => {
     link.download = source.dataset.name; link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   } else {
-    trigger('click', {do: what});
+    trigger(what === 'yaml' || what === 'command' ? 'input' : 'click', {do: what});
   }
 });
 """

@@ -55,7 +55,8 @@ class Form:
     values that follow others (`following`) and that the user has not set himself, `aside` those that mean nothing as
     things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `typing` that its
-    dataset is being typed, `before` is the form that a larger change replaced, `card` the card last drawn.
+    dataset is being typed, `before` is the form that a larger change replaced, `card` the card last drawn,
+    `sent` what the controls were last given.
     """
 
     recipe: Recipe
@@ -79,6 +80,7 @@ class Form:
     findings: tuple[Finding, ...] = field(default=(), repr=False)
     before: Form | None = field(default=None, repr=False)
     card: str = field(default="", repr=False)
+    sent: Recipe | None = field(default=None, repr=False)
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""

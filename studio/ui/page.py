@@ -157,7 +157,7 @@ class Page:
     def everything(self, form: Form) -> list[Any]:
         """All that the form shows: after another method, an opened recipe, an applied fix."""
         summary = self.summary(form)
-        displayed = form.displayed()
+        displayed = form.sent = form.displayed()
         values = [
             gr.update(value=shown(control, displayed, self.catalog), visible=control.visible(form.recipe, self.catalog))
             if form.recipe.method in control.methods
@@ -195,8 +195,22 @@ class Page:
         """After an event that may have changed the model or more: finds out what takes long, and draws it."""
         # Nothing dims meanwhile: it runs whenever a box is left, and mostly finds nothing new.
         quietly = {**BUSY, "show_progress": "hidden"}
-        learned = event.then(self._learn, [self.form], self.all_outputs, **quietly)
+        values = [control.component for control in self.controls]
+        mended = event.then(self._mend, [self.form], values, **QUIET)
+        learned = mended.then(self._learn, [self.form], self.all_outputs, **quietly)
         self.follow_up(learned)
+
+    def _mend(self, form: Form) -> list[Any]:
+        """Draws again what was edited while the answer to a larger change was on its way, and was overwritten by it."""
+        sent, form.sent = form.sent, None
+        now = form.displayed()
+        if sent is None or sent == now or sent.method != now.method:
+            return [gr.skip()] * len(self.controls)
+        drawn = []
+        for control in self.controls:
+            old, new = (shown(control, one, self.catalog) for one in (sent, now))
+            drawn.append(gr.skip() if old == new else gr.update(value=new))
+        return drawn
 
     def _learn(self, form: Form) -> list[Any]:
         news = [find_out(form) for find_out in self.learning]
@@ -241,6 +255,7 @@ class Page:
             )
         # Gradio 6.31 would drop a second click, or answer it with the first one's button.
         self.learn(self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET))
+        self.card.input(self._look_at, [self.form], self.summary_outputs, trigger_mode="multiple", **QUIET)
         outputs = [*self.all_outputs, self.tabs, *self.runs.outputs]
         self.start.click(self._start, [self.form, self.card], outputs, **STARTING)
         self.runs.wire()
@@ -301,10 +316,12 @@ class Page:
         if what == "tour":
             form.tour(self.studio)
             return self.everything(form)
-        if what in ("yaml", "command"):
-            form.shown = what
-        rest = len(self.all_outputs) - len(self.summary_outputs)
-        return [*self.summary(form), *[gr.skip()] * rest]
+        return [gr.skip()] * len(self.all_outputs)
+
+    def _look_at(self, form: Form, event: gr.EventData) -> list[Any]:
+        """The switch between YAML and command, which changes nothing else."""
+        form.shown = "command" if event._data.get("do") == "command" else "yaml"
+        return self.summary(form)
 
     def _start(self, form: Form, seen: str) -> list[Any]:
         """Starts what the card shows (`seen`); where the recipe has changed since, it is shown instead."""
