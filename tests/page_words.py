@@ -15,14 +15,18 @@ from studio.domain.states import STATES
 from studio.service.studio import Studio
 from studio.ui.form import Form
 from studio.ui.page import Page
+from studio.ui.theme import STATIC
 from studio.ui.tour import STEPS
 
 _SAID = re.compile(r'data-say="([^"]*)"')
-# What the page's script says by itself (page.js, tour.js).
+_IN_SCRIPTS = re.compile(r"\bsay\(\s*'([^']+)'")
+# What the page's scripts say by way of a condition or a list; the rest is found in them.
 SCRIPTED = (
     *("Start training", "Choose a model", "Choose a dataset", "See it for this machine, to start here"),
     *("Settle {count} question in {tab}", "Settle {count} questions in {tab}", "Copied"),
     *("Tour", "End the tour", "Close", "Back", "Done", "Next", "Begin"),
+    *("on", "off", "more", "less", "Open all", "Close all", "A value is deprecated.", "Deprecated."),
+    *("Try another word, or part of a name.", "Everything is at its default."),
     *("Shortcuts", "Start", "Open a tab", "Search", "Next tab, with the focus on one", "This list"),
 )
 # What a run's page says of it.
@@ -34,6 +38,8 @@ def page_words(studio: Studio) -> set[str]:
     page = Page(studio)
     blocks = page.build(translated=False)
     words = {*SCRIPTED, *_OF_A_RUN, *(state.capitalize() for state in STATES)}
+    for script in STATIC.glob("*.js"):
+        words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))
     words |= {step.title for step in STEPS} | {step.text for step in STEPS}
     for block in blocks.blocks.values():
         if block.get_block_name() == "api":

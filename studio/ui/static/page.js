@@ -171,9 +171,9 @@
     box.className = 'ts-keys';
     const on = localStorage.getItem(KEY) !== 'off';
     const rows = [['Ctrl or Cmd + Enter', 'Start'], ['1 to 9', 'Open a tab'], ['/', 'Search'], ['← →', 'Next tab, with the focus on one'], ['?', 'This list']];
-    box.innerHTML = '<h2>Shortcuts</h2><dl>' + rows.map(([key, what]) => `<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`).join('')
+    box.innerHTML = `<h2>${window.tsSay('Shortcuts')}</h2><dl>` + rows.map(([key, what]) => `<dt><kbd>${key}</kbd></dt><dd>${window.tsSay(what)}</dd>`).join('')
       + `</dl><label><input type="checkbox" ${on ? 'checked' : ''}> Single keys (1 to 9, /, ?)</label>`
-      + '<form method="dialog"><button class="ts-btn">Close</button></form>';
+      + `<form method="dialog"><button class="ts-btn">${window.tsSay('Close')}</button></form>`;
     box.querySelector('input').addEventListener('change', (event) => localStorage.setItem(KEY, event.target.checked ? 'on' : 'off'));
     box.showModal();
   };
