@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -52,6 +53,7 @@ def page_words(studio: Studio) -> set[str]:
             words |= {html.unescape(found) for found in _SAID.findall(_text(block.value))}
     for form in _forms(studio):
         for drawn in page.everything(form):
+            words |= {_word(drawn["label"])} if isinstance(drawn, dict) and "label" in drawn else set()
             words |= {html.unescape(found) for found in _SAID.findall(_text(drawn))}
     words |= {html.unescape(found) for drawn in page.runs.draw(None) for found in _SAID.findall(_text(drawn))}
     return words
@@ -70,6 +72,11 @@ def _forms(studio: Studio) -> Iterator[Form]:
                 else:
                     form.empty()
                 yield form
+
+
+def _word(label: str) -> str:
+    """A label as it is, or the key in it that Gradio's page translates."""
+    return str(json.loads(label.removeprefix("__i18n__"))["key"]) if label.startswith("__i18n__") else label
 
 
 def _text(drawn: Any) -> str:

@@ -17,9 +17,14 @@ from studio.domain.values import number_text, read_value
 
 Kind = Literal["switch", "tristate", "choice", "integer", "number", "text", "list", "yaml"]
 
+# TRL's help names the values of many texts: "Supported values are 'grpo', 'dapo', and 'vespo'."
+_TOLD_VALUES = re.compile(r"(?:(?:Supported|Possible) values are:?|Must be one of)((?:[^.]|\.(?! ))*)")
+_QUOTED = re.compile(r"'([A-Za-z_]\w*)'|`([a-z_]+)`(?= \(default\)|,|$)")
 _BACKTICKED = re.compile(r"`([A-Za-z_]\w*)`")
 _HUB_ADDRESS = re.compile(r"https?://(?:huggingface\.co|hf\.co)/(?:datasets/)?(?P<name>[\w.-]+/[\w.-]+)/?(?:tree/.*)?")
 _SUGGESTED = {
+    "scale_rewards": ["group", "batch", "none"],
+    "importance_sampling_level": ["token", "sequence"],
     "lora_task_type": ["CAUSAL_LM", "SEQ_CLS"],
     "lora_target_modules": ["all-linear"],
     "report_to": ["trackio", "wandb", "tensorboard", "mlflow", "none"],
@@ -111,20 +116,36 @@ def build(
         raise KeyError(name)
     record = overlay(name, method)
     control = Control(name, kind, methods, section, None)
+    label, info = words(argument, method)
     options: dict[str, Any] = {
-        "label": record.label if record and record.label else name,
-        "info": hint(argument, record),
+        "label": label,
+        "info": info,
         "value": shown(control, recipe, catalog) if recipe.method in methods else None,
         "visible": control.visible(recipe, catalog),
         "interactive": True,
         "elem_id": elem_id,
-        "elem_classes": "ts-advanced" if record and record.advanced else None,
+        "elem_classes": [
+            *(["ts-advanced"] if record and record.advanced else []),
+            *(["ts-wide"] if kind == "list" else []),
+        ],
         "min_width": 160,
     }
     if name == "accelerate_config":
         offered = [("none", ""), *((profile, profile) for profile in catalog.profiles)]
         return Control(name, kind, methods, section, gr.Dropdown(offered, allow_custom_value=True, **options))
     return Control(name, kind, methods, section, _component(kind, argument, options))
+
+
+def words(argument: Argument, method: str) -> tuple[str, str]:
+    """Label and hint of an argument under a method: ours where there are some, else TRL's name and help."""
+    record = overlay(argument.name, method)
+    return record.label if record and record.label else argument.name, hint(argument, record)
+
+
+def is_worded_by_method(control: Control, catalog: Catalog) -> bool:
+    """Whether the label or the hint of a control is another one under another method."""
+    found = ((argument_named(catalog, method, control.name), method) for method in control.methods)
+    return len({words(argument, method) for argument, method in found if argument is not None}) > 1
 
 
 def hint(argument: Argument, record: Overlay | None) -> str:
@@ -151,15 +172,19 @@ def _component(kind: Kind, argument: Argument, options: dict[str, Any]) -> Any:
     if kind == "list":
         choices = [str(choice) for choice in argument.choices] or suggestions(argument)
         return gr.Dropdown(choices=choices, multiselect=True, allow_custom_value=True, **options)
-    if kind == "text" and argument.name in _SUGGESTED:
+    if kind == "text" and suggestions(argument):
         return gr.Dropdown(choices=["", *suggestions(argument)], allow_custom_value=True, **options)
     return gr.Textbox(max_lines=1 if kind != "yaml" else 4, **options)
 
 
 def suggestions(argument: Argument) -> list[str]:
-    """Values to offer for a list: ours, or those that TRL's help names in backticks."""
+    """Values to offer beside what can be typed: ours, or those that TRL's help names."""
     if argument.name in _SUGGESTED:
         return _SUGGESTED[argument.name]
+    told = _TOLD_VALUES.search(argument.help)
+    quoted = [first or second for first, second in _QUOTED.findall(told.group(1))] if told else []
+    if len(quoted) > 1:
+        return list(dict.fromkeys(quoted))
     named = _BACKTICKED.findall(argument.help) if "Supported values" in argument.help else []
     return [
         name for name in dict.fromkeys(named) if name != argument.name and "len" not in name and "cache" not in name

@@ -16,11 +16,11 @@ from studio.domain.overlay import depends
 from studio.service.studio import Studio
 from studio.ui import api, pieces, space
 from studio.ui.card import CARD_SCRIPT, card, shown_code, states
-from studio.ui.controls import Control, argument_named, build, controls_of, read, shown
+from studio.ui.controls import Control, argument_named, build, controls_of, is_worded_by_method, read, shown, words
 from studio.ui.form import Form, first_form, next_step
 from studio.ui.kept import STORAGE_KEY, STORAGE_WORD, kept, restored
 from studio.ui.tabs import compute, data, launch, lora, method, model, options, recipes, runs, training
-from studio.ui.words import translate
+from studio.ui.words import say, translate
 
 # Handlers of the page itself: no API, no queue, nothing that dims the page while it works.
 QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
@@ -43,6 +43,7 @@ class Page:
         self.catalog = studio.arguments.get()
         self.start_form = first_form(studio)
         self.controls: list[Control] = []
+        self.worded: set[str] = set()  # names of controls whose words differ by method
         self.redrawn: list[tuple[Any, Callable[[Form], Any]]] = []
         self.following: dict[str, list[tuple[Any, Callable[[Form], Any]]]] = {}
         self.learning: list[Callable[[Form], bool]] = [partial(Form.see, studio=studio)]
@@ -110,6 +111,8 @@ class Page:
         elem_id = f"arg-{name}-{kind}" if known else f"arg-{name}"
         control = build(self.catalog, name, kind, methods, section, self.start_form.recipe, elem_id)
         self.controls.append(control)
+        if is_worded_by_method(control, self.catalog):
+            self.worded.add(control.name)
         return control
 
     def html(self, draw: Callable[[Form], str], follows: tuple[str, ...] = (), **options: Any) -> Any:
@@ -159,12 +162,24 @@ class Page:
         summary = self.summary(form)
         displayed = form.sent = form.displayed()
         values = [
-            gr.update(value=shown(control, displayed, self.catalog), visible=control.visible(form.recipe, self.catalog))
+            gr.update(
+                value=shown(control, displayed, self.catalog),
+                visible=control.visible(form.recipe, self.catalog),
+                **self._words(control, form),
+            )
             if form.recipe.method in control.methods
             else gr.update(visible=False)
             for control in self.controls
         ]
         return [*summary, *values, *(draw(form) for _, draw in self.redrawn)]
+
+    def _words(self, control: Control, form: Form) -> dict[str, str]:
+        """Label and hint where they are other ones under another method."""
+        argument = argument_named(self.catalog, form.recipe.method, control.name)
+        if argument is None or control.name not in self.worded:
+            return {}
+        label, info = words(argument, form.recipe.method)
+        return {"label": str(say(label)), "info": info}
 
     def surroundings(self, form: Form, left_alone: Any = None) -> list[Any]:
         """What a look at data draws: a control that is typed in meanwhile and `left_alone` keep what they hold.
