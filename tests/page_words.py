@@ -30,7 +30,8 @@ SCRIPTED = (
     *("Try another word, or part of a name.", "Everything is at its default."),
     *("Shortcuts", "Start", "Open a tab", "Search", "Next tab, with the focus on one", "This list"),
 )
-# What a run's page says of it.
+# What is said of an adapter once the model's layers are known, and of a run.
+_OF_AN_ADAPTER = ("Trainable", "Share of all", "Adapter file", "Acts on", "Saved model")
 _OF_A_RUN = ("Run", "Method", "State", "Step", "Last", "Started", "Time left", "Took", "Log")
 
 
@@ -38,7 +39,7 @@ def page_words(studio: Studio) -> set[str]:
     """The keys of the languages, for all methods and states of the form."""
     page = Page(studio)
     blocks = page.build(translated=False)
-    words = {*SCRIPTED, *_OF_A_RUN, *(state.capitalize() for state in STATES)}
+    words = {*SCRIPTED, *_OF_A_RUN, *_OF_AN_ADAPTER, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))
     words |= {step.title for step in STEPS} | {step.text for step in STEPS}

@@ -193,7 +193,7 @@ def _listed(targets: Targets) -> str:
 
 def _stat(name: str, value: str, small: str) -> str:
     tail = f" <small>{pieces.text(small)}</small>" if small else ""
-    return f'<div class="ts-stat"><span>{pieces.text(name)}</span><b>{pieces.text(value)}{tail}</b></div>'
+    return f'<div class="ts-stat"><span>{pieces.term(name)}</span><b>{pieces.text(value)}{tail}</b></div>'
 
 
 def _bar(part: int, total: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from studio.domain.columns import Column
 from studio.domain.findings import Finding
+from studio.ui.glossary import MEANINGS
 
 _LONG = 220  # characters of a cell that are shown before it folds
 
@@ -28,6 +29,12 @@ def spoken(english: str, **values: Any) -> str:
     filled = english.format(**values) if values else english
     given = f' data-with="{text(json.dumps(values, ensure_ascii=False))}"' if values else ""
     return f'<span data-say="{text(english)}"{given}>{text(filled)}</span>'
+
+
+def term(english: str) -> str:
+    """A term of the page, with what it means where the mouse rests on it."""
+    meaning = MEANINGS.get(english)
+    return f'<abbr title="{text(meaning)}">{spoken(english)}</abbr>' if meaning else spoken(english)
 
 
 def title(name: str, lead: str, **values: Any) -> str:
@@ -102,7 +109,7 @@ def yaml_code(source: str) -> str:
 
 def facts(rows: Sequence[tuple[str, str]]) -> str:
     """A short list of facts; empty ones are left out."""
-    cells = "".join(f"<dt>{spoken(name)}</dt><dd>{text(value)}</dd>" for name, value in rows if value)
+    cells = "".join(f"<dt>{term(name)}</dt><dd>{text(value)}</dd>" for name, value in rows if value)
     return f'<dl class="ts-kv">{cells}</dl>'
 
 

@@ -225,7 +225,7 @@ def _title(run: dict[str, Any]) -> str:
 
 
 def _stat(name: str, value: str) -> str:
-    return f'<div class="ts-stat"><span>{pieces.spoken(name)}</span><b>{value}</b></div>'
+    return f'<div class="ts-stat"><span>{pieces.term(name)}</span><b>{value}</b></div>'
 
 
 def _head(run: dict[str, Any], left: str, log: str) -> str:
