@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
+from studio.domain.secrets import without_secrets
 from studio.service.studio import Studio
 from studio.ui.form import Form, dataset_text
 
@@ -17,20 +16,18 @@ STORAGE_KEY = "trl-studio-form"
 # Gradio encrypts what it keeps; a fixed word lets the next start of the studio read it. It guards nothing secret.
 STORAGE_WORD = "trl-studio"
 
-_SECRET = re.compile(r"(^|_)(hub_token|api_key|apikey|secret|password)$|TOKEN|KEY|SECRET|PASSWORD")
-
 
 def kept(form: Form) -> dict[str, Any]:
     """The form as JSON: what the user chose, without tokens and without what can be found out again."""
-    recipe = form.recipe
+    recipe, _ = without_secrets(form.recipe)
     return {
         "version": VERSION,
         "method": recipe.method,
-        "values": _open(recipe.values),
-        "launch": _open(recipe.launch),
+        "values": dict(recipe.values),
+        "launch": dict(recipe.launch),
         "flags": list(recipe.flags),
-        "env": _open(recipe.env),
-        "unknown": _open(recipe.unknown),
+        "env": dict(recipe.env),
+        "unknown": dict(recipe.unknown),
         "order": list(recipe.order),
         "pinned": sorted(recipe.pinned),
         "held": sorted(form.held),
@@ -69,10 +66,6 @@ def restored(studio: Studio, found: Any) -> Form | None:
     form.demo = {name: recipe.values[name] for name in _texts(found.get("demo")) if name in recipe.values}
     form.unseen = bool(recipe.get("dataset_name") or recipe.get("datasets"))
     return form
-
-
-def _open(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if not _SECRET.search(name)}
 
 
 def _texts(found: Any) -> list[str]:
