@@ -34,7 +34,9 @@ class StudioPage:
         self.url = url
 
     def open(self) -> StudioPage:
-        """The page from anew, with the form that a first visit shows."""
+        """The page from anew, at its first tab."""
+        if self.page.url.startswith(self.url):
+            self.page.evaluate("sessionStorage.removeItem('ts-tab')")
         self.page.goto(self.url)
         expect(self.card.locator("pre.ts-code")).to_be_visible()
         return self

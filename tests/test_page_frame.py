@@ -70,6 +70,19 @@ def test_a_new_recipe_is_empty_leads_to_what_is_missing_and_can_be_undone(studio
     expect(page.start).to_have_text("Start training")
 
 
+def test_a_click_is_not_lost_where_the_card_is_drawn_under_the_mouse(studio_page: StudioPage) -> None:
+    page = studio_page
+    button = page.card.locator('[data-do="command"]')
+    box = button.bounding_box()
+    assert box is not None
+    page.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.page.mouse.down()
+    drawn_anew = "card => { const inner = card.querySelector('[data-drawn]'); inner.innerHTML = inner.innerHTML; }"
+    page.card.evaluate(drawn_anew)
+    page.page.mouse.up()
+    expect(page.card.locator('[data-do="command"][aria-pressed="true"]')).to_be_visible()
+
+
 def test_a_finding_leads_to_its_field_even_where_simple_hides_it(studio_page: StudioPage) -> None:
     page = studio_page
     chosen = "model_name_or_path: assets/demo/model\ndataset_name: assets/demo/sft"

@@ -262,3 +262,17 @@
     }
   }).observe(document.documentElement, {childList: true, subtree: true, characterData: true});
 })();
+
+// A piece of HTML that is drawn anew between pressing and releasing the mouse would lose the click: where the same
+// button lies under the mouse then, it is clicked.
+(() => {
+  let pressed = null;
+  document.addEventListener('pointerdown', (event) => { pressed = event.target.closest?.('.html-container button'); }, true);
+  document.addEventListener('pointerup', (event) => {
+    const before = pressed;
+    pressed = null;
+    if (!before || before.isConnected) return;
+    const now = document.elementFromPoint(event.clientX, event.clientY)?.closest('button');
+    if (now?.outerHTML === before.outerHTML) now.click();
+  }, true);
+})();
