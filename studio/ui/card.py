@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from studio.domain.arguments import Catalog
-from studio.domain.findings import Finding
+from studio.domain.findings import Finding, errors
 from studio.domain.methods import method_named
 from studio.domain.recipe import Recipe
 from studio.service.models import named_models
@@ -73,11 +73,14 @@ def card(studio: Studio, form: Form, prepared: Prepared) -> str:
         ]
     )
     places = partial(place_of, catalog, form.recipe.method)
+    parts = [_code(form, prepared), pieces.findings(prepared.findings, place=places)]
+    if errors(list(prepared.findings)):
+        parts.reverse()  # what has to be settled comes before what will run
     return (
         f'<div class="ts-card" data-next="{pieces.text(next_field(catalog, form))}">{head}{facts}'
         f"{_switch(form, prepared)}{_notice(form)}"
         '<button type="button" data-do="tour" hidden></button></div>'
-        f"{_code(form, prepared)}{pieces.findings(prepared.findings, place=places)}"
+        f"{''.join(parts)}"
     )
 
 
@@ -239,6 +242,21 @@ def _hardware(studio: Studio, recipe: Recipe) -> str:
     return "CPU" if recipe.get("use_cpu") is True else studio.machine.summary
 
 
+def _of_the_model(studio: Studio, recipe: Recipe) -> TabState:
+    """A tick for a model of which something is known, a question mark for a mere name."""
+    named = next((one for one in named_models(recipe) if one[0] == "model_name_or_path"), None)
+    if named is None:
+        return TabState("to choose", "warn")
+    look = studio.models.known(named[1], named[2])
+    return TabState("✓") if look is not None and look.facts is not None else TabState("?", "plain")
+
+
+def _of_the_data(form: Form) -> TabState:
+    if not form.typed:
+        return TabState("to choose", "warn")
+    return TabState("✓") if form.looked and form.looked[0].columns else TabState("?", "plain")
+
+
 def states(studio: Studio, form: Form, findings: tuple[Finding, ...], runs: int) -> str:
     """The short values behind the tabs' names: one glance says how far one is."""
     catalog, recipe = studio.arguments.get(), form.recipe
@@ -249,8 +267,8 @@ def states(studio: Studio, form: Form, findings: tuple[Finding, ...], runs: int)
             open_questions[tab] = open_questions.get(tab, 0) + 1
     shown = {
         "method": TabState(method_named(recipe.method).label),
-        "model": TabState("✓") if recipe.get("model_name_or_path") else TabState("to choose", "warn"),
-        "data": TabState("✓" if form.looked else "", "ok") if form.typed else TabState("to choose", "warn"),
+        "model": _of_the_model(studio, recipe),
+        "data": _of_the_data(form),
         "lora": TabState(f"r {recipe.get('lora_r', 16)}" if recipe.get("use_peft") is True else "off", "plain"),
         "runs": TabState(str(runs), "plain"),
     }

@@ -94,10 +94,12 @@ class Form:
         self.before = replace(self, before=None)
 
     def undo(self) -> None:
-        """Takes back the last larger change."""
+        """Takes back the last larger change with all that came after it; once more, and it is there again."""
         if self.before is not None:
+            undone = replace(self, before=None)
             self.become(self.before)
-            self.notice = "Taken back: the form is as it was."
+            self.before = undone
+            self.notice = "Taken back, with the edits since. Undo brings them back."
 
     def empty(self) -> None:
         """A new recipe: the method stays, everything else is TRL's default."""
@@ -328,13 +330,17 @@ def tab_of(catalog: Catalog, method: str, found: Finding) -> str:
     argument = argument_named(catalog, method, name)
     if overlay(name, method) is None and (argument or name in catalog.flags):
         return "options"  # what no other tab has
+    if argument is None and found.where.kind == "argument" and name != "env":
+        return "recipe"  # nothing on the page holds it: its Finding on the recipe card does
     return _TAB_OF_SECTION.get(section_of(name, method, argument), "training") if argument else "training"
 
 
 def place_of(catalog: Catalog, method: str, found: Finding) -> str:
     """Where on the page a Finding is settled, as `tab:argument`; empty where nothing on the page settles it."""
     name = found.where.name
-    if found.where.kind == "column" or name in ("dataset_name", "datasets"):
+    if found.where.kind == "column":
+        return "data:data-preview"
+    if name in ("dataset_name", "datasets"):
         return "data:dataset"
     if found.where.kind != "argument" or argument_named(catalog, method, name) is None:
         return ""
@@ -348,7 +354,7 @@ def next_field(catalog: Catalog, form: Form) -> str:
     wrong = errors(list(form.findings))
     missing = [found for found in wrong if found.where.name in ("model_name_or_path", "dataset_name")]
     first = next(iter(missing or wrong), None)
-    return place_of(catalog, form.recipe.method, first) if first else ""
+    return (place_of(catalog, form.recipe.method, first) or "recipe:finding") if first else ""
 
 
 def next_step(studio: Studio, form: Form) -> tuple[str, str | None]:

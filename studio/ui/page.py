@@ -350,6 +350,8 @@ class Page:
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
         if tab == "space":
             return [*nothing, gr.skip(), *self.runs.skip()]
+        if tab == "recipe":
+            return [*nothing, gr.skip(), *self.runs.skip()]
         if tab is not None:
             return [*nothing, gr.update(selected=tab), *self.runs.skip()]
         if shown_code(form, prepared) not in seen:

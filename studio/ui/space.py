@@ -45,7 +45,7 @@ def note(studio: Studio) -> str:
     """What stands below Start: that a run goes on, and on a Space what may end it and whose sign-in it has."""
     space = studio.access.space
     if space is None:
-        return _hint(["Goes on when this page is closed."])
+        return _hint([pieces.spoken("Goes on when this page is closed.")])
     refusal = studio.access.start_refusal()
     if refusal is not None:
         copy = f'<a href="{pieces.text(space.duplicate_url)}" target="_blank">Duplicate this Space</a>'
@@ -55,7 +55,7 @@ def note(studio: Studio) -> str:
     left = "its files stay" if lasts else "only what it has pushed to the Hub stays"
     return _hint(
         [
-            "Goes on when this page is closed.",
+            pieces.spoken("Goes on when this page is closed."),
             f"Sleep or a restart of this Space ends it, and {left}.",
             _sign_in(studio.access),
         ]

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT), str(ROOT / "tests")]
 
@@ -83,6 +85,7 @@ def edit(home: Path, rounds: int) -> list[Figure]:
     """An edit until the YAML on the screen shows it."""
     with studio_server(home) as server:
         taken = edit_seconds(server, rounds)
+        psutil.wait_procs(server.process.children(recursive=True), timeout=120)  # a worker looks at the model's layers
         after = server.resident()
     every = sorted(second for seconds in taken.values() for second in seconds)
     middle = "; ".join(f"{kind} {statistics.median(seconds):.3f}" for kind, seconds in taken.items())

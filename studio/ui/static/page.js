@@ -146,6 +146,11 @@
   };
   const go = (target) => {
     const [tab, name] = target.split(':');
+    if (tab === 'recipe') {  // what no control holds is settled on the card itself
+      const found = document.querySelector('#recipe-card .ts-finding.error');
+      if (found) point(found);
+      return;
+    }
     window.tsGo(tab, name);
   };
   document.addEventListener('click', (event) => {

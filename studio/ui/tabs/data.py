@@ -168,7 +168,9 @@ def _looked(looked: Inspection, form: Form) -> str:
         place = "this machine" if looked.source == "local" else "Hub"
         note = f"{shown} · {place} · the first {len(looked.rows)} rows were checked"
         table = pieces.data_table(looked.columns, looked.rows[:5], _roles(looked, form), note)
-    return table + verdict + pieces.findings(_without_buttons(looked))
+    found = pieces.findings(_without_buttons(looked))
+    # A refusal is read first; a yes may stand below what it speaks of.
+    return verdict + found + table if looked.verdict == "reject" else table + verdict + found
 
 
 def _without_buttons(looked: Inspection) -> list[Any]:
