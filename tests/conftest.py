@@ -49,10 +49,3 @@ def wait_until() -> Callable[..., Any]:
 def root() -> Path:
     """The repository's root."""
     return ROOT
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test in a browser gets a second try: a machine that stalls for seconds loses presses that no user would."""
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1))

@@ -215,7 +215,6 @@ def test_a_token_that_the_hub_refuses_and_a_hub_that_is_away(
     expect(studio.finding("Hugging Face refuses the token of this machine.")).to_be_visible()
     sign_in(hub_app, WRITER + "x")
     hub.faults["/api/whoami-v2"] = 503
-    studio.page.wait_for_timeout(1000)  # a button takes no second press while the first is being answered
     studio.page.locator("#account-ask").click()
     expect(who(studio)).to_contain_text("The Hub answered with status 503.")
     expect(studio.finding("Whether the push is allowed could not be asked.")).to_be_visible()

@@ -269,7 +269,6 @@ def test_a_preset_is_saved_used_replaced_and_removed(studio: StudioPage, shared_
     studio.open()
     studio.use_preset("own:my-b-try-b")
     studio.wait_for("seed", 21)
-    studio.page.wait_for_timeout(1000)  # what is found out about the model draws the cards once more
     remove = studio.page.locator('[data-remove="own:my-b-try-b"]')
     remove.click()
     expect(remove).to_have_text("Remove it?")

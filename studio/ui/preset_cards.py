@@ -33,7 +33,17 @@ const restore = () => {
   sift();
   if (pressed && document.activeElement === document.body) element.querySelector(pressed)?.focus({preventScroll: true});
 };
-watch('value', () => requestAnimationFrame(restore));
+// The first press on Remove asks; the question outlives the cards being drawn anew.
+let armed = null;
+const arm = () => {
+  for (const button of element.querySelectorAll('[data-remove]')) {
+    const asked = button.dataset.remove === armed;
+    if (asked === button.classList.contains('stop')) continue;
+    button.classList.toggle('stop', asked);
+    button.textContent = window.tsSay(asked ? 'Remove it?' : 'Remove');
+  }
+};
+watch('value', () => requestAnimationFrame(() => { restore(); arm(); }));
 element.addEventListener('input', (event) => {
   const field = event.target.closest('[data-ask]');
   if (field) { asked[field.dataset.ask] = field.value; sift(); }
@@ -46,10 +56,10 @@ element.addEventListener('click', (event) => {
     for (const name of Object.keys(asked)) asked[name] = '';
     restore();
     element.querySelector('[data-ask=words]').focus();
-  } else if (remove && !button.classList.contains('stop')) {
-    button.classList.add('stop');
-    button.textContent = 'Remove it?';
-    setTimeout(() => { button.classList.remove('stop'); button.textContent = 'Remove'; }, 5000);
+  } else if (remove && armed !== remove) {
+    armed = remove;
+    arm();
+    setTimeout(() => { armed = null; arm(); }, 5000);
   } else {
     pressed = preset ? `[data-preset="${CSS.escape(preset)}"]` : '[data-ask=words]';
     trigger('click', {preset, remove, do: button.dataset.do});

@@ -129,6 +129,7 @@ class List {
       const element = section.body.children[at], find = (selector) => element.querySelector(selector);
       Object.assign(row, {element, control: find('.edit input, .edit select, .edit textarea'), reset: find('.reset'), said: find('.said'),
         tag: find('.tag.state'), idle: find('.idle'), more: find('.more'), key: '|'});
+      if (row.deep) this.unfold(row, true);  // found by words that its row was not there for yet
       element.hidden = !row.fits;
       this.write(row, row.text);
       row.shown = row.text;
@@ -273,7 +274,9 @@ class List {
         if (row.how) changed += 1;
         if (row.element && row.element.hidden === row.fits) row.element.hidden = !fits;
         const deep = !!(fits && words.length && row.rest && words.some((word) => !row.brief.includes(word)));
-        if (!!row.deep !== deep && row.element) this.unfold(row, row.deep = deep);
+        const turned = !!row.deep !== deep;
+        row.deep = deep;
+        if (turned && row.element) this.unfold(row, deep);
       }
       total += inside;
       differ += changed;

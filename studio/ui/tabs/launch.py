@@ -142,7 +142,9 @@ def _wire(page: Page, tags: Any, target: Any, ask: Any) -> None:
     tags.change(change, [tags, page.form], None, trigger_mode="always_last", **QUIET)
     chosen = [*page.summary_outputs, name.component, *(component for component, _ in followers)]
     owned = target.click(choose_owner, [page.form], chosen, trigger_mode="multiple", **QUIET)
-    page.follow_up(ask.click(ask_again, [page.form], page.all_outputs, **BUSY))
+    # A press while an older answer is on its way is not dropped: the token may be another one by now.
+    again = ask.click(ask_again, [page.form], page.all_outputs, trigger_mode="always_last", **BUSY)
+    page.follow_up(again)
     boxes = [push.component, name.component, page.form]
     last = {"trigger_mode": "always_last", **BUSY}
     page.follow_up(owned.then(look_up, boxes, page.all_outputs, **BUSY))
