@@ -20,18 +20,43 @@ _FLAGS = [
     "--disable-sync",
 ]
 
-
+# Requests of Gradio's page that end with the answer to an event; its heartbeat never ends.
+_ANSWERED = ("/run/predict", "/queue/join", "/queue/data")
 # What Gradio's page says of answers that it still waited for when it was loaded again or left.
 _CUT_OFF = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out")
 
 
 @dataclass
 class Opened:
-    """A page, the errors of its console and scripts, and the requests that left this machine."""
+    """A page, the errors of its console and scripts, the requests that left this machine, and the open ones."""
 
     page: Page
     errors: list[str] = field(default_factory=list)
     external: list[str] = field(default_factory=list)
+    waiting: set[Request] = field(default_factory=set)
+
+
+def watched(page: Page) -> Opened:
+    """A page of which it is noted what goes wrong on it and what it still waits for."""
+    opened = Opened(page)
+
+    def note_console(message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(words in message.text for words in _CUT_OFF):
+            opened.errors.append(message.text)
+
+    def note_request(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in ("127.0.0.1", "localhost"):
+            opened.external.append(request.url)
+        if parts.path.endswith(_ANSWERED):
+            opened.waiting.add(request)
+
+    page.on("console", note_console)
+    page.on("pageerror", lambda error: opened.errors.append(str(error)))
+    page.on("request", note_request)
+    page.on("requestfinished", lambda request: opened.waiting.discard(request))
+    page.on("requestfailed", lambda request: opened.waiting.discard(request))
+    return opened
 
 
 def chromium_path() -> str:
@@ -73,20 +98,7 @@ def open_page(url: str, width: int = 1280, dark: bool = False, height: int = 100
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
         )
-        opened = Opened(page)
-
-        def note_console(message: ConsoleMessage) -> None:
-            if message.type == "error" and not any(words in message.text for words in _CUT_OFF):
-                opened.errors.append(message.text)
-
-        def note_request(request: Request) -> None:
-            parts = urlsplit(request.url)
-            if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in ("127.0.0.1", "localhost"):
-                opened.external.append(request.url)
-
-        page.on("console", note_console)
-        page.on("pageerror", lambda error: opened.errors.append(str(error)))
-        page.on("request", note_request)
+        opened = watched(page)
         page.goto(url)
         try:
             yield opened

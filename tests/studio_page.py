@@ -11,6 +11,7 @@ from browser import Opened
 from playwright.sync_api import Locator, Page, expect
 
 FORM_TABS = ("method", "model", "data", "training", "lora", "compute", "launch", "options")
+QUIET = 1.0  # seconds without a request, after which no further one follows by itself
 PATIENCE = 20.0  # seconds for anything that takes a moment
 
 expect.set_options(timeout=PATIENCE * 1000)
@@ -48,6 +49,19 @@ class StudioPage:
         self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
         self.opened.errors.clear()
         return self.open()
+
+    def settle(self) -> StudioPage:
+        """Waits until every event, and what follows it by itself, has been answered."""
+        quiet_since = time.monotonic()
+
+        def quiet() -> bool:
+            nonlocal quiet_since
+            if self.opened.waiting:
+                quiet_since = time.monotonic()
+            return time.monotonic() - quiet_since > QUIET
+
+        until(self.page, quiet, "an end of the page's requests", 3 * PATIENCE)
+        return self
 
     # The recipe card
 

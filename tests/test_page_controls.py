@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 import yaml
 from app_process import ROOT, AppProcess, app
@@ -85,6 +86,23 @@ def untouched(control: Control, argument: Argument) -> Any:
     if control.kind == "choice" and not (argument.optional and argument.default is None):
         return argument.effective_default
     return {"integer": None, "list": []}.get(control.kind, "")
+
+
+def test_an_edit_that_overtakes_a_slow_answer_is_drawn_again(page: Page) -> None:
+    form = Form(Recipe("sft"), drawn=True)
+    number = len(page.summary_outputs)
+    pieces = [component for component, _ in page.redrawn]
+    table = next(place for place, one in enumerate(pieces) if getattr(one, "elem_id", None) == "profiles")
+    page.summary(form)
+    page.surroundings(form)
+    quiet = page._drawn_again(form)[number:]
+    assert all(one == gr.skip() for one in quiet)
+    slow = page.surroundings(form)[-len(pieces) :]
+    form.set(page.catalog, "accelerate_config", "zero2", True)
+    again = page._drawn_again(form)[number:]
+    assert again[table] != slow[table]
+    assert len(again) == len(pieces)
+    assert all(one == gr.skip() for one in page._drawn_again(form)[number:])
 
 
 # Every method, through the handler that the component calls -----------------------------------------------------

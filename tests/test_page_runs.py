@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from app_process import ROOT, AppProcess, app, run_processes, start_app
-from browser import Opened, open_page
+from browser import Opened, open_page, watched
 from playwright.sync_api import Locator, Page, expect
 from studio_page import StudioPage, until
 
@@ -163,7 +163,8 @@ def test_stop_and_save_leaves_a_checkpoint_and_no_process(served: AppProcess, ho
         studio = StudioPage(opened, served.url).open()
         set_steps(studio, 100_000)
         assert page.context.browser is not None
-        second = StudioPage(Opened(page.context.browser.new_page()), served.url).open()
+        # Whatever draws it again after Start would show the new name.
+        second = StudioPage(watched(page.context.browser.new_page()), served.url).open().settle()
         run = start(studio, home)
         a_taken_name_is_said_before_anything_starts(second, home)
         until(page, lambda: points(page), "the first point", TRAINING)

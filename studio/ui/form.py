@@ -37,11 +37,7 @@ _TAB_OF_SECTION = {
     "Logging": "launch",
     "Saving": "training",
 }
-_TAB_OF_ARGUMENT = {
-    "seed": "launch",
-    "output_dir": "launch",
-    "resume_from_checkpoint": "launch",
-}
+_TAB_OF_ARGUMENT = dict.fromkeys(("seed", "output_dir", "resume_from_checkpoint"), "launch")
 
 
 @dataclass
@@ -56,7 +52,7 @@ class Form:
     things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `typing` that its
     dataset is being typed, `before` is the form that a larger change replaced, `card` the card last drawn,
-    `sent` what the controls were last given.
+    `sent` what the controls were last given, `surrounded` the form that the last answer to a slow event was drawn from.
     """
 
     recipe: Recipe
@@ -81,13 +77,18 @@ class Form:
     before: Form | None = field(default=None, repr=False)
     card: str = field(default="", repr=False)
     sent: Recipe | None = field(default=None, repr=False)
+    surrounded: Form | None = field(default=None, repr=False)
+
+    def as_drawn(self) -> Form:
+        """The form as pieces of the page are drawn from it, to be compared with a later one."""
+        return replace(self, before=None, findings=(), card="", sent=None, surrounded=None)
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""
-        drawn = self.drawn
+        drawn, surrounded = self.drawn, self.surrounded
         for one in fields(self):
             setattr(self, one.name, getattr(other, one.name))
-        self.drawn = drawn
+        self.drawn, self.surrounded = drawn, surrounded
 
     def remember(self) -> None:
         """Keeps the form as it is, for `undo`; called before a change that replaces what the user made."""

@@ -187,6 +187,7 @@ class Page:
         The summary follows as an event of its own (`follow_up`): this answer, which comes through the queue, may be
         overtaken by that to an edit, and must not take it back.
         """
+        form.surrounded = form.as_drawn()
         shows = [
             gr.update(visible=control.visible(form.recipe, self.catalog))
             if _depends(control, "datasets", self.catalog.methods)
@@ -198,13 +199,23 @@ class Page:
 
     def follow_up(self, event: Any) -> None:
         """Has card, Start and tab values drawn when a slow event has ended, where they are other ones now."""
-        event.then(self._summary_again, [self.form], self.summary_outputs, **QUIET)
+        outputs = [*self.summary_outputs, *(component for component, _ in self.redrawn)]
+        event.then(self._drawn_again, [self.form], outputs, **QUIET)
 
-    def _summary_again(self, form: Form) -> list[Any]:
-        shown = form.card
-        summary = self.summary(form)
-        # Drawing the same card again would take it from under the mouse.
-        return summary if form.card != shown else [gr.skip()] * len(summary)
+    def _drawn_again(self, form: Form) -> list[Any]:
+        """The summary where it is another one now, and all that was drawn where an edit came meanwhile.
+
+        The slow answer is on the page by now: if it was drawn before an edit whose answer overtook it, it has taken
+        back what that showed.
+        """
+        shown, drawn_from = form.card, form.surrounded
+        summary, form.surrounded = self.summary(form), None
+        if form.card == shown:
+            # Drawing the same card again would take it from under the mouse.
+            summary = [gr.skip()] * len(summary)
+        if drawn_from is None or drawn_from == form.as_drawn():
+            return [*summary, *[gr.skip()] * len(self.redrawn)]
+        return [*summary, *(draw(form) for _, draw in self.redrawn)]
 
     def learn(self, event: Any) -> None:
         """After an event that may have changed the model or more: finds out what takes long, and draws it."""

@@ -44,7 +44,7 @@ def build(page: Page) -> None:
             scale=3,
             elem_id="dataset",
         )
-        page.redrawn.append((name, lambda form: form.typed))
+        page.redrawn.append((name, lambda form: gr.skip() if form.typing else form.typed))
         choosers = [_chooser(page, key, label) for key, label in _SPLITS]
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
