@@ -32,9 +32,14 @@ def spoken(english: str, **values: Any) -> str:
 
 
 def term(english: str) -> str:
-    """A term of the page, with what it means where the mouse rests on it."""
-    meaning = MEANINGS.get(english)
-    return f'<abbr title="{text(meaning)}">{spoken(english)}</abbr>' if meaning else spoken(english)
+    """A term of the page in the browser's language, with what it means where the mouse rests on it."""
+    return explained(english, spoken(english))
+
+
+def explained(name: str, shown: str = "") -> str:
+    """A term as `shown` (as it is, without that), with what it means where the mouse rests on it."""
+    meaning, shown = MEANINGS.get(name.capitalize(), MEANINGS.get(name)), shown or text(name)
+    return f'<abbr title="{text(meaning)}">{shown}</abbr>' if meaning else shown
 
 
 def title(name: str, lead: str, **values: Any) -> str:
@@ -44,7 +49,7 @@ def title(name: str, lead: str, **values: Any) -> str:
 
 def heading(name: str) -> str:
     """The name of a section or a card."""
-    return f'<div class="ts-head"><h3>{spoken(name)}</h3></div>'
+    return f'<div class="ts-head"><h3>{term(name)}</h3></div>'
 
 
 def undo() -> str:

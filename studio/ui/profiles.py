@@ -66,7 +66,7 @@ def profile_table(catalog: Catalog, recipe: Recipe, own: bool, elsewhere: bool) 
     chosen = recipe.launch.get("accelerate_config") or ""
     names = ["", *(name for name in PROFILES if name in catalog.profiles)]
     names += [name for name in catalog.profiles if name not in PROFILES]
-    heads = "".join(f'<th scope="col" class="ts-share">{name.capitalize()}</th>' for name in _SHARES)
+    heads = "".join(f'<th scope="col" class="ts-share">{pieces.explained(name.capitalize())}</th>' for name in _SHARES)
     lacking = not elsewhere and not has_package("deepspeed")
     rows = "".join(_profile_row(name, name == chosen, own, lacking) for name in names)
     return (

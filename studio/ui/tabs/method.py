@@ -122,9 +122,10 @@ def _about(method: Method, presets: Iterable[Preset]) -> str:
         ("Not when", guide.unless),
         ("Before it", guide.before),
         ("After it", guide.after),
-        ("Watch", ", ".join(name.replace("/", " ").replace("_", " ") for name in method.headline[:3])),
     ]
     facts = "".join(f"<dt>{pieces.spoken(name)}</dt><dd>{pieces.text(words)}</dd>" for name, words in rows)
+    watched = (name.replace("/", " ").replace("_", " ") for name in method.headline[:3])
+    facts += f"<dt>{pieces.spoken('Watch')}</dt><dd>{', '.join(map(pieces.explained, watched))}</dd>"
     cost = f"<dt>{pieces.spoken('Cost')}</dt><dd><b>{pieces.text(guide.cost)}.</b> {pieces.text(guide.cost_why)}</dd>"
     return (
         f'<div class="ts-card"><div class="ts-head"><h2>{pieces.spoken(method.title)}</h2>'
