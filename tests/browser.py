@@ -9,7 +9,7 @@ from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Request, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = [
@@ -20,6 +20,9 @@ _FLAGS = [
     "--disable-sync",
 ]
 
+# Seconds for anything that takes a moment: a machine may be slow and busy, and where all is well nobody waits so long.
+PATIENCE = 60.0
+expect.set_options(timeout=PATIENCE * 1000)
 # Requests of Gradio's page that end with the answer to an event; its heartbeat never ends.
 _ANSWERED = ("/run/predict", "/queue/join", "/queue/data")
 # What Gradio's page says of answers that it still waited for when it was loaded again or left.
@@ -39,6 +42,7 @@ class Opened:
 def watched(page: Page) -> Opened:
     """A page of which it is noted what goes wrong on it and what it still waits for."""
     opened = Opened(page)
+    page.set_default_timeout(PATIENCE * 1000)
 
     def note_console(message: ConsoleMessage) -> None:
         if message.type == "error" and not any(words in message.text for words in _CUT_OFF):
@@ -88,7 +92,9 @@ def loops_closed() -> Iterator[None]:
 
 
 @contextmanager
-def open_page(url: str, width: int = 1280, dark: bool = False, height: int = 1000) -> Iterator[Opened]:
+def open_page(
+    url: str, width: int = 1280, dark: bool = False, height: int = 1000, locale: str = "en-US"
+) -> Iterator[Opened]:
     """Open `url` in a fresh profile, `width` pixels wide, with the system's light or dark preference."""
     path = chromium_path()
     with sync_playwright() as playwright:
@@ -97,6 +103,7 @@ def open_page(url: str, width: int = 1280, dark: bool = False, height: int = 100
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             reduced_motion="reduce",
+            locale=locale,
         )
         opened = watched(page)
         page.goto(url)

@@ -7,14 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
-from browser import Opened
+from browser import PATIENCE, Opened
 from playwright.sync_api import Locator, Page, expect
 
 FORM_TABS = ("method", "model", "data", "training", "lora", "compute", "launch", "options")
 QUIET = 1.0  # seconds without a request, after which no further one follows by itself
-PATIENCE = 20.0  # seconds for anything that takes a moment
-
-expect.set_options(timeout=PATIENCE * 1000)
 
 
 def until(page: Page, condition: Callable[[], Any], what: str = "it", seconds: float = PATIENCE) -> Any:

@@ -252,7 +252,7 @@ def test_failing_read_says_so_and_keeps_the_charts(shown: tuple[Opened, Feed]) -
     assert opened.page.inner_text(".ts-charts-note") == "The metrics of this run cannot be read. Look at the log."
     assert opened.page.locator(".ts-chart canvas").count() == 2
     feed.fails = False
-    opened.page.wait_for_selector(".ts-charts[data-state=live]", timeout=15_000)
+    opened.page.wait_for_selector(".ts-charts[data-state=live]")
     assert opened.errors == []
 
 

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 from app_process import app
-from browser import chromium_path, loops_closed
+from browser import loops_closed, open_page
 from page_words import page_words
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from studio.adapters.home import Home
 from studio.service.studio import Studio
 from studio.ui.words import LANGUAGES, dictionary
-
-_FLAGS = ["--no-sandbox", "--disable-gpu"]
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +51,9 @@ def test_languages_differ_from_english() -> None:
 def test_the_browsers_language_is_spoken(tmp_path: Path, catalog_folder: Path, locale: str) -> None:
     language = next(code for code in LANGUAGES if code.split("-")[0] == locale.split("-")[0])
     known = dictionary(language)
-    with app(tmp_path, catalog_folder) as running, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=_FLAGS)
-        page = browser.new_context(locale=locale).new_page()
-        page.goto(running.url)
-        expect(page.locator("#recipe-card pre.ts-code")).to_be_visible(timeout=20_000)
+    with app(tmp_path, catalog_folder) as running, open_page(running.url, locale=locale) as opened:
+        page = opened.page
+        expect(page.locator("#recipe-card pre.ts-code")).to_be_visible()
         expect(page.locator('button[role=tab][data-tab-id="data"]')).to_have_text(known["Data"])
         expect(page.locator("#start")).to_have_text(known["Start training"])
         expect(page.locator('#recipe-card [data-do="new"]')).to_have_text(known["New recipe"])
@@ -67,4 +63,3 @@ def test_the_browsers_language_is_spoken(tmp_path: Path, catalog_folder: Path, l
         expect(page.locator("#arg-learning_rate")).to_contain_text(known["Learning rate"])
         page.locator('#recipe-card [data-do="new"]').click()
         expect(page.locator("#start")).to_have_text(known["Choose a model"])
-        browser.close()
