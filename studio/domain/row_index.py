@@ -35,6 +35,7 @@ class RowIndex:
             return
         types = self._column_types(open) if self.format in ("csv", "tsv") else {}
         reader = self._reader(open, self._mark_before(start))
+        reader.wanted = start
         for found in reader:
             if reader.seeks and reader.row % self._stride == 0:
                 self._note(reader.mark())
@@ -47,6 +48,7 @@ class RowIndex:
         """How many rows there are, counted without decoding them."""
         if self.total is None:
             reader = self._reader(open, self._marks[-1])
+            reader.wanted = 1 << 62
             for _ in reader:
                 if reader.seeks and reader.row % self._stride == 0:
                     self._note(reader.mark())

@@ -176,6 +176,7 @@ class Reader:
     """What rows are made of as they stand in a file: one object a line, from `mark` on. Iterating closes the file."""
 
     seeks = True  # whether another reader can begin in the middle
+    wanted = 0  # rows before this one need not be decoded
 
     def __init__(self, file: BinaryIO, name: str, mark: Mark = Mark()) -> None:  # noqa: B008 (it cannot be changed)
         self.file, self.name = file, name
@@ -280,7 +281,7 @@ class CsvReader(Reader):
         file.seek(3 if file.read(3) == codecs.BOM_UTF8 else 0)
         super().__init__(file, name, Mark(0, file.tell(), 1))
         csv.field_size_limit(MAX_ROW)
-        self._separator = separator
+        self._back = b""
         self._rows = csv.reader(self._decoded(), delimiter=separator)
         try:
             self._header = _header(next(self._rows, []), name)
@@ -294,6 +295,7 @@ class CsvReader(Reader):
     def __iter__(self) -> Iterator[Any]:
         with self.file:
             try:
+                yield from self._skipped()
                 for cells in self._rows:
                     if cells:
                         self.row += 1
@@ -304,12 +306,31 @@ class CsvReader(Reader):
     def cells(self, found: Any) -> dict[str, Any]:
         return _csv_row(self._header, found, self.name, self.line - 1)
 
+    def _skipped(self) -> Iterator[None]:
+        """The rows before `wanted`: a line without quotes is one, whatever is in it."""
+        while self.row < self.wanted and (line := self.file.readline(MAX_ROW)):
+            quoted, lone = b'"' in line or len(line) == MAX_ROW, line.find(b"\r", 0, -2) >= 0
+            if quoted or lone:
+                self._back = line
+                if lone:
+                    return
+                if not next(self._rows, None):
+                    continue
+            else:
+                self._offset += len(line)
+                self.line += 1
+                if not line.rstrip(b"\r\n"):
+                    continue
+            self.row += 1
+            yield None
+
     def _no_csv(self, error: csv.Error) -> StudioError:
         return _broken(self.name, self.line - 1, f"is no CSV: {error}", "Save the table as CSV in UTF-8.")
 
     def _decoded(self) -> Iterator[str]:
         """Line by line, just as far as the rows were read: a lone carriage return ends a line too."""
-        for line in iter(lambda: self.file.readline(MAX_ROW), b""):
+        while line := self._back or self.file.readline(MAX_ROW):
+            self._back = b""
             if len(line) == MAX_ROW and not line.endswith(b"\n"):
                 raise StudioError(f"{self.name} has a line that is too long for a row.", "Use one row a line.")
             for part in _LONE_RETURN.split(line) if b"\r" in line else (line,):
