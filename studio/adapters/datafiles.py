@@ -88,7 +88,7 @@ class DataSource:
 
         What lies before them is not decoded, and what lies behind them is not read.
         """
-        names = [column.name for column in self.columns(split)]
+        names = self._names(split)
         return [{name: row.get(name) for name in names} for row in islice(self._iterate(split, offset), n)]
 
     def num_rows(self, split: str | None = None) -> int | None:
@@ -119,6 +119,21 @@ class DataSource:
             known = ", ".join(self.files)
             raise StudioError(f"{self.path} has no split '{name}'.", f"It has {known}.")
         return self.files[name]
+
+    def _names(self, split: str | None) -> list[str]:
+        """The columns' names; where one of the first rows is broken, those of the rows before it."""
+        names: dict[str, None] = {}
+        try:
+            return [column.name for column in self.columns(split)]
+        except StudioError:
+            try:
+                for row in self._sample(self._files(split)[0]) if self.format in ("json", "csv", "text") else ():
+                    names |= dict.fromkeys(row)
+            except StudioError:
+                pass
+            if not names:
+                raise
+        return list(names)
 
     def _iterate(self, split: str | None, offset: int) -> Iterator[dict[str, Any]]:
         skip = offset
@@ -273,8 +288,8 @@ def _parquet(place: Files, file: Path) -> Any:
     import pyarrow.parquet
 
     # By default it would read whole row groups ahead, and one may be all of a big file.
-    source = str(file) if place.local else place.open(file)
-    return pyarrow.parquet.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False)
+    source, buffer = (str(file), _BUFFER) if place.local else (place.open(file), _BUFFER // 8)
+    return pyarrow.parquet.ParquetFile(source, buffer_size=buffer, pre_buffer=False)
 
 
 @contextmanager
