@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from studio.domain.data_layout import layout_of, script_in
 from studio.domain.dataset_answers import DatasetHead, DatasetRepository
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
+from studio.service.paths import HUB_NAME, Paths, looks_like_path
 
 PAGE_ROWS = 20
 _README_BYTES = 256 << 10
@@ -139,3 +140,21 @@ def _refused(name: str, config: str, split: str, offset: int, error: StudioError
     return RowsPage(
         name, config, split, offset, finding=Finding("error", Where("file", name), error.message, error.hint)
     )
+
+
+def rows(paths: Paths, hub: HubClient, name: str, config: str, split: str, offset: int, n: int = PAGE_ROWS) -> RowsPage:
+    """Rows of a dataset named by path or by its name on the Hub; beyond its end, those of its last page."""
+    found = paths.find(name)
+    if found is None and (looks_like_path(name) or not HUB_NAME.fullmatch(name)):
+        odd = StudioError(f"{name} is no dataset that can be read.", "Name a file or folder here, or one on the Hub.")
+        return _refused(name, config, split, offset, odd)
+
+    def read(start: int) -> RowsPage:
+        if found is not None:
+            return replace(local_rows(found, config, split, start, n), name=name)
+        return hub_rows(hub, name, config, split, start, n)
+
+    page = read(offset)
+    if page.total and offset >= page.total and page.finding is None:
+        return read((page.total - 1) // n * n)
+    return page
