@@ -97,7 +97,7 @@ def test_wanted_parts_that_are_not_there(hub: FakeHub) -> None:
     assert "there is en" in unknown(client(hub).dataset_head("org/d", config="fr"), "not found").message
     assert "there is validation" in unknown(client(hub).dataset_head("org/d", split="train"), "not found").message
     hub.datasets["org/none"] = Repo()
-    unknown(client(hub).dataset_head("org/none"), "not found")
+    unknown(client(hub).dataset_head("org/none"), "not ready")
 
 
 def test_datasets_that_may_not_be_read(hub: FakeHub) -> None:

@@ -19,7 +19,7 @@ ARTIFACTS = Path(__file__).resolve().parent / "artifacts"
 ESSENTIALS = {
     "method": ("What do you have?", "Supervised fine-tuning", "What is the capital of Peru?", "TRL documentation"),
     "model": ("Model", "Weights are loaded as", "Here already, no download"),
-    "data": ("Dataset", "Train split", "Rows 1 to 5 of 432", "Yes: SFT can learn from this"),
+    "data": ("Dataset", "Train split", "Rows 1 to 20 of 432", "Yes: SFT can learn from this"),
     "training": ("Epochs", "Batch per device", "Learning rate", "Evaluate", "Save checkpoints"),
     "lora": ("Train a LoRA adapter", "4-bit weights"),
     "compute": ("Processes", "bfloat16", "TRL's profiles"),

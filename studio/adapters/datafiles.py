@@ -5,41 +5,50 @@ from __future__ import annotations
 import difflib
 import gzip
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, islice
-from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-import yaml
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, Protocol, cast
 
 from studio.domain.columns import Column, column_of, column_of_feature, list_of
+from studio.domain.data_layout import SUPPORTED, Layout, format_of, layout_of, script_in
 from studio.domain.errors import StudioError
-from studio.domain.row_text import csv_rows, csv_types, json_rows
-from studio.domain.split_names import splits_of
+from studio.domain.row_index import RowIndex
 
-# What the datasets library reads by file name; the formats are its builders' names.
-_FORMATS = {
-    ".jsonl": "json",
-    ".json": "json",
-    ".ndjson": "json",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".txt": "text",
-}
-# What it takes for data of other kinds, where a folder has more of them than of the above.
-_FOREIGN = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".wav", ".mp3", ".flac", ".ogg", ".mp4", ".pdf", ".xml"}
-_FOREIGN |= {".zip", ".tar", ".h5", ".hdf5", ".md", ".toml"}
 _SAMPLE_ROWS = 200
 _SAMPLE_BYTES = 32 << 20
 _COUNTED_BYTES = 64 << 20  # files of text up to this size are read through to count their rows
-_PREFERRED = (".csv", ".json", ".jsonl", ".arrow", ".parquet")  # the last of them wins a tie
-_SUPPORTED = "Use jsonl, json, csv, tsv, parquet, arrow or txt files, or a folder of them."
+_BUFFER = 1 << 20  # bytes of a parquet column that are read at once
+_BATCH_BYTES = 8 << 20  # of decoded rows
+NO_SCRIPTS = "Datasets that are loaded by a script are refused: TRL's loader runs none. Use one in data files."
+
+
+class Files(Protocol):
+    """Where files are read from: this machine, or a repository by ranges. `stamp` changes with a file's content."""
+
+    @property
+    def local(self) -> bool: ...
+
+    def open(self, file: PurePath) -> BinaryIO: ...
+
+    def stamp(self, file: PurePath) -> Hashable: ...
+
+
+class _Local:
+    local = True
+
+    def open(self, file: PurePath) -> BinaryIO:
+        return Path(file).open("rb")
+
+    def stamp(self, file: PurePath) -> Hashable:
+        status = Path(file).stat()
+        return status.st_mtime_ns, status.st_size
+
+
+_LOCAL = _Local()
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class DataSource:
     files: dict[str, tuple[Path, ...]]
     configs: tuple[str, ...] = ()
     config: str = ""
+    place: Files = field(default=_LOCAL, repr=False)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -66,7 +76,7 @@ class DataSource:
         file = self._files(split)[0]
         with _readable(file):
             if self.format in ("parquet", "arrow"):
-                return _schema_columns(_schema(file, self.format))
+                return _schema_columns(_schema(self.place, file, self.format))
             sample = list(self._sample(file))
         if not sample:
             raise StudioError(f"{file} holds no rows.", "Choose a file with data in it.")
@@ -74,13 +84,19 @@ class DataSource:
         return [column_of(name, (row.get(name) for row in sample)) for name in names]
 
     def rows(self, split: str | None = None, n: int = 20, offset: int = 0) -> list[dict[str, Any]]:
-        """Rows `offset` to `offset + n` of a split; a column that a row lacks is None, as when TRL loads it."""
-        names = [column.name for column in self.columns(split)]
+        """Rows `offset` to `offset + n` of a split; a column that a row lacks is None, as when TRL loads it.
+
+        What lies before them is not decoded, and what lies behind them is not read.
+        """
+        names = self._names(split)
         return [{name: row.get(name) for name in names} for row in islice(self._iterate(split, offset), n)]
 
     def num_rows(self, split: str | None = None) -> int | None:
         """How many rows a split has; None where finding out would mean reading big files through."""
-        counts = [self._count(file) for file in self._files(split)]
+        files = self._files(split)
+        if not self.place.local and len(files) > 1:
+            return None
+        counts = [self._count(file) for file in files]
         return None if None in counts else sum(cast("list[int]", counts))
 
     def recipe_values(self) -> dict[str, Any]:
@@ -104,6 +120,21 @@ class DataSource:
             raise StudioError(f"{self.path} has no split '{name}'.", f"It has {known}.")
         return self.files[name]
 
+    def _names(self, split: str | None) -> list[str]:
+        """The columns' names; where one of the first rows is broken, those of the rows before it."""
+        names: dict[str, None] = {}
+        try:
+            return [column.name for column in self.columns(split)]
+        except StudioError:
+            try:
+                for row in self._sample(self._files(split)[0]) if self.format in ("json", "csv", "text") else ():
+                    names |= dict.fromkeys(row)
+            except StudioError:
+                pass
+            if not names:
+                raise
+        return list(names)
+
     def _iterate(self, split: str | None, offset: int) -> Iterator[dict[str, Any]]:
         skip = offset
         for file in self._files(split):
@@ -111,27 +142,18 @@ class DataSource:
                 if self.format in ("parquet", "arrow"):
                     count = self._count(file) or 0
                     if skip < count:
-                        yield from _arrow_rows(file, self.format, skip)
-                    skip = max(0, skip - count)
-                    continue
-                for row in self._text_rows(file):
-                    if skip:
-                        skip -= 1
-                    else:
-                        yield row
+                        yield from _arrow_rows(self.place, file, self.format, skip)
+                else:
+                    yield from self._text_rows(file, skip)
+                    count = self._index(file).total or 0  # it is known now: the end has been seen
+                skip = max(0, skip - count)
 
-    def _text_rows(self, file: Path) -> Iterator[dict[str, Any]]:
-        with _binary(file) as binary:
-            if self.format == "json":
-                yield from json_rows(binary, str(file))
-            elif self.format == "text":
-                for line in iter(lambda: binary.readline(_SAMPLE_BYTES), b""):
-                    yield {"text": line.decode("utf-8", "replace").rstrip("\r\n")}
-            else:
-                rows = csv_rows(binary, str(file), "\t" if ".tsv" in file.suffixes else ",")
-                ahead = list(islice(rows, _SAMPLE_ROWS))
-                types = csv_types(ahead)
-                yield from (_typed(row, types) for row in chain(ahead, rows))
+    def _index(self, file: Path) -> RowIndex:
+        form = "tsv" if self.format == "csv" and ".tsv" in file.suffixes else self.format
+        return _index_of(file, form, self.place.stamp(file))
+
+    def _text_rows(self, file: Path, start: int = 0) -> Iterator[dict[str, Any]]:
+        return self._index(file).rows(partial(_binary, self.place, file), start)
 
     def _sample(self, file: Path) -> Iterator[dict[str, Any]]:
         size = 0
@@ -144,12 +166,26 @@ class DataSource:
     def _count(self, file: Path) -> int | None:
         with _readable(file):
             if self.format == "parquet":
-                return int(_parquet(file).metadata.num_rows)
+                return int(_parquet(self.place, file).metadata.num_rows)
             if self.format == "arrow":
-                return sum(int(batch.num_rows) for batch in _batches(file))
-            if file.stat().st_size > _COUNTED_BYTES or file.suffix == ".gz":
-                return None
+                return sum(int(batch.num_rows) for batch in _batches(self.place, file))
+            index = self._index(file)
+            big = not self.place.local or file.suffix == ".gz" or file.stat().st_size > _COUNTED_BYTES
+            if big or index.decoded:
+                return index.total
             return sum(1 for _ in self._text_rows(file))
+
+
+@lru_cache(maxsize=64)
+def _index_of(file: Path, form: str, stamp: Hashable) -> RowIndex:
+    """The index of a file as it is now, kept for its next pages."""
+    return RowIndex(str(file), form)
+
+
+def in_repository(name: str, layout: Layout, place: Files) -> DataSource:
+    """The data in files of a repository on the Hub, which are read by ranges."""
+    files = {split: tuple(Path(file) for file in members) for split, members in layout.files.items()}
+    return DataSource(Path(name), "folder", layout.format, files, layout.configs, layout.config, place)
 
 
 def open_source(path: str | Path, config: str | None = None) -> DataSource:
@@ -174,18 +210,12 @@ def _missing(place: Path) -> StudioError:
     return StudioError(f"There is no file or folder {place}.", hint)
 
 
-def _format_of(name: str) -> str | None:
-    """The format that a file's name tells of, compressed or not."""
-    suffixes = ["." + part.lower() for part in name.split(".")[1:]]
-    return next((_FORMATS[suffix] for suffix in reversed(suffixes) if suffix in _FORMATS), None)
-
-
 def _open_file(place: Path) -> DataSource:
     if place.stat().st_size == 0:
         raise StudioError(f"{place} is empty.", "Choose a file with data in it.")
-    found = _format_of(place.name)
+    found = format_of(place.name)
     if found is None or place.suffix in (".zip", ".tar", ".zst", ".bz2", ".xz"):
-        raise StudioError(f"{place} is no data file that can be read here.", f"{_SUPPORTED} Unpack archives first.")
+        raise StudioError(f"{place} is no data file that can be read here.", f"{SUPPORTED} Unpack archives first.")
     return DataSource(place, "file", found, {"train": (place,)})
 
 
@@ -204,69 +234,15 @@ def _open_dataset(place: Path) -> DataSource:
 
 
 def _open_folder(place: Path, wanted: str | None) -> DataSource:
-    configs = _readme_configs(place)
-    if wanted and wanted not in configs:
-        known = f"It has {', '.join(configs)}." if configs else "It names none in a README.md."
-        raise StudioError(f"{place} has no configuration '{wanted}'.", known)
-    config = wanted or ("default" if "default" in configs else next(iter(configs), ""))
-    named = configs.get(config, {})
-    if "data_files" in named:
-        splits = _named_files(place, named["data_files"])
-    else:
-        base = place / str(named.get("data_dir") or "")
-        below = [file.relative_to(base).as_posix() for file in base.rglob("*") if file.is_file()]
-        splits = {name: [base / file for file in files] for name, files in splits_of(below).items()}
-    formats = {name: _most_common(files) for name, files in splits.items()}
-    if not splits or None in formats.values():
-        raise StudioError(f"{place} holds no data files that can be read here.", _SUPPORTED)
-    if len(set(formats.values())) > 1:
-        mixed = ", ".join(f"{name} of {form}" for name, form in formats.items())
-        raise StudioError(f"The splits of {place} are of different formats: {mixed}.", "Use one format in a folder.")
-    form = str(next(iter(formats.values())))
-    kept = {name: tuple(file for file in files if _format_of(file.name) == form) for name, files in splits.items()}
-    return DataSource(place, "folder", form, kept, tuple(configs), config)
-
-
-def _most_common(files: list[Path]) -> str | None:
-    counts = Counter("." + part.lower() for file in files for part in file.name.split(".")[1:])
-    counts.pop(".feather", 0)  # it knows these only by the builder's name
-    known = [suffix for suffix in counts if suffix in _FORMATS or suffix in _FOREIGN]
-    rank = {suffix: place for place, suffix in enumerate(_PREFERRED, 1)}
-    best = max(known, key=lambda suffix: (counts[suffix], rank.get(suffix, 0)), default="")
-    return _FORMATS.get(best)
-
-
-def _readme_configs(place: Path) -> dict[str, dict[str, Any]]:
-    """The configurations that a folder's README.md declares, as datasets that were downloaded from the Hub do."""
+    files = [file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()]
+    script = script_in(place.name, files)
+    if script:
+        raise StudioError(f"{place} would be loaded by running {place / script}.", NO_SCRIPTS)
     readme = place / "README.md"
     text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
-    if not text.startswith("---\n") or "\n---" not in text[4:]:
-        return {}
-    try:
-        card = yaml.safe_load(text[4 : text.index("\n---", 3)])
-    except yaml.YAMLError as error:
-        raise StudioError(f"The head of {readme} is no YAML.", "Mend it, or take the README away.") from error
-    declared = card.get("configs") if isinstance(card, dict) else None
-    entries = [entry for entry in declared or [] if isinstance(entry, dict) and "config_name" in entry]
-    return {str(entry["config_name"]): entry for entry in entries}
-
-
-def _named_files(place: Path, data_files: Any) -> dict[str, list[Path]]:
-    if isinstance(data_files, dict):
-        patterns = dict(data_files)
-    elif isinstance(data_files, list) and all(isinstance(entry, dict) for entry in data_files):
-        patterns = {entry.get("split", "train"): entry.get("path", []) for entry in data_files}
-    else:
-        patterns = {"train": data_files}
-    splits: dict[str, list[Path]] = {}
-    for split, wanted in patterns.items():
-        each = wanted if isinstance(wanted, list) else [wanted]
-        found = [file for pattern in each for file in sorted(place.glob(str(pattern))) if file.is_file()]
-        if not found:
-            message = f"The README of {place} names {wanted} for the split {split}, and there is no such file."
-            raise StudioError(message, "Download all files of the dataset.")
-        splits[str(split)] = found
-    return splits
+    found = layout_of(str(place), files, text, wanted)
+    splits = {name: tuple(place / file for file in members) for name, members in found.files.items()}
+    return DataSource(place, "folder", found.format, splits, found.configs, found.config)
 
 
 # --- files
@@ -289,67 +265,82 @@ def _readable(place: Path) -> Iterator[None]:
         raise StudioError(f"{place} cannot be read: {error.strerror or error}.", "Check the disk it is on.") from error
 
 
-def _binary(file: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
+def _binary(place: Files, file: Path) -> BinaryIO:
+    opened = place.open(file)
+    if file.suffix != ".gz":
+        return opened
+    return cast(BinaryIO, _Unzipped(opened))
 
 
-def _typed(row: dict[str, str | None], types: dict[str, Callable[[str], Any]]) -> dict[str, Any]:
-    return {name: None if cell is None else _value(cell, types.get(name, str)) for name, cell in row.items()}
+class _Unzipped(gzip.GzipFile):
+    """What is packed in a file, which is closed with it."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(fileobj=packed, mode="rb")
+        self._packed = packed
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
 
 
-def _value(cell: str, convert: Callable[[str], Any]) -> Any:
-    try:
-        return convert(cell)
-    except ValueError:
-        return cell
-
-
-def _parquet(file: Path) -> Any:
+def _parquet(place: Files, file: Path) -> Any:
     import pyarrow.parquet
 
-    return pyarrow.parquet.ParquetFile(file)
+    # By default it would read whole row groups ahead, and one may be all of a big file.
+    source, buffer = (str(file), _BUFFER) if place.local else (place.open(file), _BUFFER // 8)
+    return pyarrow.parquet.ParquetFile(source, buffer_size=buffer, pre_buffer=False)
 
 
-def _batches(file: Path) -> Iterator[Any]:
-    """The record batches of an arrow file, of either kind, mapped and not read."""
+@contextmanager
+def _arrow(place: Files, file: Path) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """The schema and the record batches of an arrow file, of either kind; here mapped and not read."""
     import pyarrow
 
-    with pyarrow.memory_map(str(file)) as source:
+    with pyarrow.memory_map(str(file)) if place.local else pyarrow.PythonFile(place.open(file)) as source:
         try:
             reader = pyarrow.ipc.open_stream(source)
+            yield reader.schema, iter(reader)
+            return
         except (pyarrow.ArrowInvalid, OSError):
+            source.seek(0)
             opened = pyarrow.ipc.open_file(source)
-            reader = (opened.get_batch(number) for number in range(opened.num_record_batches))
-        yield from reader
+        yield opened.schema, (opened.get_batch(number) for number in range(opened.num_record_batches))
 
 
-def _schema(file: Path, form: str) -> Any:
+def _batches(place: Files, file: Path) -> Iterator[Any]:
+    with _arrow(place, file) as (_, batches):
+        yield from batches
+
+
+def _schema(place: Files, file: Path, form: str) -> Any:
     if form == "parquet":
-        return _parquet(file).schema_arrow
-    import pyarrow
-
-    with pyarrow.memory_map(str(file)) as source:
-        try:
-            return pyarrow.ipc.open_stream(source).schema
-        except (pyarrow.ArrowInvalid, OSError):
-            return pyarrow.ipc.open_file(source).schema
+        return _parquet(place, file).schema_arrow
+    with _arrow(place, file) as (schema, _):
+        return schema
 
 
-def _arrow_rows(file: Path, form: str, skip: int) -> Iterator[dict[str, Any]]:
-    columns = {column.name: column for column in _schema_columns(_schema(file, form))}
-    batches = _parquet_batches(file, skip) if form == "parquet" else _skipped(_batches(file), skip)
+def _arrow_rows(place: Files, file: Path, form: str, skip: int) -> Iterator[dict[str, Any]]:
+    columns = {column.name: column for column in _schema_columns(_schema(place, file, form))}
+    batches = _parquet_batches(place, file, skip) if form == "parquet" else _skipped(_batches(place, file), skip)
     for batch in batches:
-        for start in range(0, batch.num_rows, 100):
-            for row in batch.slice(start, 100).to_pylist():
+        for start in range(0, batch.num_rows, 20):
+            for row in batch.slice(start, 20).to_pylist():
                 yield {name: _plain(cell, columns[name].type) for name, cell in row.items()}
 
 
-def _parquet_batches(file: Path, skip: int) -> Iterator[Any]:
-    opened = _parquet(file)
+def _parquet_batches(place: Files, file: Path, skip: int) -> Iterator[Any]:
+    opened = _parquet(place, file)
     groups = list(range(opened.metadata.num_row_groups))
     while groups and skip >= opened.metadata.row_group(groups[0]).num_rows:
         skip -= opened.metadata.row_group(groups.pop(0)).num_rows
-    return _skipped(opened.iter_batches(batch_size=100, row_groups=groups), skip)
+    if not groups:
+        return iter(())
+    first = opened.metadata.row_group(groups[0])
+    size = max(1, min(1000 if skip else 100, _BATCH_BYTES * first.num_rows // max(first.total_byte_size, 1)))
+    # Threads over a Python file can keep the interpreter from ending.
+    batches = opened.iter_batches(batch_size=size, row_groups=groups, use_threads=place.local)
+    return _skipped(batches, skip)
 
 
 def _skipped(batches: Iterator[Any], skip: int) -> Iterator[Any]:

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from studio.domain.columns import Column, column_of_feature
+from studio.domain.dataset_answers import DatasetHead, DatasetRepository, DatasetRows
 from studio.domain.model_facts import ModelFacts, template_in, tokens_in, told_by_config
+
+__all__ = ["DatasetHead", "DatasetRepository", "DatasetRows", "HubClient", "ModelFacts", "Unknown", "bound_requests"]
 
 DEFAULT_VIEWER = "https://datasets-server.huggingface.co"
 PATIENCE = 8.0  # seconds for all requests of one question
@@ -34,27 +37,6 @@ class Unknown:
     message: str
     status: int | None = None
     detail: str = ""
-
-
-@dataclass(frozen=True)
-class DatasetHead:
-    """A dataset's first rows. `splits` has the splits of each configuration; `num_rows` is None where not told.
-
-    A cell that the viewer cut short is left out of its row, except in text columns, where its beginning stays.
-    """
-
-    name: str
-    config: str
-    split: str
-    splits: dict[str, tuple[str, ...]]
-    columns: list[Column]
-    rows: list[dict[str, Any]]
-    num_rows: int | None
-    partial: bool = False
-
-    @property
-    def configs(self) -> tuple[str, ...]:
-        return tuple(self.splits)
 
 
 def bound_requests(seconds: float = PATIENCE) -> None:
@@ -109,13 +91,39 @@ class HubClient:
         self._token = token
 
     def dataset_head(
-        self, name: str, config: str | None = None, split: str | None = None, n: int = 20
+        self,
+        name: str,
+        config: str | None = None,
+        split: str | None = None,
+        n: int = 20,
+        patience: float | None = None,
     ) -> DatasetHead | Unknown:
         """The configurations, splits, columns and first `n` rows (at most 100) of a dataset, from the dataset viewer.
 
         Without `config` the one named default, else the first; without `split` train, else the first.
         """
-        return self._ask(lambda left: self._dataset_head(name, config, split, n, left), f"the dataset {name}")
+        what = f"the dataset {name}"
+        return self._ask(lambda left: self._dataset_head(name, config, split, n, left), what, patience)
+
+    def dataset_rows(
+        self, name: str, config: str, split: str, offset: int, n: int, patience: float | None = None
+    ) -> DatasetRows | Unknown:
+        """Rows `offset` to `offset + n` (at most 100) of a split, from the dataset viewer."""
+
+        def rows(left: Callable[[], float]) -> DatasetRows:
+            asked: dict[str, str | int] = {"dataset": name, "config": config, "split": split}
+            found = self._get(f"{self.viewer}/rows", left, **asked, offset=offset, length=min(n, 100))
+            columns = [column_of_feature(feature["name"], feature["type"]) for feature in found["features"]]
+            told = [_row(entry, columns) for entry in found["rows"]]
+            return DatasetRows(told, found.get("num_rows_total"), bool(found.get("partial")))
+
+        return self._ask(rows, f"these rows of {name}", patience)
+
+    def read_dataset(
+        self, name: str, work: Callable[[DatasetRepository], Answer], patience: float | None = None
+    ) -> Answer | Unknown:
+        """What `work` makes of the files of a dataset, of which it may fetch parts until the patience is over."""
+        return self._ask(lambda left: work(self._repository(name, left)), f"the dataset {name}", patience)
 
     def model_facts(self, name: str, revision: str | None = None) -> ModelFacts | Unknown:
         """What can be known of a model's `revision` (default: main) from its metadata, config and tokenizer files."""
@@ -130,9 +138,12 @@ class HubClient:
 
     # --- time and trouble
 
-    def _ask(self, question: Callable[[Callable[[], float]], Answer | Unknown], what: str) -> Answer | Unknown:
+    def _ask(
+        self, question: Callable[[Callable[[], float]], Answer | Unknown], what: str, patience: float | None = None
+    ) -> Answer | Unknown:
         """Run a question on a thread of its own, so that not even a slow name server makes the caller wait longer."""
-        end = time.monotonic() + self.patience
+        patience = self.patience if patience is None else min(patience, self.patience)
+        end = time.monotonic() + patience
         answers: list[Answer | Unknown] = []
 
         def work() -> None:
@@ -144,9 +155,9 @@ class HubClient:
         # With the caller's context: that says who asks, where the token depends on it.
         thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="hub", daemon=True)
         thread.start()
-        thread.join(self.patience)
+        thread.join(patience)
         if not answers:
-            return Unknown("timeout", f"The Hub took more than {self.patience:g} s to tell of {what}.")
+            return Unknown("timeout", f"The Hub took more than {patience:g} s to tell of {what}.")
         return answers[0]
 
     def _signature(self) -> str | Literal[False] | None:
@@ -154,12 +165,17 @@ class HubClient:
         return self._token() or False if callable(self._token) else self._token or None
 
     def _ask_for(self, url: str, left: Callable[[], float], **params: str | int) -> Any:
-        from huggingface_hub import get_session, get_token
+        from huggingface_hub import get_session
+
+        options: dict[str, Any] = {"headers": self._headers(), "timeout": left(), "follow_redirects": True}
+        return get_session().get(url, params=params or None, **options)
+
+    def _headers(self) -> dict[str, str]:
+        from huggingface_hub import get_token
 
         token = self._signature()
         token = get_token() if token is None else token
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        return get_session().get(url, params=params or None, headers=headers, timeout=left(), follow_redirects=True)
+        return {"authorization": f"Bearer {token}"} if token else {}
 
     def _get(self, url: str, left: Callable[[], float], **params: str | int) -> Any:
         response = self._ask_for(url, left, **params)
@@ -181,6 +197,8 @@ class HubClient:
         splits: dict[str, tuple[str, ...]] = {}
         for entry in found["splits"]:
             splits[entry["config"]] = (*splits.get(entry["config"], ()), entry["split"])
+        if not splits:
+            return Unknown("not ready", f"The Hub has no rows of {name} to show.")
         chosen = _chosen(config, splits, "default", f"configuration of {name}")
         if isinstance(chosen, Unknown):
             return chosen
@@ -207,6 +225,18 @@ class HubClient:
         if info.gated:
             return Unknown("gated", f"The dataset {name} is gated: accept its conditions on the Hub, and log in.")
         return Unknown("unsupported", f"The Hub shows no rows of the dataset {name}.")
+
+    def _repository(self, name: str, left: Callable[[], float]) -> DatasetRepository:
+        from huggingface_hub import hf_hub_url
+
+        info = self._api().dataset_info(name, timeout=left())
+        commit, endpoint = str(info.sha), self._api().endpoint
+
+        def url(file: str) -> str:
+            return hf_hub_url(name, file, repo_type="dataset", revision=commit, endpoint=endpoint)
+
+        files = tuple(one.rfilename for one in info.siblings or ())
+        return DatasetRepository(name, commit, files, url, self._headers(), left)
 
     # --- models
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from studio.domain.errors import StudioError
 
@@ -18,8 +19,10 @@ NO_VALUE = frozenset(
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"}
     | {"NULL", "NaN", "None", "n/a", "nan", "null"}
 )
+_ARRAY = "The file is one JSON array: objects between [ and ], with commas between them."
 _TRUE, _FALSE = {"True", "TRUE", "true"}, {"False", "FALSE", "false"}
 _INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*")
+_LONE_RETURN = re.compile(rb"(?<=\r)(?!\n)")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
@@ -27,66 +30,35 @@ def _broken(name: str, line: int, what: str, hint: str) -> StudioError:
     return StudioError(f"Line {line} of {name} {what}.", hint)
 
 
-def json_rows(file: BinaryIO, name: str) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON file: one object a line, one array of objects (or of texts), or one object, which is one row.
-
-    Closes the file. Raises StudioError, with the line, at the first row that is broken.
-    """
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="\n") as text:
-        try:
-            first = text.read(_CHUNK)
-            if first.lstrip()[:1] == "[":
-                yield from _array_rows(text, first, name)
-            else:
-                yield from _line_rows(_lines(text, first, name), name)
-        except UnicodeDecodeError as error:
-            raise _not_utf8(name, error) from error
+def _not_utf8(name: str, error: UnicodeDecodeError, line: int | None = None) -> StudioError:
+    """What is wrong with a file, or one line of it, that is no UTF-8."""
+    where = name if line is None else f"Line {line} of {name}"
+    return StudioError(f"{where} is no UTF-8 text: {error.reason}.", "Save it as UTF-8.")
 
 
-def _not_utf8(name: str, error: UnicodeDecodeError) -> StudioError:
-    return StudioError(f"{name} is no UTF-8 text: {error.reason}.", "Save it as UTF-8.")
-
-
-def _lines(text: io.TextIOWrapper, head: str, name: str) -> Iterator[str]:
-    """The lines of a file of which `head` has been read; the last may lack its end."""
-    rest = head
-    while rest:
-        *whole, rest = rest.split("\n")
-        yield from whole
-        if len(rest) > MAX_ROW:
-            raise StudioError(f"{name} has a line that is too long for a row.", "Use one JSON object a line.")
-        more = text.readline(MAX_ROW)
-        if not more:
-            yield rest
-            return
-        rest += more
-
-
-def _line_rows(lines: Iterator[str], name: str) -> Iterator[dict[str, Any]]:
+def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
+    """The row in one line of a JSON file. Raises StudioError, with the line, where it is none."""
     hint = "Each line must be one JSON object, or the whole file one array of them."
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            if number == 1 and line.strip() == "{":
-                yield _single_object(line, lines, name)
-                return
-            raise _broken(name, number, f"is no JSON: {_reason(error)}", hint) from error
-        if not isinstance(row, dict):
-            raise _broken(name, number, "is JSON but no object", hint)
-        yield row
-
-
-def _single_object(first: str, lines: Iterator[str], name: str) -> dict[str, Any]:
-    text = first
-    for line in lines:
-        text += "\n" + line
-        if len(text) > MAX_ROW:
-            raise StudioError(f"{name} holds one object that is too big to be one row.", "Use one object a line.")
     try:
-        row: dict[str, Any] = json.loads(text)
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise _not_utf8(name, error, number) from error
+    except (ValueError, RecursionError) as error:
+        raise _broken(name, number, f"is no JSON: {_reason(error)}", hint) from error
+    if not isinstance(row, dict):
+        raise _broken(name, number, "is JSON but no object", hint)
+    return row
+
+
+def _single_object(file: BinaryIO, name: str) -> dict[str, Any]:
+    """The one row of a file that is one JSON object over several lines."""
+    whole = file.read(MAX_ROW + 1)
+    if len(whole) > MAX_ROW:
+        raise StudioError(f"{name} holds one object that is too big to be one row.", "Use one object a line.")
+    try:
+        row: dict[str, Any] = json.loads(whole.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise _not_utf8(name, error) from error
     except json.JSONDecodeError as error:
         hint = "The file begins as one JSON object. Use one object a line, or one array of objects."
         raise _broken(name, error.lineno, f"is no JSON: {_reason(error)}", hint) from error
@@ -98,10 +70,17 @@ def _reason(error: Exception) -> str:
 
 
 class _Window:
-    """The part of a text that is being decoded, and the number of its first line."""
+    """The part of a text that is being decoded; the text begins `offset` bytes into its file, in its line `line`."""
 
-    def __init__(self, text: io.TextIOWrapper, head: str) -> None:
-        self.file, self.buffer, self.position, self.line, self.ended = text, head, 0, 1, False
+    def __init__(self, text: TextIO, offset: int = 0, line: int = 1) -> None:
+        self.file, self.line = text, line
+        self.buffer, self.position, self.ended = "", 0, False
+        self._dropped = offset
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the decoding stands, in bytes."""
+        return self._dropped + len(self.buffer[: self.position].encode())
 
     def advance(self, to: int) -> None:
         self.line += self.buffer.count("\n", self.position, to)
@@ -109,6 +88,7 @@ class _Window:
 
     def more(self) -> None:
         """Read on, twice as much each time that it was not enough, and drop what has been decoded."""
+        self._dropped = self.offset
         kept = self.buffer[self.position :]
         new = self.file.read(max(_CHUNK, len(kept)))
         self.ended = not new
@@ -127,26 +107,33 @@ class _Window:
             self.more()
 
 
-def _array_rows(text: io.TextIOWrapper, head: str, name: str) -> Iterator[dict[str, Any]]:
-    window = _Window(text, head)
-    hint = "The file is one JSON array: objects between [ and ], with commas between them."
+def _array_rows(window: _Window, name: str, begun: bool) -> Iterator[dict[str, Any]]:
+    """The rows of one JSON array; `begun` where the window stands behind one of its items."""
     decoder = json.JSONDecoder()
-    window.next_sign()
-    window.advance(window.position + 1)
-    between = window.next_sign() == "]"
-    while not between:
-        value = _next_value(window, decoder, name, hint)
+    if begun:
+        goes_on = _goes_on(window, name)
+    else:
+        window.next_sign()
+        window.advance(window.position + 1)
+        goes_on = window.next_sign() != "]"
+    while goes_on:
+        value = _next_value(window, decoder, name, _ARRAY)
         if isinstance(value, str):
             value = {"text": value}
         if not isinstance(value, dict):
-            raise _broken(name, window.line, "has an item that is no object", hint)
+            raise _broken(name, window.line, "has an item that is no object", _ARRAY)
         yield value
-        sign = window.next_sign()
-        if sign not in (",", "]"):
-            what = "should have a comma" if sign else "is the last, and the array is not closed"
-            raise _broken(name, window.line, what, hint)
-        between = sign == "]"
-        window.advance(window.position + 1)
+        goes_on = _goes_on(window, name)
+
+
+def _goes_on(window: _Window, name: str) -> bool:
+    """Whether another item follows; raises StudioError where the array is not closed either."""
+    sign = window.next_sign()
+    if sign not in (",", "]"):
+        what = "should have a comma" if sign else "is the last, and the array is not closed"
+        raise _broken(name, window.line, what, _ARRAY)
+    window.advance(window.position + 1)
+    return sign == ","
 
 
 def _next_value(window: _Window, decoder: json.JSONDecoder, name: str, hint: str) -> Any:
@@ -174,29 +161,195 @@ def _next_value(window: _Window, decoder: json.JSONDecoder, name: str, hint: str
         return value
 
 
+# --- readers: each yields what a row is made of, and may begin wherever another one has stood
+
+
+class Mark(NamedTuple):
+    """Where a row begins: its number from 0, the bytes before it, and its line from 1."""
+
+    row: int = 0
+    offset: int = 0
+    line: int = 1
+
+
+class Reader:
+    """What rows are made of as they stand in a file: one object a line, from `mark` on. Iterating closes the file."""
+
+    seeks = True  # whether another reader can begin in the middle
+    wanted = 0  # rows before this one need not be decoded
+
+    def __init__(self, file: BinaryIO, name: str, mark: Mark = Mark()) -> None:  # noqa: B008 (it cannot be changed)
+        self.file, self.name = file, name
+        self.row, self._offset, self.line = mark
+
+    def mark(self) -> Mark:
+        """Where the next row begins."""
+        return Mark(self.row, self._offset, self.line)
+
+    def __iter__(self) -> Iterator[Any]:
+        with self.file:
+            for line in self._lines():
+                if self._is_row(line):
+                    self.row += 1
+                    yield line
+
+    def cells(self, found: Any) -> dict[str, Any]:
+        """The row that was found last. Raises StudioError, with the line, where it is broken."""
+        return _json_line(found, self.name, self.line - 1)
+
+    def _is_row(self, line: bytes) -> bool:
+        return bool(line.strip())
+
+    def _lines(self) -> Iterator[bytes]:
+        for line in iter(lambda: self.file.readline(MAX_ROW), b""):
+            if len(line) == MAX_ROW and not line.endswith(b"\n"):
+                raise StudioError(f"{self.name} has a line that is too long for a row.", "Use one row a line.")
+            self._offset += len(line)
+            self.line += 1
+            yield line
+
+
+class TextReader(Reader):
+    """Every line as it is."""
+
+    def cells(self, found: Any) -> dict[str, Any]:
+        return {"text": found.decode("utf-8", "replace").rstrip("\r\n")}
+
+    def _is_row(self, line: bytes) -> bool:
+        return True
+
+
+class ObjectReader(Reader):
+    """One object over several lines, which is one row."""
+
+    seeks = False
+
+    def __iter__(self) -> Iterator[Any]:
+        with self.file:
+            self.row += 1
+            yield _single_object(self.file, self.name)
+
+    def cells(self, found: Any) -> dict[str, Any]:
+        row: dict[str, Any] = found
+        return row
+
+
+class ArrayReader(ObjectReader):
+    """One array of objects, or of texts."""
+
+    seeks = True
+
+    def __iter__(self) -> Iterator[Any]:
+        with io.TextIOWrapper(self.file, encoding="utf-8", newline="\n") as text:
+            self._window = _Window(text, self._offset, self.line)
+            try:
+                for row in _array_rows(self._window, self.name, self.row > 0):
+                    self.row += 1
+                    yield row
+            except UnicodeDecodeError as error:
+                raise _not_utf8(self.name, error) from error
+
+    def mark(self) -> Mark:
+        return Mark(self.row, self._window.offset, self._window.line)
+
+
+def json_reader(file: BinaryIO, name: str, mark: Mark = Mark()) -> Reader:  # noqa: B008
+    """The reader of a JSON file: one object a line, one array, or one object, which is one row."""
+    head = file.read(_CHUNK)
+    bom = 3 if head.startswith(codecs.BOM_UTF8) else 0
+    start = mark if mark.offset else Mark(0, bom, 1)
+    file.seek(start.offset)
+    text = head[bom:]
+    if text.lstrip()[:1] == b"[":
+        return ArrayReader(file, name, start)
+    return (ObjectReader if text.split(b"\n", 1)[0].strip() == b"{" else Reader)(file, name, start)
+
+
+def json_rows(file: BinaryIO, name: str) -> Iterator[dict[str, Any]]:
+    """The rows of a JSON file. Closes it. Raises StudioError, with the line, at the first row that is broken."""
+    reader = json_reader(file, name)
+    return (reader.cells(found) for found in reader)
+
+
 # --- CSV
 
 
-def csv_rows(file: BinaryIO, name: str, separator: str = ",") -> Iterator[dict[str, str | None]]:
-    """The rows of a CSV file as texts, None for a missing value; a line with too few cells is filled with None.
+class CsvReader(Reader):
+    """The rows of a CSV file as texts, None for a missing value; a line with too few cells is filled with None."""
 
-    Closes the file. Raises StudioError, with the line, where there is no header or a line has more cells than it.
-    """
-    csv.field_size_limit(MAX_ROW)
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        reader = csv.reader(text, delimiter=separator)
+    def __init__(self, file: BinaryIO, name: str, separator: str = ",", mark: Mark = Mark()) -> None:  # noqa: B008
+        file.seek(3 if file.read(3) == codecs.BOM_UTF8 else 0)
+        super().__init__(file, name, Mark(0, file.tell(), 1))
+        csv.field_size_limit(MAX_ROW)
+        self._back = b""
+        self._rows = csv.reader(self._decoded(), delimiter=separator)
         try:
-            header = _header(next(reader, []), name)
-            for cells in reader:
-                if cells:
-                    yield _csv_row(header, cells, name, reader.line_num)
+            self._header = _header(next(self._rows, []), name)
         except csv.Error as error:
-            raise _broken(name, reader.line_num, f"is no CSV: {error}", "Save the table as CSV in UTF-8.") from error
-        except UnicodeDecodeError as error:
-            raise _not_utf8(name, error) from error
+            raise self._no_csv(error) from error
+        if mark.offset:
+            file.seek(mark.offset)
+            self.row, self._offset, self.line = mark
+            self._rows = csv.reader(self._decoded(), delimiter=separator)
+
+    def __iter__(self) -> Iterator[Any]:
+        with self.file:
+            try:
+                yield from self._skipped()
+                for cells in self._rows:
+                    if cells:
+                        self.row += 1
+                        yield cells
+            except csv.Error as error:
+                raise self._no_csv(error) from error
+
+    def cells(self, found: Any) -> dict[str, Any]:
+        return _csv_row(self._header, found, self.name, self.line - 1)
+
+    def _skipped(self) -> Iterator[None]:
+        """The rows before `wanted`: a line without quotes is one, whatever is in it."""
+        while self.row < self.wanted and (line := self.file.readline(MAX_ROW)):
+            quoted, lone = b'"' in line or len(line) == MAX_ROW, line.find(b"\r", 0, -2) >= 0
+            if quoted or lone:
+                self._back = line
+                if lone:
+                    return
+                if not next(self._rows, None):
+                    continue
+            else:
+                self._offset += len(line)
+                self.line += 1
+                if not line.rstrip(b"\r\n"):
+                    continue
+            self.row += 1
+            yield None
+
+    def _no_csv(self, error: csv.Error) -> StudioError:
+        return _broken(self.name, self.line - 1, f"is no CSV: {error}", "Save the table as CSV in UTF-8.")
+
+    def _decoded(self) -> Iterator[str]:
+        """Line by line, just as far as the rows were read: a lone carriage return ends a line too."""
+        while line := self._back or self.file.readline(MAX_ROW):
+            self._back = b""
+            if len(line) == MAX_ROW and not line.endswith(b"\n"):
+                raise StudioError(f"{self.name} has a line that is too long for a row.", "Use one row a line.")
+            for part in _LONE_RETURN.split(line) if b"\r" in line else (line,):
+                self._offset += len(part)
+                self.line += 1
+                try:
+                    yield part.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise _not_utf8(self.name, error, self.line - 1) from error
+
+
+def csv_rows(file: BinaryIO, name: str, separator: str = ",") -> Iterator[dict[str, str | None]]:
+    """The rows of a CSV file as texts. Closes it. Raises StudioError, with the line, where one has too many cells."""
+    reader = CsvReader(file, name, separator)
+    return (reader.cells(found) for found in reader)
 
 
 def _csv_row(header: list[str], cells: list[str], name: str, line: int) -> dict[str, str | None]:
+    """One row as texts, None for a missing value. Raises StudioError, with the line, where it has too many cells."""
     if len(cells) > len(header):
         what = f"has {len(cells)} cells, and the header has {len(header)}"
         hint = 'A cell with commas or line breaks must stand in double quotes: "like, this".'
@@ -206,6 +359,7 @@ def _csv_row(header: list[str], cells: list[str], name: str, line: int) -> dict[
 
 
 def _header(cells: list[str], name: str) -> list[str]:
+    """The names of the columns, each one once. Raises StudioError where there are none."""
     if not cells:
         raise StudioError(f"{name} has no header.", "The first line of a CSV names its columns.")
     names: list[str] = []

@@ -14,6 +14,7 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.switching import judge
+from studio.service import preview
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
 
 _BUILDERS = ("json", "csv", "parquet", "arrow", "text")
@@ -81,7 +82,7 @@ def inspect(
     if not HUB_NAME.fullmatch(name):
         odd = StudioError(f"'{name}' is no name on the Hub and nothing on this machine.", "A name is owner/name.")
         return _refused(name, method, where, odd)
-    head = hub.dataset_head(name, config or None, split or None, rows)
+    head = preview.hub_head(hub, name, config or None, split or None, rows)
     if isinstance(head, Unknown):
         level = "error" if head.reason in ("not found", "unsupported") and head.status is not None else "warning"
         verdict = "reject" if level == "error" else "unknown"

@@ -26,12 +26,13 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where, errors
 from studio.domain.push_checks import leaves_this_machine
 from studio.domain.recipe import Recipe
-from studio.service import data
+from studio.service import data, preview
 from studio.service.access import Access
 from studio.service.account import Accounts
 from studio.service.data import Inspection
 from studio.service.layers import KnownLayers, RecipeLayers
 from studio.service.models import Models
+from studio.service.preview import RowsPage
 from studio.service.recipes import Form, Prepared, Recipes, mint_name
 from studio.service.runs import Runs
 
@@ -184,6 +185,12 @@ class Studio:
     ) -> Inspection:
         """A dataset by path or Hub name: columns, first rows, and TRL's verdict for the method."""
         return data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
+
+    def rows(
+        self, name: str, config: str, split: str, offset: int = 0, n: int = preview.PAGE_ROWS, base: Path | None = None
+    ) -> RowsPage:
+        """Rows `offset` to `offset + n` of any split of a dataset by path or Hub name, read where they lie."""
+        return preview.rows(self.recipes.paths(base), self.hub, name, config, split, offset, n)
 
     def convert(
         self, text: str, to: Form, method: str | None = None, base: Path | None = None, name: str = "the recipe"

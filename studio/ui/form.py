@@ -23,6 +23,7 @@ from studio.service.recipes import Prepared
 from studio.service.studio import Studio
 from studio.ui import space
 from studio.ui.controls import argument_named, hub_name, in_effect
+from studio.ui.pager import FIRST_ROWS, Viewing
 
 TABS = ("method", "model", "data", "training", "lora", "compute", "launch", "options")
 _TAB_OF_SECTION = {
@@ -50,9 +51,10 @@ class Form:
     preset's values where it is a demo; `added` is what the studio adds for this machine, `held` the names of the
     values that follow others (`following`) and that the user has not set himself, `aside` those that mean nothing as
     things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
-    server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `typing` that its
-    dataset is being typed, `before` is the form that a larger change replaced, `card` the card last drawn,
-    `sent` what the controls were last given, `surrounded` the form that the last answer to a slow event was drawn from.
+    server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `viewing` which
+    rows of it are, `typing` that its dataset is being typed, `before` is the form that a larger change replaced, `card`
+    the card last drawn, `sent` what the controls were last given, `surrounded` the form that the last answer to a slow
+    event was drawn from.
     """
 
     recipe: Recipe
@@ -73,6 +75,7 @@ class Form:
     drawn: bool = False
     unseen: bool = False
     typing: bool = False
+    viewing: Viewing = FIRST_ROWS
     findings: tuple[Finding, ...] = field(default=(), repr=False)
     before: Form | None = field(default=None, repr=False)
     card: str = field(default="", repr=False)
@@ -296,7 +299,7 @@ class Form:
     def _demo_numbers(self) -> list[Finding]:
         """A warning where another model is trained with the numbers that suit the tiny demo model."""
         model = self.recipe.get("model_name_or_path")
-        if not self.demo or not model or model == self.demo.get("model_name_or_path"):
+        if not self.demo or model in (None, "", self.demo.get("model_name_or_path")):
             return []
         # What names data or rewards is no number of the demo's; the rest was chosen for half a million parameters.
         named = ("model_name_or_path", "teacher_model_name_or_path", "dataset_name", "reward_funcs")

@@ -127,7 +127,9 @@ def data_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], use
         for column in columns
     )
     body = "".join(
-        "<tr>" + "".join(f"<td{_numeric(column)}>{cell(row.get(column.name))}</td>" for column in columns) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{_numeric(column)}>{cell(row.get(column.name), column.type)}</td>" for column in columns)
+        + "</tr>"
         for row in rows
     )
     return (
@@ -141,19 +143,40 @@ def _numeric(column: Column) -> str:
     return ' class="num"' if column.type in ("integer", "number") else ""
 
 
-def cell(value: Any) -> str:
-    """One cell: conversations as conversations, long texts folded."""
+def cell(value: Any, kind: str = "") -> str:
+    """One cell: conversations as conversations, long texts folded, images and audio by name; `kind` is its column's."""
     if value is None:
         return '<span class="ts-hint">empty</span>'
+    medium = next((one for one in ("image", "audio") if one in kind), None)
+    if medium:
+        listed = isinstance(value, list) and kind.startswith("list")
+        return "".join(f'<span class="ts-msg">{_medium(medium, one)}</span>' for one in (value if listed else [value]))
     if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
         turns = [(turn.get("role") or turn.get("from"), turn.get("content", turn.get("value"))) for turn in value]
         if all(role is not None for role, _ in turns):
             shown = "".join(
-                f'<span class="ts-msg"><b>{text(role)}</b>{folded(_plain(said))}</span>' for role, said in turns[:6]
+                f'<span class="ts-msg"><b>{text(role)}</b>{folded(_said(said))}</span>' for role, said in turns[:6]
             )
             more = f'<span class="ts-hint">and {len(turns) - 6} more turns</span>' if len(turns) > 6 else ""
             return shown + more
     return folded(_plain(value))
+
+
+def _medium(name: str, value: Any) -> str:
+    """An image or a recording in words: what it is called, and how big it is."""
+    first = value[0] if isinstance(value, list) and value else value
+    told = first if isinstance(first, Mapping) else {}
+    size = f"{told['width']} × {told['height']}" if "width" in told and "height" in told else told.get("bytes")
+    file = str(told.get("path") or "").rsplit("/", 1)[-1]
+    more = " ".join(text(part) for part in (file, size) if part)
+    return f'<span class="ts-role none">{name}</span> {more}'.rstrip()
+
+
+def _said(content: Any) -> str:
+    """What a turn says: text, and in its place the name of an image or a recording."""
+    if not isinstance(content, list) or not all(isinstance(part, dict) and "type" in part for part in content):
+        return _plain(content)
+    return " ".join(str(part.get("text") or "") if part["type"] == "text" else f"({part['type']})" for part in content)
 
 
 def _plain(value: Any) -> str:

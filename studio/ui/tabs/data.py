@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
-from studio.ui import pieces
+from studio.ui import pager, pieces
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -49,7 +49,8 @@ def build(page: Page) -> None:
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
-    page.html(_preview, elem_id="data-preview")
+    preview = page.html(_preview, elem_id="data-preview", js_on_load=pager.SCRIPT)
+    page.wiring.append(partial(pager.wire, page, preview, _preview))
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
 
@@ -149,7 +150,8 @@ def _preview(form: Form) -> str:
         return pieces.empty(
             "No dataset yet", "Type its name on the Hub, or the path of a folder or file, and press Enter."
         )
-    return "".join(_looked(one, form) for one in form.looked)
+    looked = pager.looked_at(form)
+    return _looked(looked, form) if looked else ""
 
 
 def _looked(looked: Inspection, form: Form) -> str:
@@ -163,11 +165,10 @@ def _looked(looked: Inspection, form: Form) -> str:
     verdict = f'<div class="ts-verdict {tone}" role="status"><b>{pieces.text(words)}</b></div>'
     table = ""
     if looked.columns:
-        shown = f"Rows 1 to {min(len(looked.rows), 5)}"
-        shown += f" of {pieces.count(looked.num_rows)}" if looked.num_rows is not None else ""
         place = "this machine" if looked.source == "local" else "Hub"
-        note = f"{shown} · {place} · the first {len(looked.rows)} rows were checked"
-        table = pieces.data_table(looked.columns, looked.rows[:5], _roles(looked, form), note)
+        note = f"{place} · the first {len(looked.rows)} rows were checked"
+        rows = pager.page_of(form, looked).rows
+        table = pieces.data_table(looked.columns, rows, _roles(looked, form), note) + pager.bar(form, looked)
     found = pieces.findings(_without_buttons(looked))
     # A refusal is read first; a yes may stand below what it speaks of.
     return verdict + found + table if looked.verdict == "reject" else table + verdict + found

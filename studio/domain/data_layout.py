@@ -1,0 +1,131 @@
+"""What a folder of data is to the datasets library: its configurations, its splits and their files, by names alone."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from studio.domain.errors import StudioError
+from studio.domain.split_names import splits_of
+
+# What the datasets library reads by file name; the formats are its builders' names.
+FORMATS = {
+    ".jsonl": "json",
+    ".json": "json",
+    ".ndjson": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".txt": "text",
+}
+# What it takes for data of other kinds, where a folder has more of them than of the above.
+_FOREIGN = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".wav", ".mp3", ".flac", ".ogg", ".mp4", ".pdf", ".xml"}
+_FOREIGN |= {".zip", ".tar", ".h5", ".hdf5", ".md", ".toml"}
+_PREFERRED = (".csv", ".json", ".jsonl", ".arrow", ".parquet")  # the last of them wins a tie
+SUPPORTED = "Use jsonl, json, csv, tsv, parquet, arrow or txt files, or a folder of them."
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of each split, below the folder, and their format; `config` is the chosen one of `configs`."""
+
+    format: str
+    files: Mapping[str, tuple[str, ...]]
+    configs: tuple[str, ...] = ()
+    config: str = ""
+
+
+def format_of(name: str) -> str | None:
+    """The format that a file's name tells of, compressed or not."""
+    suffixes = ["." + part.lower() for part in name.rsplit("/", 1)[-1].split(".")[1:]]
+    return next((FORMATS[suffix] for suffix in reversed(suffixes) if suffix in FORMATS), None)
+
+
+def script_in(name: str, files: Iterable[str]) -> str | None:
+    """The Python script that would have to be run to load a folder or repository called `name`; None for none."""
+    script = f"{name.rstrip('/').rsplit('/', 1)[-1]}.py"
+    return script if script in files else None
+
+
+def layout_of(place: str, files: Sequence[str], readme: str, wanted: str | None) -> Layout:
+    """What `load_dataset` makes of a folder `place` with these files, by their paths below it with slashes.
+
+    `wanted` is a configuration that the readme names. Raises StudioError, in words, where nothing can be loaded.
+    """
+    configs = _configs(place, readme)
+    if wanted and wanted not in configs:
+        known = f"It has {', '.join(configs)}." if configs else "It names none in a README.md."
+        raise StudioError(f"{place} has no configuration '{wanted}'.", known)
+    config = wanted or ("default" if "default" in configs else next(iter(configs), ""))
+    named = configs.get(config, {})
+    if "data_files" in named:
+        splits = _named_files(place, files, named["data_files"])
+    else:
+        base = str(named.get("data_dir") or "").strip("/")
+        begin = f"{base}/" if base else ""
+        below = [file.removeprefix(begin) for file in files if file.startswith(begin)]
+        splits = {name: [begin + file for file in members] for name, members in splits_of(below).items()}
+    formats = {name: _most_common(members) for name, members in splits.items()}
+    if not splits or None in formats.values():
+        raise StudioError(f"{place} holds no data files that can be read here.", SUPPORTED)
+    if len(set(formats.values())) > 1:
+        mixed = ", ".join(f"{name} of {form} ({splits[name][0]})" for name, form in formats.items())
+        raise StudioError(f"The splits of {place} are of different formats: {mixed}.", "Use one format in a folder.")
+    form = str(next(iter(formats.values())))
+    kept = {name: tuple(file for file in members if format_of(file) == form) for name, members in splits.items()}
+    return Layout(form, kept, tuple(configs), config)
+
+
+def _most_common(files: Iterable[str]) -> str | None:
+    counts = Counter("." + part.lower() for file in files for part in file.rsplit("/", 1)[-1].split(".")[1:])
+    counts.pop(".feather", 0)  # it knows these only by the builder's name
+    known = [suffix for suffix in counts if suffix in FORMATS or suffix in _FOREIGN]
+    rank = {suffix: place for place, suffix in enumerate(_PREFERRED, 1)}
+    best = max(known, key=lambda suffix: (counts[suffix], rank.get(suffix, 0)), default="")
+    return FORMATS.get(best)
+
+
+def _configs(place: str, readme: str) -> dict[str, dict[str, Any]]:
+    """The configurations that a README.md declares, as those of datasets on the Hub do."""
+    if not readme.startswith("---\n") or "\n---" not in readme[4:]:
+        return {}
+    try:
+        card = yaml.safe_load(readme[4 : readme.index("\n---", 3)])
+    except yaml.YAMLError as error:
+        raise StudioError(f"The head of {place}/README.md is no YAML.", "Mend it, or take the README away.") from error
+    declared = card.get("configs") if isinstance(card, dict) else None
+    entries = [entry for entry in declared or [] if isinstance(entry, dict) and "config_name" in entry]
+    return {str(entry["config_name"]): entry for entry in entries}
+
+
+def _named_files(place: str, files: Sequence[str], data_files: Any) -> dict[str, list[str]]:
+    if isinstance(data_files, dict):
+        patterns = dict(data_files)
+    elif isinstance(data_files, list) and all(isinstance(entry, dict) for entry in data_files):
+        patterns = {entry.get("split", "train"): entry.get("path", []) for entry in data_files}
+    else:
+        patterns = {"train": data_files}
+    splits: dict[str, list[str]] = {}
+    for split, wanted in patterns.items():
+        each = wanted if isinstance(wanted, list) else [wanted]
+        found = [file for pattern in each for file in matching(str(pattern), files)]
+        if not found:
+            message = f"The README of {place} names {wanted} for the split {split}, and there is no such file."
+            raise StudioError(message, "Download all files of the dataset.")
+        splits[str(split)] = found
+    return splits
+
+
+def matching(pattern: str, files: Iterable[str]) -> list[str]:
+    """The files that a pattern names: `*` within a folder's name, `**` over folders."""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", pattern.removeprefix("./"))
+    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    expression = "".join(signs.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts)
+    return sorted(file for file in files if re.fullmatch(expression, file))

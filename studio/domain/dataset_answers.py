@@ -1,0 +1,54 @@
+"""What the Hub tells of a dataset: its first rows, some later ones, the files of its repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from studio.domain.columns import Column
+
+
+@dataclass(frozen=True)
+class DatasetHead:
+    """A dataset's first rows. `splits` has the splits of each configuration; `num_rows` is None where not told.
+
+    A cell that the viewer cut short is left out of its row, except in text columns, where its beginning stays.
+    """
+
+    name: str
+    config: str
+    split: str
+    splits: dict[str, tuple[str, ...]]
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+    num_rows: int | None
+    partial: bool = False
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        return tuple(self.splits)
+
+
+@dataclass(frozen=True)
+class DatasetRows:
+    """Some rows of a split, by the dataset viewer; `num_rows` is None where it did not tell."""
+
+    rows: list[dict[str, Any]]
+    num_rows: int | None
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetRepository:
+    """A dataset's files as they are at one commit, and what is needed to read them by ranges.
+
+    `url` gives the address of one, `left` the seconds that are left to read in.
+    """
+
+    name: str
+    commit: str
+    files: tuple[str, ...]
+    url: Callable[[str], str]
+    headers: dict[str, str]
+    left: Callable[[], float]

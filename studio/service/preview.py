@@ -1,0 +1,160 @@
+"""Pages of a dataset: any rows of any split, here or on the Hub, read where they lie and never loaded whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from studio.adapters import datafiles
+from studio.adapters.datafiles import NO_SCRIPTS, DataSource
+from studio.adapters.hub import HubClient, Unknown
+from studio.adapters.hubfiles import RepositoryFiles
+from studio.domain.data_layout import layout_of, script_in
+from studio.domain.dataset_answers import DatasetHead, DatasetRepository
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Where
+from studio.service.paths import HUB_NAME, Paths, looks_like_path
+
+PAGE_ROWS = 20
+_README_BYTES = 256 << 10
+# Of the time that one answer may take: what the viewer gets, where the repository's files are asked after it.
+_VIEWERS_SHARE = 0.6
+_SAYS_NOTHING = ("unsupported", "not ready", "offline", "timeout", "trouble")
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class RowsPage:
+    """Rows `offset` and on of a split; `total` is None where nobody knows how many there are.
+
+    `finding` says why there are none.
+    """
+
+    name: str
+    config: str
+    split: str
+    offset: int
+    rows: tuple[dict[str, Any], ...] = ()
+    total: int | None = None
+    finding: Finding | None = None
+
+
+def local_rows(path: Path, config: str | None, split: str, offset: int, n: int = PAGE_ROWS) -> RowsPage:
+    """Rows of a file or folder on this machine."""
+    try:
+        source = datafiles.open_source(path, config or None)
+        return _page_of(source, str(path), split, offset, n)
+    except StudioError as error:
+        return _refused(str(path), config or "", split, offset, error)
+
+
+def hub_rows(hub: HubClient, name: str, config: str, split: str, offset: int, n: int = PAGE_ROWS) -> RowsPage:
+    """Rows of a dataset on the Hub: by the viewer, else from the repository's own files."""
+    told = hub.dataset_rows(name, config or "default", split, offset, n, hub.patience * _VIEWERS_SHARE)
+    if not isinstance(told, Unknown):
+        return RowsPage(name, config, split, offset, tuple(told.rows), told.num_rows)
+    if told.reason in _SAYS_NOTHING or told.status == 404:
+        found = _from_files(hub, name, config, lambda source: _page_of(source, name, split, offset, n))
+        if isinstance(found, RowsPage):
+            return found
+        told = _clearer(told, found)
+    wrong = Finding("warning", Where("file", name), told.message, "The rows before are still there.")
+    return RowsPage(name, config, split, offset, finding=wrong)
+
+
+def hub_head(
+    hub: HubClient, name: str, config: str | None, split: str | None, n: int = PAGE_ROWS
+) -> DatasetHead | Unknown:
+    """A dataset's configurations, splits, columns and first rows: by the viewer, else from the repository's files.
+
+    One that a script would load is refused, whatever the viewer shows of it.
+    """
+    told = hub.dataset_head(name, config, split, n, hub.patience * _VIEWERS_SHARE)
+    if isinstance(told, DatasetHead):
+        script = hub.read_dataset(name, lambda found: script_in(name, found.files), hub.patience * (1 - _VIEWERS_SHARE))
+        return _script(name, script) if isinstance(script, str) else told
+    if told.reason not in _SAYS_NOTHING:
+        return told
+    found = _from_files(hub, name, config, lambda source: _head_of(source, name, split, n))
+    return _clearer(told, found) if isinstance(found, Unknown) else found
+
+
+def _from_files(
+    hub: HubClient, name: str, config: str | None, read: Callable[[DataSource], Answer]
+) -> Answer | Unknown:
+    def work(found: DatasetRepository) -> Answer | Unknown:
+        script = script_in(name, found.files)
+        if script:
+            return _script(name, script)
+        try:
+            return read(_opened(found, config))
+        except StudioError as error:
+            # What the files themselves say is known for sure, as an answer of the Hub is.
+            return Unknown("unsupported", str(error), 200)
+
+    return hub.read_dataset(name, work)
+
+
+def _opened(found: DatasetRepository, config: str | None) -> DataSource:
+    place, readme = RepositoryFiles(found), b""
+    if "README.md" in found.files:
+        readme, _ = place.fetch("README.md", 0, _README_BYTES)
+    text = readme.decode("utf-8", "replace")
+    wanted = None if config in (None, "", "default") and "configs:" not in text else config or None
+    layout = layout_of(found.name, found.files, text, wanted)
+    return datafiles.in_repository(found.name, layout, place)
+
+
+def _head_of(source: DataSource, name: str, split: str | None, n: int) -> DatasetHead | Unknown:
+    chosen = split or ("train" if "train" in source.splits else source.splits[0])
+    if chosen not in source.splits:
+        return Unknown("not found", f"There is no split of {name} named {chosen}: there is {', '.join(source.splits)}.")
+    splits = dict.fromkeys(source.configs or ("default",), source.splits)
+    columns, rows = source.columns(chosen), source.rows(chosen, n)
+    config = source.config or "default"
+    return DatasetHead(name, config, chosen, splits, columns, rows, source.num_rows(chosen))
+
+
+def _page_of(source: DataSource, name: str, split: str, offset: int, n: int) -> RowsPage:
+    rows = source.rows(split, n, offset)
+    try:
+        total = source.num_rows(split)
+    except StudioError:  # a broken row elsewhere has its own Finding, and these can be shown
+        total = None
+    return RowsPage(name, source.config, split, offset, tuple(rows), total)
+
+
+def _script(name: str, script: str) -> Unknown:
+    return Unknown("unsupported", f"The dataset {name} would be loaded by running {script}. {NO_SCRIPTS}", 200)
+
+
+def _clearer(viewer: Unknown, files: Unknown) -> Unknown:
+    """Of two answers that there are no rows, the one that says more: the Hub knows its repositories best."""
+    return files if files.reason not in ("offline", "timeout", "trouble") or viewer.reason == "trouble" else viewer
+
+
+def _refused(name: str, config: str, split: str, offset: int, error: StudioError) -> RowsPage:
+    return RowsPage(
+        name, config, split, offset, finding=Finding("error", Where("file", name), error.message, error.hint)
+    )
+
+
+def rows(paths: Paths, hub: HubClient, name: str, config: str, split: str, offset: int, n: int = PAGE_ROWS) -> RowsPage:
+    """Rows of a dataset named by path or by its name on the Hub; beyond its end, those of its last page."""
+    found = paths.find(name)
+    if found is None and (looks_like_path(name) or not HUB_NAME.fullmatch(name)):
+        odd = StudioError(f"{name} is no dataset that can be read.", "Name a file or folder here, or one on the Hub.")
+        return _refused(name, config, split, offset, odd)
+
+    def read(start: int) -> RowsPage:
+        if found is not None:
+            return replace(local_rows(found, config, split, start, n), name=name)
+        return hub_rows(hub, name, config, split, start, n)
+
+    page = read(offset)
+    if page.total and offset >= page.total and page.finding is None:
+        return read((page.total - 1) // n * n)
+    return page

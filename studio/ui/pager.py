@@ -1,0 +1,159 @@
+"""The pager under a dataset's rows: page by page, to a row by its number, and to another split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.service.data import Inspection
+from studio.service.preview import PAGE_ROWS, RowsPage
+from studio.ui import pieces
+
+if TYPE_CHECKING:
+    from studio.ui.form import Form
+    from studio.ui.page import Page
+
+# A number that was typed counts once it is left or Enter is pressed. Where the keyboard was, it is again.
+SCRIPT = """
+let back = '';
+const turn = (to) => {
+  back = to.startsWith('row:') ? '[data-goto]' : `[data-page="${to}"]`;
+  trigger('click', {page: to});
+};
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-page]');
+  if (button && !button.disabled && button.getAttribute('aria-pressed') !== 'true') turn(button.dataset.page);
+});
+element.addEventListener('change', (event) => {
+  if (event.target.matches('[data-goto]') && event.target.value) turn('row:' + event.target.value);
+});
+watch('value', () => {
+  if (!back) return;
+  const wanted = back;
+  back = '';
+  requestAnimationFrame(() => {
+    if (document.activeElement === document.body) element.querySelector(wanted)?.focus({preventScroll: true});
+  });
+});
+"""
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """Which rows a page shows: of the recipe's dataset number `entry`, `page` where others than the first were asked.
+
+    `of` are the first rows of the dataset that the page belongs to: once that was looked at anew, it is over.
+    `asked` numbers the questions: an answer to an older one is not shown.
+    """
+
+    entry: int = 0
+    page: RowsPage | None = None
+    of: tuple[dict[str, Any], ...] | None = None
+    asked: int = 0
+
+
+FIRST_ROWS = Viewing()
+
+
+def looked_at(form: Form) -> Inspection | None:
+    """The dataset whose rows are shown; None where nothing was looked at."""
+    return form.looked[min(form.viewing.entry, len(form.looked) - 1)] if form.looked else None
+
+
+def page_of(form: Form, looked: Inspection) -> RowsPage:
+    """The rows of a dataset that are shown: its first ones, until others are asked for."""
+    viewing = form.viewing
+    if viewing.page is not None and viewing.of is looked.rows:
+        return viewing.page
+    return RowsPage(looked.name, looked.config, looked.split, 0, looked.rows[:PAGE_ROWS], looked.num_rows)
+
+
+def bar(form: Form, looked: Inspection) -> str:
+    """The pager: where in the split one is, the ways to go on, and what is wrong with these rows."""
+    shown = page_of(form, looked)
+    last = shown.offset + len(shown.rows)
+    known = shown.total is not None
+    ended = last >= shown.total if shown.total is not None else len(shown.rows) < PAGE_ROWS and not shown.finding
+    words: dict[str, Any] = {"first": pieces.count(shown.offset + 1), "last": pieces.count(last)}
+    if shown.finding is not None:
+        words = {"first": words["first"], "last": pieces.count(shown.offset + PAGE_ROWS)}
+        said = pieces.spoken("Rows {first} to {last} cannot be read", **words)
+    elif not shown.rows:
+        said = pieces.spoken("No rows here")
+    elif known:
+        said = pieces.spoken("Rows {first} to {last} of {total}", **words, total=pieces.count(shown.total))
+    else:
+        said = pieces.spoken("Rows {first} to {last}", **words)
+    most = f' max="{shown.total}"' if shown.total else ""
+    goto = (
+        f'<label class="ts-hint">{pieces.spoken("Go to row")} <input type="number" min="1"{most} data-goto></label>'
+        if shown.offset or not ended
+        else ""
+    )
+    wrong = pieces.finding(shown.finding) if shown.finding is not None else ""
+    return (
+        f'<div class="ts-pager" role="group" aria-label="Rows"><span class="ts-num" role="status">{said}</span>'
+        f"{_button('previous', 'Previous', shown.offset > 0)}{_button('next', 'Next', not ended)}{goto}"
+        f"{_splits(looked, shown.split)}</div>{wrong}"
+    )
+
+
+def _button(to: str, words: str, possible: bool) -> str:
+    state = "" if possible else " disabled"
+    return f'<button type="button" class="ts-btn" data-page="{to}"{state}>{pieces.spoken(words)}</button>'
+
+
+def _splits(looked: Inspection, shown: str) -> str:
+    if len(looked.splits) < 2:
+        return ""
+    buttons = "".join(
+        f'<button type="button" data-page="split:{pieces.text(split)}" aria-pressed="{str(split == shown).lower()}">'
+        f"{pieces.text(split)}</button>"
+        for split in looked.splits[:8]
+    )
+    return f'<div class="ts-seg" role="group" aria-label="Split to look at">{buttons}</div>'
+
+
+def target(to: str, shown: RowsPage) -> tuple[str, int] | None:
+    """The split and the first row that a press asks for; None where it asks for nothing."""
+    kind, _, value = to.partition(":")
+    if kind == "split" and value:
+        return value, 0
+    if kind == "previous":
+        return shown.split, max(0, shown.offset - PAGE_ROWS)
+    if kind == "next":
+        return shown.split, shown.offset + PAGE_ROWS
+    if kind == "row" and value.strip().isdecimal() and 0 < int(value) < 1 << 53:
+        return shown.split, int(value) - 1
+    return None
+
+
+def wire(page: Page, preview: Any, draw: Callable[[Form], str]) -> None:
+    """Has the pager in `preview` turn its pages; `draw` draws the preview."""
+    from studio.ui.page import BUSY
+
+    # Gradio looks the annotations up to know the event, and `Form` is none of this module's names.
+    def turn(form: Any, event: gr.EventData) -> Any:
+        looked = looked_at(form)
+        if looked is None:
+            return gr.skip()
+        shown = page_of(form, looked)
+        wanted = target(str(event._data.get("page", "")), shown)
+        if wanted is None:
+            return gr.skip()
+        split, offset = wanted
+        # The place is taken at once: a second press counts from there, and an answer that comes late is told by it.
+        asked = form.viewing.asked + 1
+        place = replace(shown, split=split, offset=offset)
+        form.viewing = replace(form.viewing, page=place, of=looked.rows, asked=asked)
+        found = page.studio.rows(looked.name, looked.config, split, offset)
+        now = looked_at(form)
+        if form.viewing.asked != asked or now is None or now.rows is not looked.rows:
+            return gr.skip()
+        form.viewing = replace(form.viewing, page=found)
+        return draw(form)
+
+    preview.click(turn, [page.form], [preview], **{**BUSY, "show_progress": "hidden"}, trigger_mode="multiple")
