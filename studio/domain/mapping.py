@@ -55,6 +55,12 @@ class DataMapping:
     def sources(self, role: str) -> list[Source]:
         return [source for name, source in self.roles if name == role]
 
+    @property
+    def may_be_text(self) -> bool:
+        """Whether its rows may be plain texts as well as messages."""
+        plain = all(source.reading in ("text", "value", "rated", "list") for _, source in self.roles)
+        return plain and self.target != "language modeling"
+
     def columns(self) -> list[str]:
         """The columns that it reads, each once."""
         return list(dict.fromkeys(source.column for _, source in self.roles))

@@ -95,7 +95,7 @@ def recognise(method: str, columns: Iterable[Column], rows: list[dict[str, Any]]
     """Which roles the columns seem to play for a method; a role that two might play is left to the user."""
     found = _Finder(method, list(columns), rows)
     roles, unclear = found.roles()
-    settings = Settings(after=_final_mark(roles, rows))
+    settings = Settings(after=final_mark(roles, rows))
     proposal = propose(method, roles, found.columns, rows, settings)
     return replace(proposal, unclear=unclear, sure=proposal.sure and not unclear)
 
@@ -131,7 +131,7 @@ def verdict(method: str, rows: list[Row]) -> str:
     return judge(method, columns, rows).verdict
 
 
-def _final_mark(roles: Mapping[str, str], rows: list[dict[str, Any]]) -> str:
+def final_mark(roles: Mapping[str, str], rows: list[dict[str, Any]]) -> str:
     """The mark before final answers, where every solution that was looked at has it."""
     column = next((name for name, role in roles.items() if role == "solution"), None)
     texts = [row.get(column) for row in rows if row.get(column)] if column else []

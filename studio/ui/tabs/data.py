@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
-from studio.ui import pieces
+from studio.ui import mapping_card, pieces, preview_table
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -49,7 +49,8 @@ def build(page: Page) -> None:
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
-    page.html(_preview, elem_id="data-preview")
+    preview = page.html(_preview, js_on_load=preview_table.SCRIPT, elem_id="data-preview")
+    mapping_card.build(page, preview, _preview)
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
 
@@ -167,7 +168,8 @@ def _looked(looked: Inspection, form: Form) -> str:
         shown += f" of {pieces.count(looked.num_rows)}" if looked.num_rows is not None else ""
         place = "this machine" if looked.source == "local" else "Hub"
         note = f"{shown} · {place} · the first {len(looked.rows)} rows were checked"
-        table = pieces.data_table(looked.columns, looked.rows[:5], _roles(looked, form), note)
+        roles = mapping_card.shown_roles(form, looked)
+        table = preview_table.table(looked.columns, looked.rows[:5], _roles(looked, form), note, looked.method, roles)
     found = pieces.findings(_without_buttons(looked))
     # A refusal is read first; a yes may stand below what it speaks of.
     return verdict + found + table if looked.verdict == "reject" else table + verdict + found
