@@ -69,6 +69,7 @@ _NAMES = {
 }
 _ANSWERING = {*_NAMES["answer"], *_NAMES["chosen"], *_NAMES["rejected"], *_NAMES["solution"], *_NAMES["reasoning"]}
 _SPOKEN = ("text", "messages", "json", "transcript")
+_NUMBERS = ("integer", "number")
 _MARK = "####"  # before the final answer, as in GSM8K
 
 
@@ -305,7 +306,7 @@ class _Finder:
     def _compared(self) -> bool:
         """Two answers, and a column that says which is better."""
         pairs = [
-            pair for pair in pair_of([column.name for column in self.columns])
+            pair for pair in pair_of([column.name for column in self.columns if column.type not in _NUMBERS])
             if all(self.readings[name] in _SPOKEN for name in pair)
             and not any(part in pair[0].casefold() for part in ("model_", "judge", "_id"))
         ]  # fmt: skip
