@@ -10,6 +10,7 @@ Rows = list[dict[str, Any]]
 ASKED = ("Name three primary colours.", "What is 12 times 7?", "Why is the sky blue?", "Write a line about rain.")
 GOOD = ("Red, blue and yellow.", "84", "Short waves scatter more.", "Rain drums softly on the tin roof.")
 POOR = ("Purple.", "74", "Because it is.", "It rains.")
+PAIRS = ("dpo", "reward", "kto")
 SYSTEM = "You are a helpful assistant."
 
 
@@ -127,7 +128,7 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
             prompt=ASKED, prompt_id=lambda n: f"id{n}", chosen=turns, rejected=lambda n: turns(n, POOR),
             score_chosen=8.5, score_rejected=3.0,
         ),
-        {method: {"prompt": "question", "chosen": "chosen", "rejected": "rejected"} for method in ("dpo", "reward", "kto")}
+        {key: {"prompt": "question", "chosen": "chosen", "rejected": "rejected"} for key in PAIRS}
         | {"sft": {"prompt": "question", "chosen": "chosen"}},
     ),
     "orca_pairs": (
