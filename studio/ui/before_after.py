@@ -18,37 +18,53 @@ _SHOWN = 2  # rows before and after
 
 
 def words(looked: Inspection, choice: Choice, found: Draft) -> str:
-    """All of the card that is read: the sentence, what went wrong, what needs no copy, and the rows."""
-    trouble = pieces.finding(choice.trouble) if choice.trouble is not None else ""
-    return _sentence(looked, choice, found) + trouble + _own(found) + _sides(looked, found)
+    """All of the card that is read: the sentence, what needs no copy, and the rows."""
+    return _sentence(looked, choice, found) + _own(found) + _sides(looked, found)
 
 
 def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     """What is proposed, in one sentence, and what is left to decide in another."""
     proposal, label = found.proposal, method_named(looked.method).label
-    roles = ", ".join(f"{name} → {ROLE_WORDS[role]}" for name, role in proposal.roles.items())
+    roles = _grouped(proposal.roles)
     chosen = choice.roles is not None
     if proposal.mapping is None and not proposal.roles:
         said = spoken("Nothing is recognised. Choose in the headers above what each column is for.")
     else:
-        said = spoken("Chosen: {roles}." if chosen else "Recognised: {roles}.", roles=roles)
+        said = f"{spoken('Chosen' if chosen else 'Recognised')} · {roles}"
     tried = len(proposal.tried) + len(proposal.bad)
     if proposal.mapping is None:
         more = pieces.code(proposal.missing)
     elif proposal.bad:
         number, why = proposal.bad[0]
         count = f"{len(proposal.bad)} of the {tried} rows looked at cannot be mapped"
-        more = pieces.code(f"{count}: row {number}, {str(why).rstrip('.')}.")
+        more = pieces.code(f"{count}. Row {number}: {str(why).rstrip('.')}.")
     else:
         more = spoken("{count} of {count} rows looked at make what {method} learns from: {type}.",
                       count=str(tried), method=label, type=proposal.mapping.target)  # fmt: skip
     if proposal.unclear:
-        named = ", ".join(ROLE_WORDS[role] for role in proposal.unclear)
-        more += " " + spoken("More than one column may be {roles}: choose in the headers.", roles=named)
+        named = ", ".join(spoken(ROLE_WORDS[role]) for role in proposal.unclear)
+        more += f" {spoken('To be chosen in the headers, since several columns may be it:')} {named}."
     tone = "ok" if proposal.sure else "warn"
     reset = f' <button type="button" class="ts-btn quiet" data-mapping="reset">{spoken("As proposed")}</button>'
     again = reset if chosen else ""
     return f'<div class="ts-verdict {tone}" role="status"><b>{said}</b>{again}<small>{more}</small></div>'
+
+
+def _grouped(roles: Mapping[str, str]) -> str:
+    """The roles with their columns, in the order of the roles."""
+    columns = {role: [name for name, other in roles.items() if other == role] for role in ROLE_WORDS}
+    said = {role: ", ".join(f"<code>{pieces.text(name)}</code>" for name in names) for role, names in columns.items()}
+    return " · ".join(f"{spoken(ROLE_WORDS[role])} {names}" for role, names in said.items() if names)
+
+
+def trouble(choice: Choice) -> str:
+    """What the last try ended with; rows that cannot be mapped can be left out at a press."""
+    if choice.trouble is None:
+        return ""
+    leave = choice.trouble.where.row is not None
+    words = spoken("Leave out such rows")
+    button = f'<button type="button" class="ts-btn" data-mapping="leave">{words}</button>' if leave else ""
+    return pieces.finding(choice.trouble) + (f'<div class="ts-actions">{button}</div>' if button else "")
 
 
 def _own(found: Draft) -> str:

@@ -10,6 +10,7 @@ import gradio as gr
 
 from studio.domain.column_roles import MANY, Settings
 from studio.domain.errors import StudioError
+from studio.domain.findings import Finding
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft, draft, key_of
 from studio.service.preparing import Job, Order
@@ -49,6 +50,7 @@ class MappingCard:
             (self.words, _words),
             (self.card, lambda form: gr.update(visible=self._offered(form))),
             (self.fields, lambda form: gr.update(visible=self._can_prepare(form))),
+            (self.progress, lambda form: before_after.trouble(form.mapping)),
             *((control, partial(self._shown, name)) for name, control in self.controls.items()),
         ]
         page.redrawn += [pair for pair in self.drawn if pair[0] not in (self.preview, self.words)]
@@ -124,11 +126,10 @@ class MappingCard:
         told = [self.words, self.fields]
         gr.on(changes, self._settle, [*controls, page.form], told, trigger_mode="always_last", **QUIET)
         page.learn(self.words.click(self._act, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET))
-        self.progress.click(self._stop, [page.form], None, **QUIET)
+        leave = self.controls["leave_out"]
+        self.progress.click(self._press, [page.form], [leave, self.progress], trigger_mode="multiple", **QUIET)
         quietly = {**BUSY, "show_progress": "hidden"}
-        pressed = self.button.click(
-            self._prepare, [*controls, page.form], [self.progress, self.button, self.words], **quietly
-        )
+        pressed = self.button.click(self._prepare, [*controls, page.form], [self.progress, self.button], **quietly)
         page.follow_up(pressed.then(self._finish, [page.form], page.all_outputs, **quietly))
 
     def _draw(self, form: Form) -> list[Any]:
@@ -178,9 +179,15 @@ class MappingCard:
             return [gr.skip()] * len(self.page.all_outputs)
         return self.page.everything(form)
 
-    def _stop(self, form: Form, event: gr.EventData) -> None:
-        if event._data.get("do") == "stop" and form.mapping.job is not None:
-            form.mapping.job.stop()
+    def _press(self, form: Form, event: gr.EventData) -> list[Any]:
+        """A button beside the progress: stop it, or leave out what it stumbled over."""
+        what, choice = event._data.get("do"), form.mapping
+        if what == "stop" and choice.job is not None:
+            choice.job.stop()
+        if what != "leave":
+            return [gr.skip(), gr.skip()]
+        choice.leave_out, choice.trouble = True, None
+        return [gr.update(value=True), ""]
 
     def _prepare(self, *values: Any) -> Iterator[list[Any]]:
         """Prepares the data in the background, and tells how far that is."""
@@ -192,12 +199,12 @@ class MappingCard:
             job = choice.job = self._ordered(form)
         except StudioError as error:
             gr.Warning(pieces.text(error), title="Not prepared")
-            yield [gr.skip(), gr.skip(), _words(form)]
+            yield ["", gr.skip()]
             return
         while not job.wait(0.4):
-            yield [before_after.progress(job), gr.update(interactive=False), gr.skip()]
+            yield [before_after.progress(job), gr.update(interactive=False)]
         choice.trouble = job.finding
-        yield ["", gr.update(interactive=True), _words(form)]
+        yield [before_after.trouble(choice), gr.update(interactive=True)]
 
     def _ordered(self, form: Form) -> Job:
         found = draft_of(form)
@@ -246,6 +253,17 @@ def shown_roles(form: Form, looked: Inspection) -> Mapping[str, str] | None:
     """The roles that the preview's headers show; None where the columns stand as TRL reads them."""
     found = draft_of(form)
     return found.proposal.roles if found is not None and found.offered else None
+
+
+def mapped_at(form: Form, place: Callable[[Finding], str]) -> Callable[[Finding], str]:
+    """Where Findings are settled: those of columns at the mapping, where one is offered."""
+    found = draft_of(form)
+    offered = found is not None and found.offered and bool(found.proposal.roles)
+
+    def where(finding: Finding) -> str:
+        return pieces.MAPPING if offered and finding.where.kind == "column" and finding.fix is None else place(finding)
+
+    return where
 
 
 def with_role(found: Draft, choice: Choice, column: str, role: str) -> dict[str, str]:

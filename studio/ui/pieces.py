@@ -12,6 +12,7 @@ from typing import Any
 from studio.domain.findings import Finding
 from studio.ui.glossary import MEANINGS
 
+MAPPING = "data:mapping"  # where columns are given their roles
 _LONG = 220  # characters of a cell that are shown before it folds
 
 
@@ -65,7 +66,8 @@ def finding(found: Finding, index: int | None = None, place: str = "") -> str:
     if found.fix is not None and index is not None:
         buttons = f'<button type="button" class="ts-btn" data-do="apply:{index}">{text(found.fix.label)}</button>'
     if place:
-        buttons += f'<button type="button" class="ts-btn quiet" data-go="{text(place)}">{spoken("Show")}</button>'
+        words = spoken("Map the columns" if place == MAPPING else "Show")
+        buttons += f'<button type="button" class="ts-btn quiet" data-go="{text(place)}">{words}</button>'
     button = f'<div class="ts-actions">{buttons}</div>' if buttons else ""
     row = "".join(
         f" ({word} {number})"

@@ -11,20 +11,22 @@ from studio.ui.pieces import cell, text
 
 # A role that was chosen is told to the page; a table that is drawn anew gives the focus back to the same header.
 SCRIPT = """
-let last = null;
-element.addEventListener('change', (event) => {
-  const select = event.target.closest('select[data-role-of]');
-  if (!select) return;
-  last = select.dataset.roleOf;
-  trigger('input', {column: last, role: select.value});
-});
-element.addEventListener('focusin', (event) => { if (!event.target.closest('select[data-role-of]')) last = null; });
-document.addEventListener('pointerdown', () => { last = null; }, true);
-new MutationObserver(() => {
-  if (last === null || (document.activeElement && document.activeElement !== document.body)) return;
-  const again = [...element.querySelectorAll('select[data-role-of]')].find((one) => one.dataset.roleOf === last);
-  again?.focus({preventScroll: true});
-}).observe(element, {childList: true, subtree: true});
+{
+  let last = null;
+  element.addEventListener('change', (event) => {
+    const select = event.target.closest('select[data-role-of]');
+    if (!select) return;
+    last = select.dataset.roleOf;
+    trigger('input', {column: last, role: select.value});
+  });
+  element.addEventListener('focusin', (event) => { if (!event.target.closest('select[data-role-of]')) last = null; });
+  document.addEventListener('pointerdown', () => { last = null; }, true);
+  new MutationObserver(() => {
+    if (last === null || (document.activeElement && document.activeElement !== document.body)) return;
+    const again = [...element.querySelectorAll('select[data-role-of]')].find((one) => one.dataset.roleOf === last);
+    again?.focus({preventScroll: true});
+  }).observe(element, {childList: true, subtree: true});
+}
 """
 
 

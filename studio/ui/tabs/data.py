@@ -170,7 +170,7 @@ def _looked(looked: Inspection, form: Form) -> str:
         note = f"{shown} · {place} · the first {len(looked.rows)} rows were checked"
         roles = mapping_card.shown_roles(form, looked)
         table = preview_table.table(looked.columns, looked.rows[:5], _roles(looked, form), note, looked.method, roles)
-    found = pieces.findings(_without_buttons(looked))
+    found = pieces.findings(_without_buttons(looked), place=mapping_card.mapped_at(form, lambda finding: ""))
     # A refusal is read first; a yes may stand below what it speaks of.
     return verdict + found + table if looked.verdict == "reject" else table + verdict + found
 
