@@ -18,7 +18,7 @@ from studio.domain.recipe import Recipe
 from studio.domain.states import STATES
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, draft, key_of
-from studio.service.preparing import Job, Order
+from studio.service.preparing import LEAVE, Job, Order
 from studio.service.studio import Studio
 from studio.ui import before_after, pieces, preview_table
 from studio.ui.form import Form
@@ -99,7 +99,7 @@ def _mappings() -> Iterator[str]:
                 yield preview_table.table(columns, rows, {}, "", method, found.proposal.roles)
     order = Order("x", "x", "", "train", DataMapping("prompt-only", ()), "sft")
     yield before_after.progress(Job(order, total=10, done=5))
-    bad = Finding("error", Where("file", "x", 3), "Row 3 of x cannot be mapped.")
+    bad = Finding("error", Where("file", "x", 3), "Row 3 of x cannot be mapped.", LEAVE)
     yield before_after.trouble(Choice(trouble=bad))
     yield pieces.finding(bad, place=pieces.MAPPING)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,14 @@ class Mapped:
     table: Any
     origin: Any
     bad: tuple[tuple[int, BadRow], ...] = ()
+
+
+class MixedTypes(Exception):
+    """A column with cells of several types: which one, and the number of the batch's row where that shows."""
+
+    def __init__(self, column: str, row: int) -> None:
+        super().__init__(column, row)
+        self.column, self.row = column, row
 
 
 def map_batch(mapping: DataMapping, batch: Any) -> Mapped:
@@ -58,7 +66,33 @@ def map_rows(mapping: DataMapping, rows: Iterator[dict[str, Any]], count: int) -
             continue
         made += became
         origin += [number] * len(became)
-    return Mapped(_table(made), numpy.array(origin, dtype="int64"), tuple(bad))
+    return Mapped(_table(made, origin), numpy.array(origin, dtype="int64"), tuple(bad))
+
+
+def divided(mapped: Mapped, held: Callable[[int], bool]) -> tuple[Any, Any]:
+    """The table in two: rows that are not held out and those that are. Rows that came from one row stay together."""
+    import numpy
+    import pyarrow
+
+    places, back = numpy.unique(mapped.origin, return_inverse=True)
+    out = numpy.array([held(place) for place in places.tolist()], dtype=bool)[back]
+    return mapped.table.filter(pyarrow.array(~out)), mapped.table.filter(pyarrow.array(out))
+
+
+def first_unfitting(mapped: Mapped, schema: Any) -> MixedTypes | None:
+    """The first cell that has no place in a column of `schema`; None where all have."""
+    import pyarrow
+
+    for name in mapped.table.schema.names:
+        if name not in schema.names:
+            return MixedTypes(name, int(mapped.origin[0]))
+        kind = schema.field(name).type
+        for number, cell in zip(mapped.origin.tolist(), mapped.table.column(name).to_pylist(), strict=True):
+            try:
+                pyarrow.array([cell], type=kind)
+            except (pyarrow.ArrowException, TypeError, ValueError):
+                return MixedTypes(name, number)
+    return None
 
 
 def _python_rows(batch: Any, names: list[str]) -> Iterator[dict[str, Any]]:
@@ -74,7 +108,7 @@ def message_type() -> Any:
     return pyarrow.list_(pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())]))
 
 
-def _table(rows: list[dict[str, Any]]) -> Any:
+def _table(rows: list[dict[str, Any]], origin: list[int]) -> Any:
     """Mapped rows as a table. Columns have the types that all batches share, however little a batch holds."""
     import pyarrow
 
@@ -87,7 +121,12 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             set(one) == {"role", "content"} for cell in lists for one in cell if isinstance(one, dict)
         )
         kind = message_type() if plain and len(lists) == len(cells) else None
-        columns[name] = pyarrow.array(cells, type=kind)
+        try:
+            columns[name] = pyarrow.array(cells, type=kind)
+        except (pyarrow.ArrowException, TypeError, ValueError):
+            first = type(next(cell for cell in cells if cell is not None))
+            odd = (n for n, cell in enumerate(cells) if cell is not None and not isinstance(cell, first))
+            raise MixedTypes(name, origin[next(odd, 0)]) from None
     return pyarrow.table(columns)
 
 

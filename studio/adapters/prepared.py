@@ -71,12 +71,16 @@ class PreparedWriter:
         shutil.rmtree(self._part, ignore_errors=True)
 
     def add(self, split: str, table: Any) -> None:
-        """More rows of a split."""
+        """More rows of a split. Raises Unfitting where a column is of another type than before."""
         if table.num_rows:
             with _in_words(self.place):
                 if split not in self._files:
                     self._files[split] = _SplitFile(self._part / "data" / f"{split}-00000-of-00001.parquet")
                 self._files[split].add(table)
+
+    def schema(self, split: str) -> Any:
+        """The types of a split's columns, as its first rows had them; None where it has none yet."""
+        return self._files[split].schema if split in self._files else None
 
     def counts(self) -> dict[str, int]:
         """How many rows each split has so far."""
@@ -100,26 +104,30 @@ class PreparedWriter:
         return self.place
 
 
+class Unfitting(Exception):
+    """Rows whose columns are of other types than those before them."""
+
+
 class _SplitFile:
     """One parquet file, written in groups of rows."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.count = path, 0
         self._writer: Any = None
-        self._schema: Any = None
+        self.schema: Any = None
         self._held: list[Any] = []
 
     def add(self, table: Any) -> None:
         import pyarrow
 
         self.count += table.num_rows
-        if self._schema is None:
+        if self.schema is None:
             # A column without a value yet is taken for text: something has to be said at once.
             named = [
                 field.with_type(pyarrow.string()) if pyarrow.types.is_null(field.type) else field
                 for field in table.schema
             ]
-            self._schema = pyarrow.schema(named)
+            self.schema = pyarrow.schema(named)
         self._held.append(self._fitted(table))
         if sum(one.num_rows for one in self._held) >= _GROUP or sum(one.nbytes for one in self._held) >= _GROUP_BYTES:
             self._write()
@@ -127,19 +135,15 @@ class _SplitFile:
     def _fitted(self, table: Any) -> Any:
         import pyarrow
 
-        if table.schema.equals(self._schema):
+        if table.schema.equals(self.schema):
             return table
         try:
-            missing = [field for field in self._schema if field.name not in table.schema.names]
+            missing = [field for field in self.schema if field.name not in table.schema.names]
             for field in missing:
                 table = table.append_column(field, pyarrow.nulls(table.num_rows, field.type))
-            return table.select(self._schema.names).cast(self._schema)
+            return table.select(self.schema.names).cast(self.schema)
         except (pyarrow.ArrowException, KeyError, ValueError) as error:
-            first = self.count - table.num_rows
-            raise StudioError(
-                f"A column changes its type among the rows {first} to {self.count} of {self.path.stem[:-15]}: {error}.",
-                "All rows of a column must be of one type. Leave the column out, or mend the data.",
-            ) from None
+            raise Unfitting(str(error)) from None
 
     def _write(self) -> None:
         import pyarrow
@@ -147,8 +151,8 @@ class _SplitFile:
 
         if self._writer is None:
             # Texts hardly repeat: a dictionary of them would cost time and memory, one of roles saves both.
-            roles = [name for name in _leaves(self._schema) if name.endswith(".role")]
-            self._writer = pyarrow.parquet.ParquetWriter(self.path, self._schema, use_dictionary=roles or False)
+            roles = [name for name in _leaves(self.schema) if name.endswith(".role")]
+            self._writer = pyarrow.parquet.ParquetWriter(self.path, self.schema, use_dictionary=roles or False)
         if self._held:
             self._writer.write_table(pyarrow.concat_tables(self._held))
             self._held = []

@@ -14,9 +14,10 @@ from typing import Any
 
 import studio
 from studio.adapters import databatches, datafiles
+from studio.adapters.databatches import Batch
 from studio.adapters.datafiles import DataSource
-from studio.adapters.mapping_arrow import map_batch, map_rows
-from studio.adapters.prepared import PreparedWriter, free_name
+from studio.adapters.mapping_arrow import Mapped, MixedTypes, divided, first_unfitting, map_batch, map_rows
+from studio.adapters.prepared import PreparedWriter, Unfitting, free_name
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.mapping import BadRow, DataMapping
@@ -25,6 +26,7 @@ from studio.service.data import Inspection
 SEED = 42
 SHARE = 0.05  # held out where the source has no split for it
 _NAMED = 20  # rows left out that the record names
+LEAVE = "Leave out such rows"
 _TESTING = ("test", "validation", "valid", "val", "dev", "eval", "evaluation")
 
 
@@ -80,11 +82,8 @@ class Job:
 class Unmapped(StudioError):
     """A row that cannot be mapped, with where it is."""
 
-    def __init__(self, file: Path, row: int, why: BadRow) -> None:
-        super().__init__(
-            f"Row {row} of {file.name} cannot be mapped: {_sentence(why)}",
-            "Nothing was written. Leave out such rows, or choose other columns.",
-        )
+    def __init__(self, file: Path, row: int, why: BadRow, hint: str = f"{LEAVE}, or choose other columns.") -> None:
+        super().__init__(f"Row {row} of {file.name} cannot be mapped: {_sentence(why)}", f"Nothing was written. {hint}")
         self.finding = Finding("error", Where("file", str(file), row), self.message, self.hint)
 
 
@@ -148,41 +147,61 @@ def prepare(order: Order, folder: Path, job: Job | None = None) -> Path:
     named: list[dict[str, Any]] = []
     with PreparedWriter(folder, order.name) as writer:
         for split, name in splits.items():
-            for table, origin, first in _mapped(order, source, name, job, named):
+            for batch, mapped in _mapped(order, source, name, job, named):
+                sides = {split: mapped.table}
                 if split == "train" and held is not None:
-                    _divide(writer, table, origin, first, held)
-                else:
-                    writer.add(split, table)
+                    before = job.done
+                    rest, out = divided(mapped, lambda row, before=before: held(before + row))  # type: ignore[misc]
+                    sides = {"train": rest, "test": out}
+                _write(writer, sides, batch, mapped)
+                job.done += batch.count
         job.rows = writer.counts()
         if not job.rows.get("train"):
             raise StudioError("No row could be mapped, so nothing was written.", "Choose other columns.")
         return writer.finish(_record(order, source, job, named))
 
 
+def _write(writer: PreparedWriter, sides: dict[str, Any], batch: Batch, mapped: Mapped) -> None:
+    for split, table in sides.items():
+        try:
+            writer.add(split, table)
+        except Unfitting as error:
+            mixed = first_unfitting(mapped, writer.schema(split))
+            raise _of_two_types(batch, mixed or MixedTypes(str(error), 0)) from None
+
+
+def _of_two_types(batch: Batch, mixed: MixedTypes) -> Unmapped:
+    why = "changes its type here; all rows of a column must be of one type"
+    return Unmapped(batch.file, batch.first + mixed.row, BadRow(why, mixed.column), "Leave out the column, or mend it.")
+
+
 def _mapped(
     order: Order, source: DataSource, split: str, job: Job, named: list[dict[str, Any]]
-) -> Iterator[tuple[Any, Any, int]]:
-    """The tables of a split, for each row the number of the row that it came from, and the split's rows before."""
+) -> Iterator[tuple[Batch, Mapped]]:
+    """The batches of a split, and what each becomes."""
     columns = source.columns(split)
     decoded = frozenset(column.name for column in columns if "json" in column.type)
     wanted = order.mapping.columns()
-    before = 0
     for batch in databatches.batches(source.files[split], source.format, wanted, decoded & set(wanted)):
         if job._stop.is_set():
             raise StudioError("It was stopped, and nothing was written.", "Prepare it again when you like.")
-        if batch.arrow is not None:
-            mapped = map_batch(order.mapping, batch.arrow)
-        else:
-            mapped = map_rows(order.mapping, iter(batch.rows), batch.count)
+        try:
+            if batch.arrow is not None:
+                mapped = map_batch(order.mapping, batch.arrow)
+            else:
+                mapped = map_rows(order.mapping, iter(batch.rows), batch.count)
+        except MixedTypes as mixed:
+            raise _of_two_types(batch, mixed) from None
         for number, why in mapped.bad:
             if not order.leave_out:
                 raise Unmapped(batch.file, batch.first + number, why)
             job.left_out[_sentence(why)] += 1
             if len(named) < _NAMED:
                 named.append({"file": str(batch.file), "row": batch.first + number, "why": _sentence(why)})
-        yield mapped.table, mapped.origin, before
-        before += batch.count
-        job.done += batch.count
+        if mapped.table.num_rows:
+            yield batch, mapped
+        else:
+            job.done += batch.count
 
 
 def _sentence(why: BadRow) -> str:
@@ -208,19 +227,6 @@ def _held_out(share: float, seed: int) -> Callable[[int], bool]:
         return row == state["next"]
 
     return held
-
-
-def _divide(writer: PreparedWriter, table: Any, origin: Any, first: int, held: Callable[[int], bool]) -> None:
-    """Rows to train and to test. Rows that came from one row stay together."""
-    import numpy
-    import pyarrow
-
-    if not table.num_rows:
-        return
-    places, back = numpy.unique(origin, return_inverse=True)
-    test = numpy.array([held(first + int(place)) for place in places], dtype=bool)[back]
-    writer.add("train", table.filter(pyarrow.array(~test)))
-    writer.add("test", table.filter(pyarrow.array(test)))
 
 
 def _record(order: Order, source: DataSource, job: Job, named: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from studio.domain.mapping import Row
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft
-from studio.service.preparing import Job
+from studio.service.preparing import LEAVE, Job
 from studio.ui import pieces
 from studio.ui.pieces import spoken
 
@@ -61,7 +61,7 @@ def trouble(choice: Choice) -> str:
     """What the last try ended with; rows that cannot be mapped can be left out at a press."""
     if choice.trouble is None:
         return ""
-    leave = choice.trouble.where.row is not None
+    leave = LEAVE in choice.trouble.why
     words = spoken("Leave out such rows")
     button = f'<button type="button" class="ts-btn" data-mapping="leave">{words}</button>' if leave else ""
     return pieces.finding(choice.trouble) + (f'<div class="ts-actions">{button}</div>' if button else "")
