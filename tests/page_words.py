@@ -10,10 +10,17 @@ from typing import Any
 
 import gradio as gr
 
+from studio.domain.columns import column_of
+from studio.domain.findings import Finding, Where
+from studio.domain.mapping import DataMapping
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
 from studio.domain.states import STATES
+from studio.service.data import Inspection
+from studio.service.mappings import Choice, draft, key_of
+from studio.service.preparing import LEAVE, Job, Order
 from studio.service.studio import Studio
+from studio.ui import before_after, pieces, preview_table
 from studio.ui.form import Form
 from studio.ui.page import Page
 from studio.ui.theme import STATIC
@@ -56,6 +63,7 @@ def page_words(studio: Studio) -> set[str]:
         for drawn in page.everything(form):
             words |= {_word(drawn["label"])} if isinstance(drawn, dict) and "label" in drawn else set()
             words |= {html.unescape(found) for found in _SAID.findall(_text(drawn))}
+    words |= {html.unescape(found) for drawn in _mappings() for found in _SAID.findall(drawn)}
     words |= {html.unescape(found) for drawn in page.runs.draw(None) for found in _SAID.findall(_text(drawn))}
     return words
 
@@ -73,6 +81,27 @@ def _forms(studio: Studio) -> Iterator[Form]:
                 else:
                     form.empty()
                 yield form
+
+
+def _mappings() -> Iterator[str]:
+    """Data to be mapped, as each method draws it: recognised, chosen, unclear, without a copy, and what went wrong."""
+    asked = [{"question": f"Why {n}?", "answer": f"So {n}."} for n in range(4)]
+    shapes = (asked, [{"a": 1}], [{"content": "It is."}], [{**row, "response": "No."} for row in asked])
+    for method in METHOD_NAMES:
+        for rows in shapes:
+            columns = tuple(column_of(name, (row[name] for row in rows)) for name in rows[0])
+            looked = Inspection("x", method, "reject", columns=columns, rows=tuple(rows), split="train")
+            for roles in (None, {"question": "question"}):
+                choice = Choice(key_of(looked), roles)
+                found = draft(looked, choice, {})
+                assert found is not None
+                yield before_after.words(looked, choice, found)
+                yield preview_table.table(columns, rows, {}, "", method, found.proposal.roles)
+    order = Order("x", "x", "", "train", DataMapping("prompt-only", ()), "sft")
+    yield before_after.progress(Job(order, total=10, done=5))
+    bad = Finding("error", Where("file", "x", 3), "Row 3 of x cannot be mapped.", LEAVE)
+    yield before_after.trouble(Choice(trouble=bad))
+    yield pieces.finding(bad, place=pieces.MAPPING)
 
 
 def _word(label: str) -> str:

@@ -348,7 +348,7 @@ def _warn_last_speaker(cells: Cells, name: str) -> None:
 def _missing(cells: Cells, method: str, name: str, before: str = "", fix: Fix | None = None) -> None:
     """The finding for a column that is not there, with the column that may be meant."""
     likely = next((alias for alias in _ALIASES.get(name, ()) if alias in cells), None)
-    hint = f" `{likely}` may be it: rename it in a prepared copy, for TRL renames nothing." if likely else ""
+    hint = f" `{likely}` may be it: TRL renames nothing, a mapping to a prepared copy does." if likely else ""
     others = [other for other in _JUDGES if other != method and _takes(other, cells)]
     if others:
         hint += f" As it is, {quoted(others)} can learn from it."

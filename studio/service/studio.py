@@ -32,6 +32,7 @@ from studio.service.account import Accounts
 from studio.service.data import Inspection
 from studio.service.layers import KnownLayers, RecipeLayers
 from studio.service.models import Models
+from studio.service.preparing import Preparing
 from studio.service.preview import RowsPage
 from studio.service.recipes import Form, Prepared, Recipes, mint_name
 from studio.service.runs import Runs
@@ -65,6 +66,7 @@ class Studio:
         self.access = Access()
         self._layers = KnownLayers(home.cache / "layers")
         self._runs = Runs(home)
+        self._preparing = Preparing(home.datasets)
 
     def guarded(self, access: Access) -> Studio:
         """The same studio as people see it whom `access` tells apart: what one may not do raises StudioError."""
@@ -82,6 +84,12 @@ class Studio:
         """The runs. Raises StudioError where whoever asks may not see them: every verb of theirs goes this way."""
         self.access.require()
         return self._runs
+
+    @property
+    def preparing(self) -> Preparing:
+        """Prepared datasets. Raises StudioError where whoever asks may not write here."""
+        self.access.require()
+        return self._preparing
 
     @cached_property
     def machine(self) -> Machine:

@@ -16,6 +16,7 @@ from studio.service.studio import Studio
 from studio.ui import pieces
 from studio.ui.controls import in_effect
 from studio.ui.form import Form, next_field, place_of, tab_of
+from studio.ui.mapping_card import mapped_at
 from studio.ui.theme import TabState, tab_states
 
 # Delegated, so that it works for whatever the card holds later. Copy and download need no server.
@@ -72,7 +73,7 @@ def card(studio: Studio, form: Form, prepared: Prepared) -> str:
             ("Download", _download(studio, recipe)),
         ]
     )
-    places = partial(place_of, catalog, form.recipe.method)
+    places = mapped_at(form, partial(place_of, catalog, form.recipe.method))
     parts = [_code(form, prepared), pieces.findings(prepared.findings, place=places)]
     if errors(list(prepared.findings)):
         parts.reverse()  # what has to be settled comes before what will run

@@ -18,6 +18,7 @@ from studio.domain.methods import method_named
 from studio.domain.overlay import depends, is_shown, overlay, section_of
 from studio.domain.recipe import Recipe
 from studio.service.data import Inspection, rejudged
+from studio.service.mappings import Choice
 from studio.service.presets import Preset
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
@@ -52,9 +53,9 @@ class Form:
     values that follow others (`following`) and that the user has not set himself, `aside` those that mean nothing as
     things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `viewing` which
-    rows of it are, `typing` that its dataset is being typed, `before` is the form that a larger change replaced, `card`
-    the card last drawn, `sent` what the controls were last given, `surrounded` the form that the last answer to a slow
-    event was drawn from.
+    rows of it are, `typing` that its dataset is being typed, `mapping` what was chosen to map it by, `before` is the
+    form that a larger change replaced, `card` the card last drawn, `sent` what the controls were last given,
+    `surrounded` the form that the last answer to a slow event was drawn from.
     """
 
     recipe: Recipe
@@ -76,6 +77,7 @@ class Form:
     unseen: bool = False
     typing: bool = False
     viewing: Viewing = FIRST_ROWS
+    mapping: Choice = field(default_factory=Choice, repr=False)
     findings: tuple[Finding, ...] = field(default=(), repr=False)
     before: Form | None = field(default=None, repr=False)
     card: str = field(default="", repr=False)
@@ -169,8 +171,7 @@ class Form:
         if name == "use_peft":
             self.follow(catalog)
         self.opened = tuple(found for found in self.opened if found.where.name != name)
-        if self.looked:
-            self.judge_again()
+        self.judge_again()
 
     def judge_again(self) -> None:
         """The verdict on the data that was looked at, under the recipe as it is now."""

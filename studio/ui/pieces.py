@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from studio.domain.columns import Column
 from studio.domain.findings import Finding
 from studio.ui.glossary import MEANINGS
 
+MAPPING = "data:mapping"  # where columns are given their roles
 _LONG = 220  # characters of a cell that are shown before it folds
 
 
@@ -71,7 +71,8 @@ def finding(found: Finding, index: int | None = None, place: str = "") -> str:
     if found.fix is not None and index is not None:
         buttons = f'<button type="button" class="ts-btn" data-do="apply:{index}">{text(found.fix.label)}</button>'
     if place:
-        buttons += f'<button type="button" class="ts-btn quiet" data-go="{text(place)}">{spoken("Show")}</button>'
+        words = spoken("Map the columns" if place == MAPPING else "Show")
+        buttons += f'<button type="button" class="ts-btn quiet" data-go="{text(place)}">{words}</button>'
     button = f'<div class="ts-actions">{buttons}</div>' if buttons else ""
     row = "".join(
         f" ({word} {number})"
@@ -116,31 +117,6 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
     """A short list of facts; empty ones are left out."""
     cells = "".join(f"<dt>{term(name)}</dt><dd>{text(value)}</dd>" for name, value in rows if value)
     return f'<dl class="ts-kv">{cells}</dl>'
-
-
-def data_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], used: Mapping[str, str], note: str) -> str:
-    """First rows of a dataset: type under each column's name, the role that the method gives it as a tag."""
-    head = "".join(
-        f'<th scope="col"{_numeric(column)}>{text(column.name)}<small>{text(column.type)}</small>'
-        f'<span class="ts-role{"" if column.name in used else " none"}">{text(used.get(column.name, "not used"))}'
-        "</span></th>"
-        for column in columns
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{_numeric(column)}>{cell(row.get(column.name), column.type)}</td>" for column in columns)
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        '<div class="ts-card"><div class="ts-scroll" tabindex="0" role="region" aria-label="First rows of the dataset">'
-        f'<table class="ts-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<div class="ts-hint">{text(note)}</div></div>'
-    )
-
-
-def _numeric(column: Column) -> str:
-    return ' class="num"' if column.type in ("integer", "number") else ""
 
 
 def cell(value: Any, kind: str = "") -> str:

@@ -22,6 +22,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT), str(ROOT / "tests")]
 
+import mappings
 from pages import edit_seconds, seconds_until_usable
 from servers import ONE_BUTTON, gradio_server, studio_server
 from trainers import STEPS, Timing, by_shell, by_studio
@@ -119,11 +120,38 @@ def trainer(home: Path, rounds: int) -> list[Figure]:
     ]
 
 
+def mapping(home: Path, rounds: int) -> list[Figure]:
+    """A rename and restructure of a million rows beside `datasets.map`, a row at a time and in batches."""
+    source = mappings.make(home)
+    taken: dict[str, list[mappings.Mapping]] = {"studio": [], "single": [], "batched": []}
+    for number in range(rounds):
+        for kind, measured in taken.items():
+            with tempfile.TemporaryDirectory(dir=home) as out:
+                if kind == "studio":
+                    measured.append(mappings.by_studio(source, Path(out)))
+                elif kind == "batched" or number == 0:  # minutes: once is enough
+                    measured.append(mappings.by_datasets(source, Path(out), batched=kind == "batched"))
+    seconds = {kind: [one.seconds for one in measured] for kind, measured in taken.items()}
+    ours = statistics.median(seconds["studio"])
+    third = round(1 / 3, 3)
+    return [
+        at_most(
+            f"mapping {mappings.ROWS:,} rows / datasets.map{words}", ours / statistics.median(seconds[kind]), third, "",
+            f"{_spread(seconds['studio'])} s beside {_spread(seconds[kind])} s",
+        )
+        for kind, words in (("single", ""), ("batched", " in batches"))
+    ] + [
+        at_most("memory it takes more", max(one.more for one in taken["studio"]), 500, " MB",
+                f"datasets.map in batches {max(one.more for one in taken['batched']):.0f} MB"),
+    ]  # fmt: skip
+
+
 MEASURED: dict[str, tuple[Callable[[Path, int], list[Figure]], int]] = {
     "start": (start, 5),
     "page": (page, 7),
     "edit": (edit, 20),
     "trainer": (trainer, 5),
+    "mapping": (mapping, 3),
 }
 
 

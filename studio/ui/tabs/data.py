@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
-from studio.ui import pager, pieces
+from studio.ui import mapping_card, pager, pieces, preview_table
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -49,8 +49,9 @@ def build(page: Page) -> None:
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
-    preview = page.html(_preview, elem_id="data-preview", js_on_load=pager.SCRIPT)
+    preview = page.html(_preview, js_on_load=preview_table.SCRIPT + pager.SCRIPT, elem_id="data-preview")
     page.wiring.append(partial(pager.wire, page, preview, _preview))
+    mapping_card.build(page, preview, _preview)
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
 
@@ -167,9 +168,10 @@ def _looked(looked: Inspection, form: Form) -> str:
     if looked.columns:
         place = "this machine" if looked.source == "local" else "Hub"
         note = f"{place} · the first {len(looked.rows)} rows were checked"
-        rows = pager.page_of(form, looked).rows
-        table = pieces.data_table(looked.columns, rows, _roles(looked, form), note) + pager.bar(form, looked)
-    found = pieces.findings(_without_buttons(looked))
+        rows, roles = pager.page_of(form, looked).rows, mapping_card.shown_roles(form, looked)
+        table = preview_table.table(looked.columns, rows, _roles(looked, form), note, looked.method, roles)
+        table += pager.bar(form, looked)
+    found = pieces.findings(_without_buttons(looked), place=mapping_card.mapped_at(form, lambda finding: ""))
     # A refusal is read first; a yes may stand below what it speaks of.
     return verdict + found + table if looked.verdict == "reject" else table + verdict + found
 

@@ -1,0 +1,144 @@
+"""All rows of data files in batches, with the file and row at which each begins; memory is bounded by one batch."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from studio.domain.errors import StudioError
+from studio.domain.row_text import csv_rows, csv_types, json_rows
+
+ROWS = 8192  # of a batch at most
+_TEXT_ROWS = 1024
+_TEXT_SIZE = 8 << 20  # characters of a batch of text, at most by one row more
+_SAMPLE_ROWS = 200  # that tell the types of a CSV
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a file: an Arrow record batch, or rows in Python where the file is of text. `first` is from 0."""
+
+    file: Path
+    first: int
+    arrow: Any = None
+    rows: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) if self.arrow is None else int(self.arrow.num_rows)
+
+
+def batches(
+    files: Iterable[Path], form: str, columns: Iterable[str] | None = None, decoded: frozenset[str] = frozenset()
+) -> Iterator[Batch]:
+    """The rows of files of one format (a builder's name), of some `columns` alone where they are given.
+
+    `decoded` are columns that hold JSON as text. Raises StudioError, with the file, where one is broken.
+    """
+    import pyarrow
+
+    wanted = None if columns is None else list(columns)
+    for file in files:
+        try:
+            if form in ("parquet", "arrow"):
+                for batch in _arrow_batches(file, form, wanted):
+                    yield batch if not decoded else _decoded(batch, decoded)
+            else:
+                yield from _text_batches(file, form)
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise StudioError(f"{file} is no whole gzip file.", "Download or pack it again.") from error
+        except pyarrow.ArrowException as error:
+            raise StudioError(f"{file} is broken: {error}.", "Download it again, or write it anew.") from error
+        except OSError as error:
+            raise StudioError(f"{file} cannot be read: {error.strerror or error}.", "Check its disk.") from error
+
+
+def _arrow_batches(file: Path, form: str, columns: list[str] | None) -> Iterator[Batch]:
+    import pyarrow
+    import pyarrow.parquet
+
+    first = 0
+    if form == "parquet":
+        with pyarrow.parquet.ParquetFile(file) as opened:
+            there = None if columns is None else [name for name in columns if name in opened.schema_arrow.names]
+            for batch in opened.iter_batches(batch_size=ROWS, columns=there):
+                yield Batch(file, first, batch)
+                first += batch.num_rows
+        return
+    with pyarrow.memory_map(str(file)) as source:
+        try:
+            reader = pyarrow.ipc.open_stream(source)
+        except (pyarrow.ArrowInvalid, OSError):
+            opened = pyarrow.ipc.open_file(source)
+            reader = (opened.get_batch(number) for number in range(opened.num_record_batches))
+        for whole in reader:
+            kept = whole if columns is None else whole.select([name for name in columns if name in whole.schema.names])
+            for start in range(0, kept.num_rows, ROWS):
+                batch = kept.slice(start, ROWS)
+                yield Batch(file, first, batch)
+                first += batch.num_rows
+
+
+def _decoded(batch: Batch, names: frozenset[str]) -> Batch:
+    rows = batch.arrow.to_pylist()
+    for row in rows:
+        for name in names & row.keys():
+            row[name] = _from_json(row[name])
+    return Batch(batch.file, batch.first, rows=tuple(rows))
+
+
+def _from_json(cell: Any) -> Any:
+    if isinstance(cell, list):
+        return [_from_json(one) for one in cell]
+    try:
+        return json.loads(cell) if isinstance(cell, str) else cell
+    except ValueError:
+        return cell
+
+
+def _text_batches(file: Path, form: str) -> Iterator[Batch]:
+    first, size, kept = 0, 0, []
+    with cast(BinaryIO, gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")) as binary:
+        for row in _text_rows(binary, file, form):
+            kept.append(row)
+            size += _size(row)
+            if len(kept) >= _TEXT_ROWS or size >= _TEXT_SIZE:
+                yield Batch(file, first, rows=tuple(kept))
+                first, size, kept = first + len(kept), 0, []
+    if kept:
+        yield Batch(file, first, rows=tuple(kept))
+
+
+def _size(cell: Any) -> int:
+    """About how many characters a cell is of."""
+    if isinstance(cell, dict):
+        return sum(map(_size, cell.values()))
+    if isinstance(cell, list):
+        return sum(map(_size, cell))
+    return len(cell) if isinstance(cell, str) else 16
+
+
+def _text_rows(binary: BinaryIO, file: Path, form: str) -> Iterator[dict[str, Any]]:
+    if form == "json":
+        yield from json_rows(binary, str(file))
+    elif form == "text":
+        for line in binary:
+            yield {"text": line.decode("utf-8", "replace").rstrip("\r\n")}
+    else:
+        rows = csv_rows(binary, str(file), "\t" if ".tsv" in file.suffixes else ",")
+        ahead = list(islice(rows, _SAMPLE_ROWS))
+        types = csv_types(ahead)
+        for row in chain(ahead, rows):
+            yield {name: _typed(cell, types.get(name, str)) for name, cell in row.items()}
+
+
+def _typed(cell: str | None, convert: Callable[[str], Any]) -> Any:
+    try:
+        return None if cell is None else convert(cell)
+    except ValueError:
+        return cell

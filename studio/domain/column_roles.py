@@ -1,0 +1,322 @@
+"""Roles that a column can play for a method, what they are called, and what of them makes one of TRL's types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from studio.domain.columns import Column, kind_of
+from studio.domain.conversations import is_json_messages, is_transcript
+from studio.domain.mapping import DataMapping, Source, word
+
+Sources = tuple[tuple[str, Source], ...]
+# Each role with the words of its choice in a column's header.
+ROLE_WORDS = {
+    "system": "System",
+    "question": "Question",
+    "context": "Context",
+    "reasoning": "Reasoning",
+    "answer": "Answer",
+    "conversation": "Conversation",
+    "text": "Text",
+    "chosen": "Better answer",
+    "rejected": "Worse answer",
+    "answer a": "Answer A",
+    "answer b": "Answer B",
+    "winner": "Which is better",
+    "rated": "Answer with score",
+    "answers": "Answers",
+    "scores": "Scores",
+    "label": "Thumbs up or down",
+    "score": "Score",
+    "solution": "Solution",
+    "tools": "Tools",
+    "keep": "For rewards",
+}
+_ASKED = ("system", "question", "context")
+_PAIRED = ("chosen", "rejected", "answer a", "answer b", "winner", "rated", "answers", "scores")
+_OFFERED = {
+    "sft": (*_ASKED, "reasoning", "answer", "conversation", "text", "chosen", "rated", "answers", "scores", "tools"),
+    "dpo": (*_ASKED, *_PAIRED, "tools"),
+    "reward": (*_ASKED, *_PAIRED, "tools"),
+    "kto": (*_ASKED, "reasoning", "answer", "conversation", "label", "score", *_PAIRED),
+    "grpo": (*_ASKED, "conversation", "solution", "keep", "tools"),
+    "rloo": (*_ASKED, "conversation", "solution", "keep", "tools"),
+    "distillation": (*_ASKED, "conversation", "tools"),
+}
+MANY = ("rated", "keep")  # roles of more than one column
+GOOD = (
+    *("true", "1", "yes", "y", "good", "up", "thumbs_up", "thumbs up", "thumbsup", "👍", "positive", "pos", "like"),
+    *("liked", "upvote", "correct", "chosen", "accepted", "accept", "+1", "helpful", "win", "right"),
+)
+BAD = (
+    *("false", "0", "-1", "no", "n", "bad", "down", "thumbs_down", "thumbs down", "thumbsdown", "👎", "negative"),
+    *("neg", "dislike", "disliked", "downvote", "incorrect", "rejected", "reject", "unhelpful", "lose", "wrong"),
+)
+_NEITHER = ("", "tie", "both", "none", "neither", "tie (bothbad)", "both_bad", "draw", "equal", "same")
+_SUFFIXES = (("a", "b"), ("0", "1"), ("1", "2"), ("left", "right"))
+_ANSWER_FIELDS = ("solution", "response", "answer", "completion", "output", "text", "content", "generation")
+_SCORE_FIELDS = (
+    *("is_correct", "correct", "label", "overall_score", "score", "rating", "reward", "fine-grained_score"),
+    *("is_good", "thumbs_up", "quality"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What roles alone do not say: the form of texts, the threshold of scores, and the mark before final answers."""
+
+    form: str = "messages"
+    threshold: float | None = None
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The mapping that chosen roles come to; without one, `missing` says what is still to be chosen, in words.
+
+    `needs_threshold` says that scores are among the roles, of which good ones are to be told from bad ones.
+    """
+
+    mapping: DataMapping | None = None
+    missing: str = ""
+    needs_threshold: bool = False
+
+
+def roles_of(method: str) -> tuple[str, ...]:
+    """The roles that a column can play for a method."""
+    return _OFFERED[method]
+
+
+def resolve(
+    method: str,
+    roles: Mapping[str, str],
+    columns: Iterable[Column],
+    rows: list[dict[str, Any]],
+    settings: Settings | None = None,
+) -> Resolved:
+    """The mapping for a role of each column (`roles`), read as the first rows show that they are written."""
+    chosen = settings or Settings()
+    known = {column.name: column for column in columns}
+    played = {name: role for name, role in roles.items() if name in known and role in _OFFERED[method]}
+    twice = next((role for role in played.values() if role not in MANY and list(played.values()).count(role) > 1), None)
+    if twice:
+        return Resolved(missing=f"Two columns are {ROLE_WORDS[twice]}; one can be.")
+    sources: list[tuple[str, Source]] = []
+    for name, role in played.items():
+        source = source_of(known[name], role, rows)
+        if source is None:
+            return Resolved(missing=f"`{name}` cannot be {ROLE_WORDS[role]}: it holds {known[name].type}.")
+        sources.append((role, source))
+    order = list(ROLE_WORDS)
+    sources.sort(key=lambda one: order.index(one[0]))
+    return _resolved(method, tuple(sources), rows, chosen)
+
+
+def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen: Settings) -> Resolved:
+    have = dict(sources)
+    target, missing = _target(method, have)
+    if missing:
+        return Resolved(missing=missing)
+    scored = target == "unpaired preference" and ("score" in have or _numeric_scores(sources, rows))
+    if scored and chosen.threshold is None:
+        return Resolved(missing="Scores need a number from which an answer counts as good.", needs_threshold=True)
+    first: tuple[str, ...] = ()
+    second: tuple[str, ...] = ()
+    if "winner" in have:
+        sides = winner_words(have["answer a"].column, have["answer b"].column, have["winner"].column, rows)
+        if sides is None:
+            return Resolved(missing=f"The values of `{have['winner'].column}` do not say which answer they mean.")
+        first, second = sides
+    if "label" in have and not says_good_or_bad(have["label"].column, rows):
+        return Resolved(missing=f"The values of `{have['label'].column}` do not say good or bad.")
+    texts = all(source.reading in ("text", "value", "rated", "list") for _, source in sources)
+    form = chosen.form if texts and target != "language modeling" else "messages"
+    mapping = DataMapping(
+        target,
+        _without_idle(target, sources),
+        "text" if "text" in have else form,
+        first,
+        second,
+        GOOD if "label" in have else (),
+        BAD if "label" in have else (),
+        chosen.threshold if scored else None,
+        chosen.after if "solution" in have else "",
+    )
+    return Resolved(mapping, needs_threshold=scored)
+
+
+def _without_idle(target: str, sources: Sources) -> Sources:
+    """Roles that say nothing for a target are left out of its mapping."""
+    idle = {"language modeling": ("question", "context"), "unpaired preference": ("tools",)}.get(target, ())
+    return tuple(one for one in sources if one[0] not in idle)
+
+
+def _target(method: str, have: Mapping[str, Source]) -> tuple[str, str]:
+    """TRL's type that these roles make for a method, or what is missing for one."""
+    asked = "question" in have
+    if method in ("grpo", "rloo", "distillation"):
+        if asked and "conversation" in have:
+            return "", "A question or a conversation: choose one of the two."
+        return ("prompt-only", "") if asked or "conversation" in have else ("", "Which column holds the question?")
+    if method == "sft":
+        return _sft_target(have)
+    if method == "kto" and ("label" in have or "score" in have):
+        if "conversation" in have:
+            return "unpaired preference", ""
+        return _asked("unpaired preference", have, "answer")
+    pairs = {"dpo": "preference", "reward": "preference", "kto": "unpaired preference"}[method]
+    if "rated" in have or {"answers", "scores"} <= set(have):
+        return (pairs, "") if asked else ("", "Which column holds the question?")
+    if {"answer a", "answer b", "winner"} <= set(have):
+        return _asked(pairs, have, "answer a")
+    if {"chosen", "rejected"} <= set(have):
+        return _asked(pairs, have, "chosen")
+    if method == "kto" and "answer" in have:
+        return "", "Which column says whether the answer was good?"
+    if "answer a" in have or "answer b" in have or "winner" in have:
+        return "", "Two answers and the column that says which is better are needed."
+    if "chosen" in have or "rejected" in have:
+        return "", "Which column holds the " + ("worse" if "chosen" in have else "better") + " answer?"
+    return "", "Which columns hold the better and the worse answer?"
+
+
+def _sft_target(have: Mapping[str, Source]) -> tuple[str, str]:
+    ways = [role for role in ("text", "conversation", "answer", "chosen", "rated", "answers") if role in have]
+    if len(ways) > 1:
+        return "", f"{ROLE_WORDS[ways[0]]} or {ROLE_WORDS[ways[1]].lower()}: choose one of the two to learn from."
+    if not ways:
+        words = "Which column holds the answer?" if "question" in have else "Which columns are to be learnt from?"
+        return "", words
+    if ways[0] in ("text", "conversation"):
+        return "language modeling", ""
+    if ways[0] == "answers" and "scores" not in have:
+        return "", "Which column holds the scores of the answers?"
+    if ways[0] in ("rated", "answers"):
+        return ("prompt-completion", "") if "question" in have else ("", "Which column holds the question?")
+    return _asked("prompt-completion", have, ways[0])
+
+
+def _asked(target: str, have: Mapping[str, Source], answer: str) -> tuple[str, str]:
+    """The target where the question is in a column of its own, or stands before the answer in its column."""
+    if answer not in have:
+        return "", "Which column holds the answer?"
+    if "question" in have or have[answer].reading != "text":
+        return target, ""
+    return "", "Which column holds the question?"
+
+
+# --- how cells are read
+
+
+def source_of(column: Column, role: str, rows: list[dict[str, Any]]) -> Source | None:
+    """How a column's cells are read for a role; None where they cannot play it."""
+    if role in ("keep", "label", "winner", "tools"):
+        return Source(column.name, "value")
+    if role == "score":
+        return Source(column.name, "value") if column.type in ("integer", "number") else None
+    if role == "scores":
+        return Source(column.name, "list") if column.type in ("list<integer>", "list<number>") else None
+    if role == "answers":
+        return Source(column.name, "list") if column.type == "list<text>" else None
+    if role == "rated":
+        fields = rated_fields(column)
+        return Source(column.name, "rated", *fields) if fields else None
+    reading = reading_of(column, rows)
+    plain = role in ("system", "context", "reasoning", "text", "solution")
+    if plain and reading in ("json", "transcript"):
+        reading = "text"
+    if reading is None or (plain and reading != "text") or (role == "conversation" and reading == "text"):
+        return None
+    return Source(column.name, reading)
+
+
+def reading_of(column: Column, rows: list[dict[str, Any]]) -> str | None:
+    """How a column speaks: text, messages, json or transcript; None where it does not."""
+    if column.type in ("messages", "turns"):
+        return "messages"
+    if column.type in ("integer", "number"):
+        return "text"
+    cells = [cell for row in rows if (cell := row.get(column.name)) not in (None, "", [])]
+    if column.type in ("json", "list<json>", "list<null>"):
+        kinds = {kind_of(cell) for cell in cells}
+        return "messages" if kinds and kinds <= {"messages", "turns"} else None
+    if column.type not in ("text", "null"):
+        return None
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    if texts and all(is_json_messages(text) for text in texts):
+        return "json"
+    return "transcript" if texts and all(is_transcript(text) for text in texts) else "text"
+
+
+def rated_fields(column: Column) -> tuple[str, str] | None:
+    """The fields of an answer and its score in a column of objects; None where there is not one of each."""
+    if column.type not in ("struct", "list<struct>"):
+        return None
+    texts = [field.name for field in column.fields if field.type == "text"]
+    named = [name for name in texts if name.casefold() in _ANSWER_FIELDS] or texts
+    scores = [field.name for field in column.fields if field.type in ("boolean", "integer", "number")]
+    known = [name for name in _SCORE_FIELDS if name in scores]
+    best = known[:1] or scores
+    return (named[0], best[0]) if len(named) == 1 and len(best) == 1 else None
+
+
+def _numeric_scores(sources: Iterable[tuple[str, Source]], rows: list[dict[str, Any]]) -> bool:
+    for role, source in sources:
+        cells = [row.get(source.column) for row in rows]
+        if role == "scores":
+            return True
+        if role == "rated":
+            ones = [one for cell in cells for one in (cell if isinstance(cell, list) else [cell])]
+            scores = [one.get(source.score) for one in ones if isinstance(one, dict)]
+            if any(score is not None and not isinstance(score, bool) for score in scores):
+                return True
+    return False
+
+
+def says_good_or_bad(column: str, rows: list[dict[str, Any]]) -> bool:
+    """Whether every value that was looked at is a word for good or for bad."""
+    said = [word(row.get(column)) for row in rows if row.get(column) is not None]
+    return not said or all(one in GOOD or one in BAD for one in said)
+
+
+def pair_of(names: Collection[str]) -> list[tuple[str, str]]:
+    """Pairs of columns that differ in their ends alone: response_a and response_b."""
+    folded = {name.casefold(): name for name in names}
+    found = []
+    for first, second in _SUFFIXES:
+        for low, name in folded.items():
+            stem = low[: -len(first)]
+            if low.endswith(first) and stem.endswith(("_", "-", " ", ".")) and stem + second in folded:
+                found.append((name, folded[stem + second]))
+    return found
+
+
+def winner_words(one: str, other: str, winner: str, rows: list[dict[str, Any]]) -> tuple[tuple[str, ...], ...] | None:
+    """The words that mean the first answer, and those that mean the second; None where the values do not tell."""
+    ends = next(((a, b) for a, b in _SUFFIXES if one.casefold().endswith(a) and other.casefold().endswith(b)), None)
+    said = {word(row.get(winner)) for row in rows} - set(_NEITHER)
+    if ends is None:
+        sides = [(value,) for value in (one.casefold(), other.casefold())]
+        return tuple(sides) if said and said <= {one.casefold(), other.casefold()} else None
+    stems = (
+        "",
+        "model_",
+        "response_",
+        "answer_",
+        "assistant_",
+        "output_",
+        "completion_",
+        "model ",
+        "response ",
+        "answer ",
+    )
+    first = (*(f"{stem}{ends[0]}" for stem in stems), one.casefold())
+    second = (*(f"{stem}{ends[1]}" for stem in stems), other.casefold())
+    if said and said <= {*first, *second}:
+        return tuple(dict.fromkeys(first)), tuple(dict.fromkeys(second))
+    # As SHP has it: the label is 1 where the first of the two was liked better.
+    if said and said <= {"0", "1"} and one.casefold() == "human_ref_a":
+        return ("1",), ("0",)
+    return None

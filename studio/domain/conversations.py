@@ -1,0 +1,164 @@
+"""Cells as conversations: messages, from and value, JSON in text and transcripts, each read into role and content."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from studio.domain.dataset_cells import ROLES
+
+Message = dict[str, Any]
+BLANK = " \t\n\r\x0b\x0c"  # what a text that says nothing is made of
+# What the world calls those who speak.
+SPEAKERS = {
+    **{role: role for role in ROLES},
+    **dict.fromkeys(("human", "prompter", "customer", "instruction", "question"), "user"),
+    **dict.fromkeys(
+        ("gpt", "bot", "model", "ai", "chatgpt", "chatbot", "bing", "bard", "answer", "response"), "assistant"
+    ),
+    **dict.fromkeys(("function", "observation", "function_response", "tool_response"), "tool"),
+}
+_EXTRAS = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
+_MARK = re.compile(r"(?:^|\n\n)(Human|Assistant|H|A): ?")
+
+
+class Unreadable(Exception):
+    """A cell that cannot be read; the words follow "the column ..."."""
+
+
+def user(text: str) -> Message:
+    return {"role": "user", "content": text}
+
+
+def assistant(text: str) -> Message:
+    return {"role": "assistant", "content": text}
+
+
+def system(text: str) -> Message:
+    return {"role": "system", "content": text}
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text says nothing."""
+    return not text.strip(BLANK)
+
+
+def read_text(cell: Any) -> str:
+    """A cell as text; "" where it is null. A number is written out."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
+        raise Unreadable("holds no text")
+    return cell if isinstance(cell, str) else str(cell)
+
+
+def read_messages(cell: Any, reading: str) -> list[Message]:
+    """A cell as messages, by its reading: messages (role and content, or from and value), json or transcript."""
+    if cell is None:
+        raise Unreadable("is null")
+    if reading == "json":
+        cell = _parsed(cell)
+        # One object around the list, as APIs write it.
+        if isinstance(cell, dict):
+            cell = next((cell[key] for key in ("messages", "conversations", "conversation") if key in cell), cell)
+    elif reading == "transcript":
+        return read_transcript(cell)
+    if not isinstance(cell, (list, tuple)):
+        raise Unreadable("holds no list of messages")
+    if not cell:
+        raise Unreadable("is empty")
+    return [_message(one) for one in cell]
+
+
+def _parsed(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        raise Unreadable("holds no text with JSON in it")
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("is no JSON") from error
+
+
+def _message(one: Any) -> Message:
+    if not isinstance(one, dict):
+        raise Unreadable("has a message that is no object with role and content")
+    said = one.get("role") if one.get("role") is not None else one.get("from")
+    role = SPEAKERS.get(said.strip().casefold()) if isinstance(said, str) else None
+    if role is None:
+        named = f"of the role {said!r}, which is not known" if isinstance(said, str) else "without a role"
+        raise Unreadable(f"has a message {named}")
+    content = one.get("content") if "content" in one else one.get("value")
+    if isinstance(content, list):
+        content = _joined(content)
+    extras = {key: one[key] for key in _EXTRAS if one.get(key)}
+    if content is None and "tool_calls" in extras:
+        content = ""
+    if not isinstance(content, str):
+        raise Unreadable("has a message without text")
+    if role == "assistant" and is_blank(content) and "tool_calls" not in extras:
+        raise Unreadable("has a message in which the assistant says nothing")
+    return {"role": role, "content": content, **extras}
+
+
+def _joined(blocks: list[Any]) -> str:
+    """The text of a message that is written in blocks."""
+    texts = [block.get("text") if isinstance(block, dict) else block for block in blocks]
+    if not all(isinstance(text, str) for text in texts):
+        raise Unreadable("has a message with more than text in it")
+    return "\n".join(str(text) for text in texts)
+
+
+def read_transcript(cell: Any) -> list[Message]:
+    """A transcript of Human: and Assistant: as messages."""
+    if not isinstance(cell, str):
+        raise Unreadable("holds no text")
+    parts = _MARK.split(cell)
+    if len(parts) < 3 or not is_blank(parts[0]):
+        raise Unreadable("is no transcript of Human: and Assistant:")
+    turns: list[Message] = []
+    for who, said in zip(parts[1::2], parts[2::2], strict=True):
+        role = "user" if who[0] == "H" else "assistant"
+        turns.append({"role": role, "content": said.strip(BLANK)})
+    if turns[-1]["role"] == "assistant" and not turns[-1]["content"]:
+        turns.pop()  # the mark after which the model is to speak
+    if not turns or any(not turn["content"] for turn in turns):
+        raise Unreadable("has a turn in which nothing is said")
+    return turns
+
+
+def is_transcript(text: str) -> bool:
+    """Whether a text is a transcript in which both speak."""
+    found = {match[0] for match in _MARK.findall(text)}
+    return text.lstrip(BLANK).startswith(("Human:", "H:")) and {"H", "A"} <= found
+
+
+def is_json_messages(text: str) -> bool:
+    """Whether a text holds messages as JSON."""
+    if not text.lstrip(BLANK).startswith(("[", "{")):
+        return False
+    try:
+        return bool(read_messages(text, "json"))
+    except Unreadable:
+        return False
+
+
+def last_answer(messages: list[Message]) -> int:
+    """The place of the last message of the assistant; raises Unreadable where it never speaks."""
+    for place in range(len(messages) - 1, -1, -1):
+        if messages[place]["role"] == "assistant":
+            return place
+    raise Unreadable("has no answer of the assistant in it")
+
+
+def before_answer(messages: list[Message]) -> list[Message]:
+    """What a model would be asked with: everything before the last answer, or all of it where it ends with a question.
+
+    An answer at the end is never left in.
+    """
+    end = len(messages)
+    while end and messages[end - 1]["role"] == "assistant":
+        end -= 1
+    if not any(message["role"] == "user" for message in messages[:end]):
+        raise Unreadable("has no question of the user before the answer")
+    return messages[:end]

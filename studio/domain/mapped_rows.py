@@ -1,0 +1,314 @@
+"""Rows through a mapping: what each of TRL's types is made of, and why a row cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from studio.domain.conversations import (
+    Message,
+    Unreadable,
+    assistant,
+    before_answer,
+    is_blank,
+    last_answer,
+    read_messages,
+    read_text,
+    system,
+    user,
+)
+from studio.domain.mapping import MADE, BadRow, DataMapping, Row, Source, final_answer, reasoned, word
+
+
+def map_row(mapping: DataMapping, row: Mapping[str, Any]) -> list[Row]:
+    """The rows that one row becomes: one, or for an unpaired preference one for each answer. Raises BadRow."""
+    return _BUILD[mapping.target](_Cells(mapping, row))
+
+
+class _Cells:
+    """One row through a mapping."""
+
+    def __init__(self, mapping: DataMapping, row: Mapping[str, Any]) -> None:
+        self.mapping, self.row = mapping, row
+
+    def has(self, role: str) -> bool:
+        return self.mapping.source(role) is not None
+
+    def cell(self, source: Source) -> Any:
+        return self.row.get(source.column)
+
+    def text(self, role: str, needed: bool = True) -> str:
+        """The text of a role; "" where it is not needed and there is none."""
+        source = self.mapping.source(role)
+        if source is None:
+            if needed:
+                raise BadRow(f"There is no column for the role {role}.")
+            return ""
+        try:
+            said = read_text(self.cell(source))
+        except Unreadable as error:
+            raise BadRow(str(error), source.column) from None
+        if is_blank(said):
+            if needed:
+                raise BadRow("is empty" if self.cell(source) is not None else "is null", source.column)
+            return ""
+        return said
+
+    def messages(self, source: Source) -> list[Message]:
+        try:
+            return read_messages(self.cell(source), source.reading)
+        except Unreadable as error:
+            raise BadRow(str(error), source.column) from None
+
+    # --- what is asked
+
+    def asked(self) -> list[Message]:
+        """The messages of the prompt, of the roles that ask alone."""
+        head = [system(said)] if (said := self.text("system", needed=False)) else []
+        source = self.mapping.source("question")
+        if source is None:
+            return head
+        if source.reading == "text":
+            return [*head, user(self.question())]
+        try:
+            turns = before_answer(self.messages(source))
+        except Unreadable as error:
+            raise BadRow(str(error), source.column) from None
+        return turns if turns[0]["role"] == "system" else [*head, *turns]
+
+    def question(self) -> str:
+        context = self.text("context", needed=False)
+        return f"{self.text('question')}\n\n{context}" if context else self.text("question")
+
+    def asked_text(self) -> str:
+        said = self.text("system", needed=False)
+        return f"{said}\n\n{self.question()}" if said else self.question()
+
+    # --- what is answered
+
+    def answer_text(self, role: str) -> str:
+        said = self.text(role)
+        reasoning = self.text("reasoning", needed=False) if role == "answer" else ""
+        return reasoned(reasoning, said) if reasoning else said
+
+    def spoken(self, role: str) -> tuple[list[Message], list[Message]]:
+        """What stands before an answer in its own column, and the answer."""
+        source = self.mapping.source(role)
+        if source is None or source.reading == "text":
+            return [], [assistant(self.answer_text(role))]
+        turns = self.messages(source)
+        try:
+            place = last_answer(turns)
+        except Unreadable as error:
+            raise BadRow(str(error), source.column) from None
+        return turns[:place], [turns[place]]
+
+    def prompt_for(self, before: list[Message], role: str) -> list[Message]:
+        """The prompt: what stands before the answer where somebody asks there, else the question's own column."""
+        asked = self.asked()
+        if any(message["role"] == "user" for message in before):
+            head = [turn for turn in asked[:1] if turn["role"] == "system" and before[0]["role"] != "system"]
+            return head + before
+        if not any(message["role"] == "user" for message in asked):
+            source = self.mapping.source(role)
+            raise BadRow("has no question before the answer", source.column if source else "")
+        head = before if before and asked[0]["role"] != "system" else []
+        return head + asked
+
+    def prompted(self, role: str) -> tuple[list[Message], list[Message]]:
+        """Prompt and answer of a role."""
+        before, said = self.spoken(role)
+        return self.prompt_for(before, role), said
+
+    def rated(self) -> list[tuple[str, Any]]:
+        """The answers of the row that have a score, with it."""
+        found: list[tuple[str, Any]] = []
+        for source in self.mapping.sources("rated"):
+            cell = self.cell(source)
+            for one in cell if isinstance(cell, list) else [cell]:
+                if isinstance(one, dict):
+                    found.append((one.get(source.text), one.get(source.score)))  # type: ignore[arg-type]
+        answers, scores = self.mapping.source("answers"), self.mapping.source("scores")
+        if answers and scores:
+            texts, numbers = self.cell(answers), self.cell(scores)
+            if not isinstance(texts, list) or not isinstance(numbers, list) or len(texts) != len(numbers):
+                raise BadRow(f"and `{scores.column}` are not lists of one length", answers.column)
+            found += zip(texts, numbers, strict=True)
+        scored = [(said, score) for said, score in found if isinstance(score, (bool, int, float)) and score == score]
+        kept = [(said, score) for said, score in scored if isinstance(said, str) and not is_blank(said)]
+        if not kept:
+            raise BadRow("There is no answer with a score.")
+        return kept
+
+    def is_good(self, score: Any) -> bool:
+        if isinstance(score, bool):
+            return score
+        if self.mapping.threshold is None:
+            return bool(score)
+        return bool(score >= self.mapping.threshold)
+
+    def label(self) -> bool:
+        """Thumbs up or down."""
+        if (source := self.mapping.source("score")) is not None:
+            score = self.cell(source)
+            if not isinstance(score, (int, float)) or score != score:
+                raise BadRow("is no number", source.column)
+            return self.is_good(score)
+        source = self.mapping.source("label")
+        if source is None:
+            raise BadRow("There is no column for the role label.")
+        said = word(self.cell(source))
+        if said in self.mapping.good or said in self.mapping.bad:
+            return said in self.mapping.good
+        raise BadRow(f"is {self.cell(source)!r}, which says neither good nor bad", source.column)
+
+    def kept(self) -> Row:
+        """Columns that go along as they are: tools for the chat template, and what rewards may look at."""
+        named = [(source.column if role == "keep" else role, source) for role, source in self.mapping.roles
+                 if role in ("keep", "tools")]  # fmt: skip
+        return {name: self.cell(source) for name, source in named if name not in MADE}
+
+    @property
+    def is_text(self) -> bool:
+        return self.mapping.form == "text"
+
+
+# --- one for each of TRL's types
+
+
+def _language_modeling(cells: _Cells) -> list[Row]:
+    if cells.has("text"):
+        return [{"text": cells.text("text")}]
+    source = cells.mapping.source("conversation")
+    if source is None:
+        raise BadRow("There is no column for the role conversation.")
+    turns = cells.messages(source)
+    try:
+        last_answer(turns)
+    except Unreadable as error:
+        raise BadRow(str(error), source.column) from None
+    said = cells.text("system", needed=False)
+    if said and turns[0]["role"] != "system":
+        turns = [system(said), *turns]
+    return [{"messages": turns, **cells.kept()}]
+
+
+def _prompt_completion(cells: _Cells) -> list[Row]:
+    if cells.has("rated") or cells.has("answers"):
+        said, score = max(cells.rated(), key=lambda one: one[1])
+        if score is False or (cells.mapping.threshold is not None and not cells.is_good(score)):
+            raise BadRow("No answer is good enough to learn from.")
+        prompt, answer = cells.prompt_for([], "question"), [assistant(said)]
+    else:
+        role = "chosen" if cells.has("chosen") else "answer"
+        if cells.is_text:
+            return [{"prompt": cells.asked_text(), "completion": cells.answer_text(role)}]
+        prompt, answer = cells.prompted(role)
+    if cells.is_text:
+        return [{"prompt": cells.asked_text(), "completion": answer[0]["content"]}]
+    return [{"prompt": prompt, "completion": answer, **cells.kept()}]
+
+
+def _pair(cells: _Cells) -> tuple[Any, Any, Any]:
+    """Prompt, better and worse answer."""
+    if cells.has("rated") or cells.has("answers"):
+        scored = cells.rated()
+        best, worst = max(scored, key=lambda one: one[1]), min(scored, key=lambda one: one[1])
+        if best[1] == worst[1]:
+            raise BadRow("No two answers differ in their score.")
+        if cells.is_text:
+            return cells.asked_text(), best[0], worst[0]
+        return cells.prompt_for([], "question"), [assistant(best[0])], [assistant(worst[0])]
+    better, worse = _sides(cells)
+    if cells.is_text:
+        return cells.asked_text(), cells.answer_text(better), cells.answer_text(worse)
+    (before, good), (other, bad) = cells.spoken(better), cells.spoken(worse)
+    if before != other:
+        before, good, bad = _parted(cells, before + good, other + bad, worse)
+    return cells.prompt_for(before, better), good, bad
+
+
+def _sides(cells: _Cells) -> tuple[str, str]:
+    """The roles of the better and the worse answer."""
+    source = cells.mapping.source("winner")
+    if source is None:
+        return "chosen", "rejected"
+    said = word(cells.cell(source))
+    if said in cells.mapping.first:
+        return "answer a", "answer b"
+    if said in cells.mapping.second:
+        return "answer b", "answer a"
+    raise BadRow(f"is {cells.cell(source)!r}, so neither answer is the better one", source.column)
+
+
+def _parted(cells: _Cells, one: list[Message], other: list[Message], role: str) -> tuple[Any, Any, Any]:
+    """Two conversations at the point where they part."""
+    shared = 0
+    while shared < min(len(one), len(other)) and one[shared] == other[shared]:
+        shared += 1
+    good, bad = one[shared:], other[shared:]
+    if not good or not bad or good[0]["role"] != "assistant" or bad[0]["role"] != "assistant":
+        source = cells.mapping.source(role)
+        raise BadRow("parts from the better answer where the user speaks", source.column if source else "")
+    return one[:shared], good, bad
+
+
+def _preference(cells: _Cells) -> list[Row]:
+    prompt, better, worse = _pair(cells)
+    if better == worse:
+        raise BadRow("Both answers are the same.")
+    return [{"prompt": prompt, "chosen": better, "rejected": worse, **cells.kept()}]
+
+
+def _unpaired(cells: _Cells) -> list[Row]:
+    mapping = cells.mapping
+    if cells.has("rated") or cells.has("answers"):
+        asked: Any = cells.asked_text() if cells.is_text else cells.prompt_for([], "question")
+        answers = [
+            (said if cells.is_text else [assistant(said)], cells.is_good(score)) for said, score in cells.rated()
+        ]
+        return [{"prompt": asked, "completion": said, "label": good} for said, good in answers]
+    if mapping.source("label") or mapping.source("score"):
+        role = "conversation" if cells.has("conversation") else "answer"
+        if cells.is_text:
+            prompt, answer = cells.asked_text(), cells.answer_text(role)
+        else:
+            prompt, answer = cells.prompted(role)  # type: ignore[assignment]
+        return [{"prompt": prompt, "completion": answer, "label": cells.label()}]
+    prompt, better, worse = _pair(cells)
+    if better == worse:
+        raise BadRow("Both answers are the same.")
+    return [
+        {"prompt": prompt, "completion": better, "label": True},
+        {"prompt": prompt, "completion": worse, "label": False},
+    ]
+
+
+def _prompt_only(cells: _Cells) -> list[Row]:
+    source = cells.mapping.source("conversation")
+    prompt: Any
+    if source is not None:
+        try:
+            turns = cells.messages(source)
+            prompt = before_answer(turns)
+        except Unreadable as error:
+            raise BadRow(str(error), source.column) from None
+        said = cells.text("system", needed=False)
+        prompt = [system(said), *prompt] if said and prompt[0]["role"] != "system" else prompt
+    elif cells.is_text:
+        prompt = cells.asked_text()
+    else:
+        prompt = cells.prompt_for([], "question")
+    row = {"prompt": prompt, **cells.kept()}
+    if cells.has("solution"):
+        row["solution"] = final_answer(cells.text("solution"), cells.mapping.after)
+    return [row]
+
+
+_BUILD: dict[str, Callable[[_Cells], list[Row]]] = {
+    "language modeling": _language_modeling,
+    "prompt-completion": _prompt_completion,
+    "preference": _preference,
+    "unpaired preference": _unpaired,
+    "prompt-only": _prompt_only,
+}

@@ -1,0 +1,126 @@
+"""A mapping: which column plays which role, and what TRL's type is made of them, row by row; plain data in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from studio.domain.errors import StudioError
+
+Row = dict[str, Any]
+TARGETS = ("language modeling", "prompt-completion", "preference", "unpaired preference", "prompt-only")
+READINGS = ("text", "messages", "json", "transcript", "rated", "list", "value")
+# Roles that a model answers to: nothing of any other role may come into a prompt.
+ASKING = ("system", "question", "context")
+# Names that TRL gives a meaning of its own: no column is kept under one of them.
+MADE = frozenset(
+    {"prompt", "completion", "messages", "text", "chosen", "rejected", "label", "solution", "conversations"}
+    | {"prompts", "completions", "completion_ids", "prompt_ids", "input_ids", "labels", "image", "images"}
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A column and how its cells are read. `rated` ones are objects with an answer in `text` and its `score`."""
+
+    column: str
+    reading: str = "text"
+    text: str = ""
+    score: str = ""
+
+
+@dataclass(frozen=True)
+class DataMapping:
+    """How rows become those of `target`, one of TRL's types.
+
+    `roles` are pairs of a role and its source, of which `rated` and `keep` may occur more than once. `form` is
+    messages or text. `first` and `second` are the words of a `winner` column, `good` and `bad` those of a `label`;
+    a `score` from `threshold` on counts as good. Of a solution only what follows the last `after` is kept.
+    """
+
+    target: str
+    roles: tuple[tuple[str, Source], ...]
+    form: str = "messages"
+    first: tuple[str, ...] = ()
+    second: tuple[str, ...] = ()
+    good: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+    threshold: float | None = None
+    after: str = ""
+
+    def source(self, role: str) -> Source | None:
+        return next((source for name, source in self.roles if name == role), None)
+
+    def sources(self, role: str) -> list[Source]:
+        return [source for name, source in self.roles if name == role]
+
+    @property
+    def may_be_text(self) -> bool:
+        """Whether its rows may be plain texts as well as messages."""
+        plain = all(source.reading in ("text", "value", "rated", "list") for _, source in self.roles)
+        return plain and self.target != "language modeling"
+
+    def columns(self) -> list[str]:
+        """The columns that it reads, each once."""
+        return list(dict.fromkeys(source.column for _, source in self.roles))
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented form, without what is empty."""
+        plain = {name: value for name, value in asdict(self).items() if value not in ((), "", None)}
+        plain["roles"] = [
+            {"role": role, **{key: value for key, value in asdict(source).items() if value}}
+            for role, source in self.roles
+        ]
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+    @staticmethod
+    def from_json(plain: Mapping[str, Any]) -> DataMapping:
+        """The mapping of such an object. Raises StudioError where it is none."""
+        try:
+            roles = tuple(
+                (str(one["role"]), Source(**{key: str(one[key]) for key in one if key != "role"}))
+                for one in plain["roles"]
+            )
+            words = {name: tuple(map(str, plain.get(name, ()))) for name in ("first", "second", "good", "bad")}
+            made = DataMapping(
+                str(plain["target"]), roles, str(plain.get("form", "messages")), **words,
+                threshold=plain.get("threshold"), after=str(plain.get("after", "")),
+            )  # fmt: skip
+        except (KeyError, TypeError) as error:
+            raise StudioError("This is no mapping.", "It has a target and roles.") from error
+        if made.target not in TARGETS or any(source.reading not in READINGS for _, source in roles):
+            raise StudioError("This mapping has a target or a reading that is not known.", f"Use {', '.join(TARGETS)}.")
+        return made
+
+
+@dataclass(frozen=True)
+class BadRow(Exception):
+    """A row that cannot be mapped: why, in words that follow a column's name, and the column."""
+
+    why: str
+    column: str = field(default="")
+
+    def __str__(self) -> str:
+        return f"`{self.column}` {self.why}" if self.column else self.why
+
+
+def word(cell: Any) -> str:
+    """A label or winner as a word that can be looked up: true, 1, model_a; "" for null."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).strip().casefold()
+
+
+def final_answer(text: str, after: str) -> str:
+    """What follows the last mark of the final answer; the whole text where there is no mark."""
+    return text.rpartition(after)[2].strip() if after and after in text else text
+
+
+def reasoned(reasoning: str, answer: str) -> str:
+    """An answer after what led to it, as reasoning models write it."""
+    return f"<think>\n{reasoning}\n</think>\n\n{answer}"

@@ -1,0 +1,251 @@
+"""Prepared datasets: a mapping carried out over all rows, in the background, into a folder that a recipe can name."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import studio
+from studio.adapters import databatches, datafiles
+from studio.adapters.databatches import Batch
+from studio.adapters.datafiles import DataSource
+from studio.adapters.mapping_arrow import Mapped, MixedTypes, divided, first_unfitting, map_batch, map_rows
+from studio.adapters.prepared import PreparedWriter, Unfitting, free_name
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Where
+from studio.domain.mapping import BadRow, DataMapping
+from studio.service.data import Inspection
+
+SEED = 42
+SHARE = 0.05  # held out where the source has no split for it
+_NAMED = 20  # rows left out that the record names
+LEAVE = "Leave out such rows"
+_TESTING = ("test", "validation", "valid", "val", "dev", "eval", "evaluation")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be prepared: from which dataset, by which mapping, and under which name.
+
+    `test` is a split of the source to test on, else a `share` of the train split's rows is held out, chosen by
+    `seed`; with 0 there is none. `leave_out` says that rows that cannot be mapped are left out, and not a reason to
+    stop.
+    """
+
+    name: str
+    source: str
+    config: str
+    train: str
+    mapping: DataMapping
+    method: str
+    test: str = ""
+    share: float = SHARE
+    seed: int = SEED
+    leave_out: bool = False
+
+
+@dataclass
+class Job:
+    """An order on its way: how far it is, and what came of it. `total` is None where the rows were not counted."""
+
+    order: Order
+    total: int | None = None
+    done: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    rows: dict[str, int] = field(default_factory=dict)
+    folder: Path | None = None
+    finding: Finding | None = None
+    began: float = field(default_factory=time.monotonic)
+    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    _ended: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+    def stop(self) -> None:
+        """Asks it to stop; nothing is kept then."""
+        self._stop.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits until it has ended, but no longer than this; whether it has."""
+        return self._ended.wait(seconds)
+
+
+class Unmapped(StudioError):
+    """A row that cannot be mapped, with where it is."""
+
+    def __init__(self, file: Path, row: int, why: BadRow, hint: str = f"{LEAVE}, or choose other columns.") -> None:
+        super().__init__(f"Row {row} of {file.name} cannot be mapped: {_sentence(why)}", f"Nothing was written. {hint}")
+        self.finding = Finding("error", Where("file", str(file), row), self.message, self.hint)
+
+
+class Preparing:
+    """The jobs of one studio."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+
+    def name_for(self, looked: Inspection) -> str:
+        """A free name for what is prepared from a dataset."""
+        path = Path(looked.name)
+        plain = path.name.split(".")[0] if path.is_file() else path.name
+        if path.is_file() and plain in ("train", "test", "data", "dataset", "validation"):
+            plain = f"{path.parent.name}-{plain}" if plain != "train" else path.parent.name
+        return free_name(self.folder, f"{plain}-{looked.method}")
+
+    def start(self, order: Order, total: int | None = None) -> Job:
+        """Starts an order in the background. Raises StudioError where another one of that name is on its way."""
+        with self._lock:
+            running = self.jobs.get(order.name)
+            if running is not None and not running.ended:
+                raise StudioError(f"{order.name} is being prepared already.", "Wait for it, or choose another name.")
+            job = self.jobs[order.name] = Job(order, total)
+        threading.Thread(target=self._run, args=(job,), daemon=True, name=f"prepare-{order.name}").start()
+        return job
+
+    def _run(self, job: Job) -> None:
+        where = Where("file", job.order.source)
+        try:
+            job.folder = prepare(job.order, self.folder, job)
+        except Unmapped as error:
+            job.finding = error.finding
+        except StudioError as error:
+            job.finding = Finding("error", where, error.message, error.hint)
+        except Exception as error:  # noqa: BLE001 - a thread has nobody above it who would tell
+            job.finding = Finding("error", where, f"Preparing stopped: {type(error).__name__}: {error}.")
+        finally:
+            job._ended.set()
+
+
+def own_test(splits: tuple[str, ...], train: str) -> str:
+    """The source's own split to test on; `` where it has none."""
+    others = [split for split in splits if split != train]
+    matching = [train.replace("train", word) for word in _TESTING if "train" in train]
+    named = [split for split in [*matching, *_TESTING] if split in others]
+    return named[0] if named else ""
+
+
+def prepare(order: Order, folder: Path, job: Job | None = None) -> Path:
+    """Carries out an order, with the memory of a batch. Raises StudioError, and then leaves nothing behind."""
+    job = job or Job(order)
+    source = datafiles.open_source(order.source, order.config or None)
+    splits = {"train": order.train, **({"test": order.test} if order.test else {})}
+    absent = next((split for split in splits.values() if split not in source.splits), None)
+    if absent is not None:
+        raise StudioError(f"{order.source} has no split '{absent}'.", f"It has {', '.join(source.splits)}.")
+    held = _held_out(order.share, order.seed) if not order.test and order.share > 0 else None
+    named: list[dict[str, Any]] = []
+    with PreparedWriter(folder, order.name) as writer:
+        for split, name in splits.items():
+            for batch, mapped in _mapped(order, source, name, job, named):
+                sides = {split: mapped.table}
+                if split == "train" and held is not None:
+                    before = job.done
+                    rest, out = divided(mapped, lambda row, before=before: held(before + row))  # type: ignore[misc]
+                    sides = {"train": rest, "test": out}
+                _write(writer, sides, batch, mapped)
+                job.done += batch.count
+        job.rows = writer.counts()
+        if not job.rows.get("train"):
+            raise StudioError("No row could be mapped, so nothing was written.", "Choose other columns.")
+        return writer.finish(_record(order, source, job, named))
+
+
+def _write(writer: PreparedWriter, sides: dict[str, Any], batch: Batch, mapped: Mapped) -> None:
+    for split, table in sides.items():
+        try:
+            writer.add(split, table)
+        except Unfitting as error:
+            mixed = first_unfitting(mapped, writer.schema(split))
+            raise _of_two_types(batch, mixed or MixedTypes(str(error), 0)) from None
+
+
+def _of_two_types(batch: Batch, mixed: MixedTypes) -> Unmapped:
+    why = "changes its type here; all rows of a column must be of one type"
+    return Unmapped(batch.file, batch.first + mixed.row, BadRow(why, mixed.column), "Leave out the column, or mend it.")
+
+
+def _mapped(
+    order: Order, source: DataSource, split: str, job: Job, named: list[dict[str, Any]]
+) -> Iterator[tuple[Batch, Mapped]]:
+    """The batches of a split, and what each becomes."""
+    columns = source.columns(split)
+    decoded = frozenset(column.name for column in columns if "json" in column.type)
+    wanted = order.mapping.columns()
+    for batch in databatches.batches(source.files[split], source.format, wanted, decoded & set(wanted)):
+        if job._stop.is_set():
+            raise StudioError("It was stopped, and nothing was written.", "Prepare it again when you like.")
+        try:
+            if batch.arrow is not None:
+                mapped = map_batch(order.mapping, batch.arrow)
+            else:
+                mapped = map_rows(order.mapping, iter(batch.rows), batch.count)
+        except MixedTypes as mixed:
+            raise _of_two_types(batch, mixed) from None
+        for number, why in mapped.bad:
+            if not order.leave_out:
+                raise Unmapped(batch.file, batch.first + number, why)
+            job.left_out[_sentence(why)] += 1
+            if len(named) < _NAMED:
+                named.append({"file": str(batch.file), "row": batch.first + number, "why": _sentence(why)})
+        if mapped.table.num_rows:
+            yield batch, mapped
+        else:
+            job.done += batch.count
+
+
+def _sentence(why: BadRow) -> str:
+    text = str(why)
+    return text if text.endswith(".") else f"{text}."
+
+
+def _held_out(share: float, seed: int) -> Callable[[int], bool]:
+    """Says of each row, asked in order, whether it is held out: in every stretch of 1/share rows one, at random."""
+    chosen = random.Random(seed)
+    state = {"stretch": 0, "next": -1}
+
+    def step() -> None:
+        place = int((state["stretch"] + chosen.random()) / share)
+        state["stretch"] += 1
+        state["next"] = max(place, state["next"] + 1)
+
+    step()
+
+    def held(row: int) -> bool:
+        while row > state["next"]:
+            step()
+        return row == state["next"]
+
+    return held
+
+
+def _record(order: Order, source: DataSource, job: Job, named: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where a prepared dataset came from, and how."""
+    splits = {"train": order.train, **({"test": order.test} if order.test else {})}
+    files = [file for split in dict.fromkeys(splits.values()) for file in source.files[split]]
+    held = {} if order.test else {"share": order.share, "seed": order.seed}
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "studio": studio.__version__,
+        "method": order.method,
+        "from": {
+            "path": str(source.path.resolve()),
+            **({"config": source.config} if source.config else {}),
+            "splits": splits,
+            "files": [{"path": str(file), "bytes": file.stat().st_size} for file in files],
+        },
+        "mapping": order.mapping.to_json(),
+        "held_out": held,
+        "rows": job.rows,
+        "left_out": {"rows": sum(job.left_out.values()), "why": dict(job.left_out.most_common(10)), "first": named},
+    }

@@ -1,0 +1,129 @@
+"""How a mapping is drawn: its sentence, two rows before and after side by side, how far preparing is, and what came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from studio.domain.column_roles import ROLE_WORDS
+from studio.domain.mapping import Row
+from studio.domain.methods import method_named
+from studio.service.data import Inspection
+from studio.service.mappings import Choice, Draft
+from studio.service.preparing import LEAVE, Job
+from studio.ui import pieces
+from studio.ui.pieces import spoken
+
+_SHOWN = 2  # rows before and after
+
+
+def words(looked: Inspection, choice: Choice, found: Draft) -> str:
+    """All of the card that is read: the sentence, what needs no copy, and the rows."""
+    return _sentence(looked, choice, found) + _own(found) + _sides(looked, found)
+
+
+def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
+    """What is proposed, in one sentence, and what is left to decide in another."""
+    proposal, label = found.proposal, method_named(looked.method).label
+    roles = _grouped(proposal.roles)
+    chosen = choice.roles is not None
+    if proposal.mapping is None and not proposal.roles:
+        said = spoken("Nothing is recognised. Choose in the headers above what each column is for.")
+    else:
+        said = f"{spoken('Chosen' if chosen else 'Recognised')} · {roles}"
+    tried = len(proposal.tried) + len(proposal.bad)
+    if proposal.mapping is None:
+        more = pieces.code(proposal.missing)
+    elif proposal.bad:
+        number, why = proposal.bad[0]
+        count = f"{len(proposal.bad)} of the {tried} rows looked at cannot be mapped"
+        more = pieces.code(f"{count}. Row {number}: {str(why).rstrip('.')}.")
+    else:
+        more = spoken("{count} of {count} rows looked at make what {method} learns from: {type}.",
+                      count=str(tried), method=label, type=proposal.mapping.target)  # fmt: skip
+    if proposal.unclear:
+        named = ", ".join(spoken(ROLE_WORDS[role]) for role in proposal.unclear)
+        more += f" {spoken('To be chosen in the headers, since several columns may be it:')} {named}."
+    tone = "ok" if proposal.sure else "warn"
+    reset = f' <button type="button" class="ts-btn quiet" data-mapping="reset">{spoken("As proposed")}</button>'
+    again = reset if chosen else ""
+    return f'<div class="ts-verdict {tone}" role="status"><b>{said}</b>{again}<small>{more}</small></div>'
+
+
+def _grouped(roles: Mapping[str, str]) -> str:
+    """The roles with their columns, in the order of the roles."""
+    columns = {role: [name for name, other in roles.items() if other == role] for role in ROLE_WORDS}
+    said = {role: ", ".join(f"<code>{pieces.text(name)}</code>" for name in names) for role, names in columns.items()}
+    return " · ".join(f"{spoken(ROLE_WORDS[role])} {names}" for role, names in said.items() if names)
+
+
+def trouble(choice: Choice) -> str:
+    """What the last try ended with; rows that cannot be mapped can be left out at a press."""
+    if choice.trouble is None:
+        return ""
+    leave = LEAVE in choice.trouble.why
+    words = spoken("Leave out such rows")
+    button = f'<button type="button" class="ts-btn" data-mapping="leave">{words}</button>' if leave else ""
+    return pieces.finding(choice.trouble) + (f'<div class="ts-actions">{button}</div>' if button else "")
+
+
+def _own(found: Draft) -> str:
+    """What needs no copy, said in TRL's own arguments."""
+    if found.own is None:
+        return ""
+    said = ", ".join([*(f"{key}: {_plain(value)}" for key, value in found.own.set.items())] or found.own.unset)
+    return (
+        f'<div class="ts-own"><div><b>{spoken("No copy is needed: the recipe can say it.")}</b>'
+        f'<div class="ts-hint"><code>{pieces.text(said)}</code></div></div>'
+        f'<button type="button" class="ts-btn" data-mapping="own">{spoken("Apply")}</button></div>'
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return f"columns: [{', '.join(value[0].get('columns', ()))}]"
+    return str(value)
+
+
+def _sides(looked: Inspection, found: Draft) -> str:
+    """Two rows, before and after."""
+    proposal = found.proposal
+    if proposal.mapping is None or not proposal.tried:
+        return ""
+    read = proposal.mapping.columns()
+    rows = "".join(
+        f'<div class="ts-side-row before">{_cells({name: looked.rows[number].get(name) for name in read})}</div>'
+        f'<div class="ts-side-row after">{"".join(_made(row) for row in made)}</div>'
+        for number, made in proposal.tried[:_SHOWN]
+    )
+    return f'<div class="ts-sides"><h4>{spoken("Before")}</h4><h4>{spoken("After")}</h4>{rows}</div>'
+
+
+def _made(row: Row) -> str:
+    return f'<div class="ts-made">{_cells(row)}</div>'
+
+
+def _cells(row: Mapping[str, Any]) -> str:
+    cells = "".join(f"<dt>{pieces.text(name)}</dt><dd>{pieces.cell(value)}</dd>" for name, value in row.items())
+    return f"<dl>{cells}</dl>"
+
+
+def progress(job: Job) -> str:
+    """How far a job is."""
+    share = min(job.done / job.total, 1.0) if job.total else 0.0
+    total = f" of {pieces.count(job.total)}" if job.total else ""
+    left = sum(job.left_out.values())
+    out = f" · {pieces.count(left)} left out" if left else ""
+    return (
+        f'<div class="ts-bar"><i style="width:{share:.1%}"></i></div><div class="ts-hint" role="status">'
+        f"{pieces.count(job.done)}{total} rows{out} "
+        f'<button type="button" class="ts-btn quiet" data-mapping="stop">{spoken("Stop")}</button></div>'
+    )
+
+
+def told(job: Job) -> str:
+    """What was prepared, for the recipe card."""
+    test = f", {pieces.count(job.rows['test'])} to test on" if job.rows.get("test") else ""
+    left = sum(job.left_out.values())
+    out = f", {pieces.count(left)} left out" if left else ""
+    return f"Prepared as {job.order.name}: {pieces.count(job.rows['train'])} rows to train on{test}{out}."

@@ -1,0 +1,295 @@
+"""The mapping's card: what the columns become, before and after, and the button that prepares the data and uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.domain.column_roles import MANY, Settings
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding
+from studio.service.data import Inspection
+from studio.service.mappings import Choice, Draft, draft, key_of
+from studio.service.preparing import Job, Order
+from studio.ui import before_after, pieces
+from studio.ui.form import Form
+
+if TYPE_CHECKING:
+    from studio.ui.page import Page
+
+_SHARES = (("1 %", "1"), ("5 %", "5"), ("10 %", "10"), ("20 %", "20"))
+_SCRIPT = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-mapping]');
+  if (button) trigger('click', {do: button.dataset.mapping});
+});
+"""
+
+
+class MappingCard:
+    """The card's components, and what pressing and choosing in it does."""
+
+    def __init__(self, page: Page, preview: Any, draw_preview: Callable[[Form], str]) -> None:
+        self.page, self.preview = page, preview
+        form = page.start_form
+        with gr.Column(elem_classes="ts-card ts-mapping", visible=self._offered(form), elem_id="mapping") as self.card:
+            self.words = page.html(_words, js_on_load=_SCRIPT, elem_id="mapping-words")
+            with gr.Column(elem_classes="ts-mapping-fields", visible=self._can_prepare(form)) as self.fields:
+                with gr.Row(elem_classes="ts-fields"):
+                    self.controls = self._controls()
+                self.progress = gr.HTML("", js_on_load=_SCRIPT, apply_default_css=False, elem_id="mapping-progress")
+                with gr.Row(elem_classes="ts-actions-row"):
+                    self.button = gr.Button(
+                        "Prepare and use", size="sm", variant="secondary", elem_id="mapping-prepare"
+                    )
+        self.drawn: list[tuple[Any, Callable[[Form], Any]]] = [
+            (self.preview, draw_preview),
+            (self.words, _words),
+            (self.card, lambda form: gr.update(visible=self._offered(form))),
+            (self.fields, lambda form: gr.update(visible=self._can_prepare(form))),
+            (self.progress, lambda form: before_after.trouble(form.mapping)),
+            *((control, partial(self._shown, name)) for name, control in self.controls.items()),
+        ]
+        page.redrawn += [pair for pair in self.drawn if pair[0] not in (self.preview, self.words)]
+        page.wiring.append(self._wire)
+
+    def _controls(self) -> dict[str, Any]:
+        plain = {"interactive": True, "min_width": 110}
+        return {
+            "name": gr.Textbox(label="Name of the prepared set", max_lines=1, elem_id="mapping-name", **plain),
+            "share": gr.Dropdown(
+                list(_SHARES), value="5", label="Held out to test on", allow_custom_value=True, elem_id="mapping-share",
+                **plain,
+            ),
+            "form": gr.Dropdown(
+                [("messages", "messages"), ("plain text", "text")], value="messages", label="Texts become",
+                elem_id="mapping-form", **plain,
+            ),
+            "threshold": gr.Number(label="Good from this score", value=None, elem_id="mapping-threshold", **plain),
+            "after": gr.Textbox(label="The solution follows", max_lines=1, elem_id="mapping-after", **plain),
+            "leave_out": gr.Checkbox(label="Leave out rows that cannot be mapped", elem_id="mapping-leave", **plain),
+        }  # fmt: skip
+
+    # --- what it shows
+
+    def _offered(self, form: Form) -> bool:
+        found = draft_of(form)
+        return found is not None and found.offered
+
+    def _can_prepare(self, form: Form) -> bool:
+        found = draft_of(form)
+        return (
+            found is not None
+            and found.offered
+            and (found.proposal.mapping is not None or found.proposal.needs_threshold)
+        )
+
+    def _shown(self, name: str, form: Form) -> Any:
+        """A control as it stands."""
+        found, choice = draft_of(form), form.mapping
+        if found is None or not found.offered:
+            return gr.skip()
+        settings, mapping = found.proposal.settings, found.proposal.mapping
+        if name == "name":
+            return gr.update(value=choice.name or self._free_name(form))
+        if name == "share":
+            own = [(split, f"split:{split}") for split in found.tests]
+            return gr.update(choices=[*own, *_SHARES, ("none", "0")], value=found.share)
+        if name == "form":
+            return gr.update(value=settings.form, visible=mapping is not None and mapping.may_be_text)
+        if name == "threshold":
+            return gr.update(value=settings.threshold, visible=found.proposal.needs_threshold)
+        if name == "after":
+            solved = mapping is not None and mapping.source("solution") is not None
+            return gr.update(value=settings.after, visible=solved)
+        return gr.update(value=choice.leave_out)
+
+    def _free_name(self, form: Form) -> str:
+        try:
+            return self.page.studio.preparing.name_for(form.looked[0])
+        except StudioError:
+            return ""
+
+    # --- what pressing does
+
+    def _wire(self) -> None:
+        from studio.ui.page import BUSY, QUIET
+
+        page, outputs = self.page, [component for component, _ in self.drawn]
+        self.preview.input(self._choose_role, [page.form], outputs, trigger_mode="multiple", **QUIET)
+        controls = list(self.controls.values())
+        changes = [control.input if not isinstance(control, gr.Textbox) else control.blur for control in controls]
+        changes += [control.submit for control in controls if isinstance(control, gr.Textbox)]
+        told = [self.words, self.fields]
+        gr.on(changes, self._settle, [*controls, page.form], told, trigger_mode="always_last", **QUIET)
+        page.learn(self.words.click(self._act, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET))
+        leave = self.controls["leave_out"]
+        self.progress.click(self._press, [page.form], [leave, self.progress], trigger_mode="multiple", **QUIET)
+        quietly = {**BUSY, "show_progress": "hidden"}
+        pressed = self.button.click(self._prepare, [*controls, page.form], [self.progress, self.button], **quietly)
+        page.follow_up(pressed.then(self._finish, [page.form], page.all_outputs, **quietly))
+
+    def _draw(self, form: Form) -> list[Any]:
+        return [draw(form) for _, draw in self.drawn]
+
+    def _choose_role(self, form: Form, event: gr.EventData) -> list[Any]:
+        """A role chosen in a header. What only one column can be is taken from the one that was it."""
+        column, role = str(event._data.get("column", "")), str(event._data.get("role", ""))
+        found = draft_of(form)
+        if found is None:
+            return [gr.skip()] * len(self.drawn)
+        form.mapping.roles = with_role(found, form.mapping, column, role)
+        form.mapping.trouble = None
+        return self._draw(form)
+
+    def _settle(self, *values: Any) -> list[Any]:
+        form: Form = values[-1]
+        self._take(values)
+        return [_words(form), gr.update(visible=self._can_prepare(form))]
+
+    def _take(self, values: tuple[Any, ...]) -> None:
+        """What stands in the controls, into the form."""
+        form: Form = values[-1]
+        found, choice = draft_of(form), form.mapping
+        if found is None:
+            return
+        said = dict(zip(self.controls, values, strict=False))
+        choice.name = str(said["name"] or "").strip() or None
+        choice.share = str(said["share"] or "0")
+        choice.leave_out = bool(said["leave_out"])
+        settings = Settings(str(said["form"] or "messages"), said["threshold"], str(said["after"] or ""))
+        if settings != found.proposal.settings:
+            choice.settings = settings
+
+    def _act(self, form: Form, event: gr.EventData) -> list[Any]:
+        what, found = str(event._data.get("do", "")), draft_of(form)
+        if what == "own" and found is not None and found.own is not None:
+            form.remember()
+            form.recipe = form.recipe.with_changes(self.page.catalog, found.own.set, found.own.unset)
+            form.looked = tuple(self.page.studio.recipes.look(form.recipe))
+            form.mapping = Choice()
+            form.judge_again()
+            form.notice = "The recipe says it in TRL's own arguments; no copy was needed."
+        elif what == "reset":
+            form.mapping = Choice()
+        else:
+            return [gr.skip()] * len(self.page.all_outputs)
+        return self.page.everything(form)
+
+    def _press(self, form: Form, event: gr.EventData) -> list[Any]:
+        """A button beside the progress: stop it, or leave out what it stumbled over."""
+        what, choice = event._data.get("do"), form.mapping
+        if what == "stop" and choice.job is not None:
+            choice.job.stop()
+        if what != "leave":
+            return [gr.skip(), gr.skip()]
+        choice.leave_out, choice.trouble = True, None
+        return [gr.update(value=True), ""]
+
+    def _prepare(self, *values: Any) -> Iterator[list[Any]]:
+        """Prepares the data in the background, and tells how far that is."""
+        form: Form = values[-1]
+        self._take(values)
+        choice = form.mapping
+        choice.trouble = choice.job = None
+        try:
+            job = choice.job = self._ordered(form)
+        except StudioError as error:
+            gr.Warning(pieces.text(error), title="Not prepared")
+            yield ["", gr.skip()]
+            return
+        while not job.wait(0.4):
+            yield [before_after.progress(job), gr.update(interactive=False)]
+        choice.trouble = job.finding
+        yield [before_after.trouble(choice), gr.update(interactive=True)]
+
+    def _ordered(self, form: Form) -> Job:
+        found = draft_of(form)
+        if found is None or found.proposal.mapping is None:
+            missing = found.proposal.missing if found else ""
+            raise StudioError("The columns do not make a mapping yet.", missing or "Choose what they are for.")
+        looked, choice = form.looked[0], form.mapping
+        preparing = self.page.studio.preparing
+        test, share = held_out(choice.share or found.share)
+        order = Order(
+            choice.name or preparing.name_for(looked), looked.name, looked.config, looked.split,
+            found.proposal.mapping, looked.method, test, share, leave_out=choice.leave_out,
+        )  # fmt: skip
+        return preparing.start(order, looked.num_rows)
+
+    def _finish(self, form: Form) -> list[Any]:
+        """The recipe points at what was prepared."""
+        job = form.mapping.job
+        if job is None or job.folder is None:
+            return [gr.skip()] * len(self.page.all_outputs)
+        form.remember()
+        stale = ("dataset_train_split", "dataset_test_split", "dataset_text_field", "dataset_config", "datasets")
+        form.recipe = form.recipe.with_changes(self.page.catalog, {}, stale)
+        form.choose_dataset(self.page.studio, str(job.folder))
+        form.mapping = Choice()
+        form.notice = before_after.told(job)
+        return self.page.everything(form)
+
+
+def build(page: Page, preview: Any, draw_preview: Callable[[Form], str]) -> MappingCard:
+    """The card below the preview."""
+    return MappingCard(page, preview, draw_preview)
+
+
+def draft_of(form: Form) -> Draft | None:
+    """The mapping of the form's one dataset; what was chosen for another one is forgotten."""
+    if len(form.looked) != 1:
+        return None
+    looked = form.looked[0]
+    if form.mapping.key != key_of(looked):
+        form.mapping = Choice(key_of(looked))
+    return draft(looked, form.mapping, form.recipe.values)
+
+
+def shown_roles(form: Form, looked: Inspection) -> Mapping[str, str] | None:
+    """The roles that the preview's headers show; None where the columns stand as TRL reads them."""
+    found = draft_of(form)
+    return found.proposal.roles if found is not None and found.offered else None
+
+
+def mapped_at(form: Form, place: Callable[[Finding], str]) -> Callable[[Finding], str]:
+    """Where Findings are settled: those of columns at the mapping, where one is offered."""
+    found = draft_of(form)
+    offered = found is not None and found.offered and bool(found.proposal.roles)
+
+    def where(finding: Finding) -> str:
+        return pieces.MAPPING if offered and finding.where.kind == "column" and finding.fix is None else place(finding)
+
+    return where
+
+
+def with_role(found: Draft, choice: Choice, column: str, role: str) -> dict[str, str]:
+    """The roles once a column has another one."""
+    roles = dict(found.proposal.roles if choice.roles is None else choice.roles)
+    roles.pop(column, None)
+    if role:
+        if role not in MANY:
+            roles = {name: other for name, other in roles.items() if other != role}
+        roles[column] = role
+    return roles
+
+
+def held_out(said: str) -> tuple[str, float]:
+    """The split to test on, and the share to hold out; of the two one. Raises StudioError where it is neither."""
+    if said.startswith("split:"):
+        return said.removeprefix("split:"), 0.0
+    try:
+        share = float(said.strip().rstrip("%").replace(",", ".")) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 0.5:
+        raise StudioError(f"'{said}' is no share to hold out.", "Type hundredths, from 0 to 50.")
+    return "", share
+
+
+def _words(form: Form) -> str:
+    found = draft_of(form)
+    return before_after.words(form.looked[0], form.mapping, found) if found is not None and found.offered else ""

@@ -1,0 +1,88 @@
+"""The preview's table: first rows of a dataset, with each column's type and its role, chosen in the column's header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from studio.domain.column_roles import ROLE_WORDS, roles_of
+from studio.domain.columns import Column
+from studio.ui.pieces import cell, text
+
+# A role that was chosen is told to the page; a table that is drawn anew gives the focus back to the same header.
+SCRIPT = """
+{
+  let last = null;
+  element.addEventListener('change', (event) => {
+    const select = event.target.closest('select[data-role-of]');
+    if (!select) return;
+    last = select.dataset.roleOf;
+    trigger('input', {column: last, role: select.value});
+  });
+  element.addEventListener('focusin', (event) => { if (!event.target.closest('select[data-role-of]')) last = null; });
+  document.addEventListener('pointerdown', () => { last = null; }, true);
+  new MutationObserver(() => {
+    if (last === null || (document.activeElement && document.activeElement !== document.body)) return;
+    const again = [...element.querySelectorAll('select[data-role-of]')].find((one) => one.dataset.roleOf === last);
+    again?.focus({preventScroll: true});
+  }).observe(element, {childList: true, subtree: true});
+}
+"""
+
+
+def table(
+    columns: Sequence[Column],
+    rows: Sequence[Mapping[str, Any]],
+    used: Mapping[str, str],
+    note: str,
+    method: str = "",
+    roles: Mapping[str, str] | None = None,
+) -> str:
+    """First rows of a dataset. `used` says what TRL makes of the columns as they are.
+
+    With a `method` each header has a choice of its roles; `roles` are those of a mapping, where one is proposed or
+    chosen.
+    """
+    head = "".join(
+        f'<th scope="col"{_numeric(column)}>{text(column.name)}<small>{text(column.type)}</small>'
+        f"{_choice(column.name, method, used, roles) if method else _tag(column.name, used)}</th>"
+        for column in columns
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td{_numeric(column)}>{cell(row.get(column.name), column.type)}</td>" for column in columns)
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        '<div class="ts-card"><div class="ts-scroll" tabindex="0" role="region" aria-label="First rows of the dataset">'
+        f'<table class="ts-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="ts-hint">{text(note)}</div></div>'
+    )
+
+
+def _numeric(column: Column) -> str:
+    return ' class="num"' if column.type in ("integer", "number") else ""
+
+
+def _tag(name: str, used: Mapping[str, str]) -> str:
+    return f'<span class="ts-role{"" if name in used else " none"}">{text(used.get(name, "not used"))}</span>'
+
+
+def _choice(name: str, method: str, used: Mapping[str, str], roles: Mapping[str, str] | None) -> str:
+    """The choice of a column's role. Without a mapping its first item is what TRL reads the column as."""
+    chosen = (roles or {}).get(name, "")
+    if roles is None and name in used:
+        first = f'<option value="">{text(used[name])}</option>'
+    else:
+        first = f'<option value="" data-say="not used">{text("not used")}</option>'
+    offered = "".join(
+        f'<option value="{role}" data-say="{text(ROLE_WORDS[role])}"{" selected" if role == chosen else ""}>'
+        f"{text(ROLE_WORDS[role])}</option>"
+        for role in roles_of(method)
+    )
+    active = chosen or (roles is None and name in used)
+    return (
+        f'<span class="ts-role-choice{"" if active else " none"}"><select data-role-of="{text(name)}" '
+        f'aria-label="Role of {text(name)}">{first}{offered}</select></span>'
+    )

@@ -1,0 +1,151 @@
+"""Mappings row by row and whole batches at once: the same rows come out, the judge takes them, no answer is asked."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_dataset_types import columns_of
+from world_formats import FORMATS
+
+from studio.adapters.mapping_arrow import Mapped, _Whole, map_batch, map_rows
+from studio.domain.column_roles import BAD, GOOD
+from studio.domain.dataset_types import judge
+from studio.domain.mapping import DataMapping, Source
+from studio.domain.methods import METHOD_NAMES
+from studio.domain.recogniser import recognise
+
+METHOD_OF = {
+    "language modeling": "sft",
+    "prompt-completion": "sft",
+    "preference": "dpo",
+    "unpaired preference": "kto",
+    "prompt-only": "grpo",
+}
+TEXT = st.one_of(st.none(), st.text(max_size=12), st.sampled_from(["", " \n", "\x1c", "\u2003", "Why?", "So it is."]))
+ASKING, ANSWERING = ("system", "question", "context"), ("reasoning", "answer", "chosen", "rejected", "solution", "text")
+PLAIN = {
+    "language modeling": [("text",)],
+    "prompt-completion": [
+        ("question", "answer"), ("system", "question", "answer"), ("question", "context", "answer"),
+        ("system", "question", "context", "reasoning", "answer"), ("question", "chosen"),
+    ],
+    "preference": [("question", "chosen", "rejected"), ("system", "question", "chosen", "rejected")],
+    "unpaired preference": [("question", "answer", "label"), ("system", "question", "reasoning", "answer", "label")],
+    "prompt-only": [("question",), ("question", "solution"), ("system", "question", "solution", "keep")],
+}  # fmt: skip
+
+
+@st.composite
+def plain_case(draw: st.DrawFn) -> tuple[DataMapping, pa.RecordBatch]:
+    """A mapping of plain columns, and a batch of any texts that it may meet."""
+    target = draw(st.sampled_from(sorted(PLAIN)))
+    roles = draw(st.sampled_from(PLAIN[target]))
+    count = draw(st.integers(0, 6))
+    kind = draw(st.sampled_from([pa.string(), pa.large_string()]))
+    cells: dict[str, pa.Array] = {}
+    for role in roles:
+        if role == "label":
+            cells[role] = pa.array([draw(st.sampled_from([True, False, None])) for _ in range(count)], pa.bool_())
+        elif role == "keep":
+            cells[role] = pa.array(list(range(count)), pa.int64())
+        else:
+            marked = [draw(TEXT) for _ in range(count)]
+            cells[role] = pa.array(marked, kind)
+    form = "text" if target == "language modeling" else draw(st.sampled_from(["messages", "text"]))
+    sources = tuple((role, Source(f"the {role}", "value" if role in ("label", "keep") else "text")) for role in roles)
+    words = (GOOD, BAD) if "label" in roles else ((), ())
+    mapping = DataMapping(target, sources, form, good=words[0], bad=words[1])
+    return mapping, pa.RecordBatch.from_pydict({f"the {role}": column for role, column in cells.items()})
+
+
+def by_rows(mapping: DataMapping, batch: pa.RecordBatch) -> Mapped:
+    return map_rows(mapping, iter(batch.to_pylist()), batch.num_rows)
+
+
+def same(one: Mapped, other: Mapped) -> None:
+    assert one.table.to_pylist() == other.table.to_pylist()
+    assert one.origin.tolist() == other.origin.tolist()
+    assert [(number, str(why)) for number, why in one.bad] == [(number, str(why)) for number, why in other.bad]
+
+
+@settings(max_examples=250, deadline=None)
+@given(plain_case())
+def test_whole_batches_become_what_their_rows_become(case: tuple[DataMapping, pa.RecordBatch]) -> None:
+    mapping, batch = case
+    assert _Whole(mapping, batch).fits(), "these are mapped as wholes"
+    same(map_batch(mapping, batch), by_rows(mapping, batch))
+
+
+@settings(max_examples=150, deadline=None)
+@given(plain_case())
+def test_mapped_rows_are_taken_and_hold_no_answer_in_the_prompt(case: tuple[DataMapping, pa.RecordBatch]) -> None:
+    mapping, batch = case
+    method = METHOD_OF[mapping.target]
+    mapped = map_batch(mapping, batch)
+    rows = mapped.table.to_pylist()
+    if not rows:
+        return
+    assert judge(method, columns_of(rows), rows).verdict == "accept"
+    for row, number in zip(rows, mapped.origin.tolist(), strict=True):
+        # The prompt is made of what asks, and of nothing else: it is the same whatever the answers are.
+        source = batch.slice(number, 1).to_pylist()[0]
+        for role in ANSWERING:
+            if f"the {role}" in source:
+                source[f"the {role}"] = f"another {role}"
+        others = map_rows(mapping, iter([source]), 1).table.to_pylist()
+        assert [one.get("prompt") for one in others] == [row.get("prompt")]
+
+
+turn = st.fixed_dictionaries(
+    {
+        "from": st.sampled_from(["human", "gpt", "system", " User", "Assistant", "narrator", "", None]),
+        "value": st.one_of(st.none(), st.sampled_from(["", "Hi", " "]), st.text(max_size=5)),
+    }
+)
+TURNS = pa.list_(pa.struct([("from", pa.string()), ("value", pa.string())]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.lists(turn, max_size=4)), max_size=5), st.integers(0, 2))
+def test_turns_become_messages_in_whole_batches_too(cells: list[Any], skipped: int) -> None:
+    mapping = DataMapping("language modeling", (("conversation", Source("talk", "messages")),))
+    batch = pa.RecordBatch.from_pydict({"talk": pa.array(cells, TURNS)}).slice(skipped)
+    assert _Whole(mapping, batch).fits()
+    same(map_batch(mapping, batch), by_rows(mapping, batch))
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_worlds_formats_as_arrow_become_what_they_become_as_rows(name: str, method: str) -> None:
+    rows = FORMATS[name][0]
+    mapping = recognise(method, columns_of(rows), rows).mapping
+    if mapping is None:
+        return
+    batch = pa.Table.from_pylist(rows).combine_chunks().to_batches()[0]
+    read = batch.to_pylist()  # Arrow gives every object all fields
+    same(map_batch(mapping, batch), map_rows(mapping, iter(read), len(read)))
+
+
+def test_a_batch_of_another_kind_is_mapped_row_by_row() -> None:
+    mapping = DataMapping("prompt-completion", (("question", Source("a")), ("answer", Source("b"))))
+    batch = pa.RecordBatch.from_pydict({"a": ["Why?", "When?"], "b": [1, None]})
+    assert not _Whole(mapping, batch).fits()
+    mapped = map_batch(mapping, batch)
+    assert mapped.table.to_pylist()[0]["completion"] == [{"role": "assistant", "content": "1"}]
+    assert [(number, str(why)) for number, why in mapped.bad] == [(1, "`b` is null")]
+
+
+def test_what_stays_together_keeps_the_number_of_its_row() -> None:
+    mapping = DataMapping(
+        "unpaired preference", (("question", Source("a")), ("chosen", Source("b")), ("rejected", Source("c")))
+    )
+    batch = pa.RecordBatch.from_pydict({"a": ["Why?", "", "When?"], "b": ["x", "y", "z"], "c": ["q", "r", "s"]})
+    mapped = map_batch(mapping, batch)
+    assert mapped.origin.tolist() == [0, 0, 2, 2]
+    assert [row["label"] for row in mapped.table.to_pylist()] == [True, False, True, False]
+    assert all(one <= other for one, other in pairwise(mapped.origin.tolist()))

@@ -1,0 +1,276 @@
+"""Prepared datasets: written whole or not at all, from every kind of file, with a record, and taken by the judge."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from world_formats import FORMATS, Rows
+
+from studio.adapters.datafiles import open_source
+from studio.adapters.prepared import PreparedWriter, free_name, record_of
+from studio.domain.errors import StudioError
+from studio.domain.mapping import DataMapping
+from studio.domain.recogniser import recognise
+from studio.service.data import Inspection
+from studio.service.preparing import Job, Order, Preparing, Unmapped, own_test, prepare
+
+GSM8K = [{"question": f"What is {n} and {n}?", "answer": f"Add them.\n#### {n + n}"} for n in range(3000)]
+
+
+def write(folder: Path, name: str, rows: Rows) -> Path:
+    """The rows as a file whose name tells its kind."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith(".jsonl"):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif name.endswith(".json"):
+        path.write_text(json.dumps(rows))
+    elif name.endswith(".csv"):
+        lines = [",".join(rows[0]), *(",".join(json.dumps(cell) for cell in row.values()) for row in rows)]
+        path.write_text("\n".join(lines) + "\n")
+    elif name.endswith(".parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=1000)
+    else:
+        table = pa.Table.from_pylist(rows)
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    return path
+
+
+def mapping_of(path: Path, method: str) -> DataMapping:
+    source = open_source(path)
+    found = recognise(method, source.columns(), source.rows(n=20)).mapping
+    assert found is not None
+    return found
+
+
+def order(path: Path, method: str, **more: Any) -> Order:
+    mapping = more.pop("mapping", None) or mapping_of(path, method)
+    return Order(more.pop("name", "made"), str(path), "", more.pop("train", "train"), mapping, method, **more)
+
+
+def rows_of(folder: Path, split: str) -> Rows:
+    return open_source(folder).rows(split, n=10_000)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "datasets"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.json", "train.csv", "train.parquet", "train.arrow"])
+def test_every_kind_of_file_becomes_the_same_set(tmp_path: Path, home: Path, name: str) -> None:
+    rows = [{key: cell.replace("\n", " ") for key, cell in row.items()} for row in GSM8K]
+    made = prepare(order(write(tmp_path, name, rows), "sft", share=0.0), home)
+    assert made == home / "made"
+    assert sorted(os.listdir(home)) == ["made"]
+    assert [row["completion"][0]["content"] for row in rows_of(made, "train")] == [row["answer"] for row in rows]
+    assert open_source(made).splits == ("train",)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.05, 0.2, 0.5])
+def test_the_share_that_is_held_out_is_exact_and_the_same_again(tmp_path: Path, home: Path, share: float) -> None:
+    path = write(tmp_path, "train.jsonl", GSM8K)
+    one, other = (prepare(order(path, "sft", share=share, name=name), home) for name in ("one", "other"))
+    splits = open_source(one).splits
+    assert splits == (("train", "test") if share else ("train",))
+    test = rows_of(one, "test") if share else []
+    assert abs(len(test) - 3000 * share) <= 1
+    every = [row["prompt"][0]["content"] for row in [*rows_of(one, "train"), *test]]
+    assert sorted(every) == sorted(row["question"] for row in GSM8K)
+    assert not share or rows_of(other, "test") == test
+
+
+def test_another_seed_holds_out_other_rows(tmp_path: Path, home: Path) -> None:
+    path = write(tmp_path, "train.jsonl", GSM8K)
+    one, other = (prepare(order(path, "sft", seed=seed, name=f"s{seed}"), home) for seed in (1, 2))
+    assert rows_of(one, "test") != rows_of(other, "test")
+    assert len(rows_of(one, "test")) == len(rows_of(other, "test")) == 150
+
+
+def test_both_answers_of_a_pair_land_on_one_side(tmp_path: Path, home: Path) -> None:
+    rows = [{"prompt": f"Why {n}?", "chosen": f"So {n}.", "rejected": f"No {n}."} for n in range(200)]
+    made = prepare(order(write(tmp_path, "train.jsonl", rows), "kto", share=0.1), home)
+    sides = [{str(row["prompt"]) for row in rows_of(made, split)} for split in ("train", "test")]
+    assert len(sides[1]) == 20
+    assert not sides[0] & sides[1]
+    assert len(rows_of(made, "test")) == 40
+
+
+def test_the_sources_own_split_is_tested_on(tmp_path: Path, home: Path) -> None:
+    write(tmp_path, "set/train.jsonl", GSM8K[:50])
+    write(tmp_path, "set/test.jsonl", GSM8K[50:60])
+    made = prepare(order(tmp_path / "set", "grpo", test="test"), home)
+    assert len(rows_of(made, "train")) == 50
+    assert [row["solution"] for row in rows_of(made, "test")] == [str(n + n) for n in range(50, 60)]
+
+
+@pytest.mark.parametrize(
+    ("splits", "train", "test"),
+    [
+        (("train", "test"), "train", "test"),
+        (("train", "validation"), "train", "validation"),
+        (("train", "validation", "test"), "train", "test"),
+        (("train_sft", "test_sft", "train_gen", "test_gen"), "train_sft", "test_sft"),
+        (("train",), "train", ""),
+        (("train", "extra"), "train", ""),
+    ],
+)
+def test_which_split_is_the_one_to_test_on(splits: tuple[str, ...], train: str, test: str) -> None:
+    assert own_test(splits, train) == test
+
+
+def test_a_bad_row_stops_it_with_its_place_and_leaves_nothing(tmp_path: Path, home: Path) -> None:
+    rows = [dict(row) for row in GSM8K]
+    rows[2500]["answer"] = " "
+    path = write(tmp_path, "train.jsonl", rows)
+    with pytest.raises(Unmapped) as stopped:
+        prepare(order(path, "sft"), home)
+    where = stopped.value.finding.where
+    assert (where.kind, where.name, where.row) == ("file", str(path), 2500)
+    assert "`answer` is empty" in stopped.value.message
+    assert os.listdir(home) == []
+
+
+def test_bad_rows_are_left_out_and_counted_where_the_user_says_so(tmp_path: Path, home: Path) -> None:
+    rows = [dict(row) for row in GSM8K]
+    rows[7]["answer"] = rows[2500]["answer"] = " "
+    path = write(tmp_path, "train.parquet", rows)
+    job = Job(order(path, "sft", share=0.0, leave_out=True))
+    made = prepare(job.order, home, job)
+    assert len(rows_of(made, "train")) == 2998
+    record = record_of(made)
+    assert record is not None
+    assert record["left_out"]["rows"] == 2
+    assert record["left_out"]["why"] == {"`answer` is empty.": 2}
+    assert [one["row"] for one in record["left_out"]["first"]] == [7, 2500]
+    assert job.done == 3000
+
+
+def test_the_record_says_where_it_came_from_and_how(tmp_path: Path, home: Path) -> None:
+    path = write(tmp_path, "train.jsonl", GSM8K[:100])
+    made = prepare(order(path, "sft"), home)
+    record = record_of(made)
+    assert record is not None
+    assert record["from"]["path"] == str(path)
+    assert record["from"]["files"] == [{"path": str(path), "bytes": path.stat().st_size}]
+    assert record["rows"] == {"train": 95, "test": 5}
+    assert record["held_out"] == {"share": 0.05, "seed": 42}
+    assert DataMapping.from_json(record["mapping"]) == mapping_of(path, "sft")
+    again = prepare(order(path, "sft", mapping=DataMapping.from_json(record["mapping"]), name="again"), home)
+    assert rows_of(again, "train") == rows_of(made, "train")
+
+
+def test_nothing_half_written_is_ever_seen(tmp_path: Path, home: Path) -> None:
+    path = write(tmp_path, "train.jsonl", GSM8K)
+    path.write_text(path.read_text() + "{broken\n")
+    with pytest.raises(StudioError, match="Line 3001"):
+        prepare(order(path, "sft"), home)
+    assert os.listdir(home) == []
+    with PreparedWriter(home, "half") as writer:
+        writer.add("train", pa.table({"text": ["a"]}))
+        assert not (home / "half").exists()
+    assert os.listdir(home) == []
+
+
+def test_what_a_killed_studio_left_is_swept_away(home: Path) -> None:
+    left, working = home / ".part-999999999-abc", home / f".part-{os.getpid()}-abc"
+    for folder in (left, working):
+        folder.mkdir()
+    with PreparedWriter(home, "new") as writer:
+        writer.add("train", pa.table({"text": ["a"]}))
+        writer.finish({})
+    assert not left.exists()
+    assert working.exists()
+    assert (home / "new/data/train-00000-of-00001.parquet").is_file()
+
+
+def test_nothing_is_written_over(tmp_path: Path, home: Path) -> None:
+    (home / "made").mkdir()
+    path = write(tmp_path, "train.jsonl", GSM8K[:10])
+    with pytest.raises(StudioError, match="something named made already"):
+        prepare(order(path, "sft"), home)
+    assert free_name(home, "made") == "made-2"
+    for wanted in ("../up", "a b", ".hidden", "", "ünï"):
+        name = free_name(home, wanted)
+        assert (home / name).parent == home
+        PreparedWriter(home, name).__exit__(None, None, None)
+    with pytest.raises(StudioError, match="cannot name"):
+        PreparedWriter(home, "../up")
+
+
+@pytest.mark.parametrize("odd", [1500, 2048, 2700])
+def test_a_column_that_changes_its_type_is_named(tmp_path: Path, home: Path, odd: int) -> None:
+    rows = [{"prompt": f"Why {n}?", "extra": n if n < odd else "text"} for n in range(3000)]
+    path = write(tmp_path, "train.jsonl", rows)
+    mapping = mapping_of(path, "grpo")
+    kept = DataMapping.from_json(
+        {**mapping.to_json(), "roles": [*mapping.to_json()["roles"], {"role": "keep", "column": "extra"}]}
+    )
+    with pytest.raises(Unmapped, match="`extra` changes its type") as stopped:
+        prepare(order(path, "grpo", mapping=kept, share=0.0), home)
+    assert stopped.value.finding.where.row == odd
+    assert os.listdir(home) == []
+
+
+def test_a_mapping_that_fits_no_row_writes_nothing(tmp_path: Path, home: Path) -> None:
+    path = write(tmp_path, "train.jsonl", [{"question": "Why?", "answer": ""}] * 5)
+    mapping = mapping_of(write(tmp_path, "good.jsonl", GSM8K[:5]), "sft")
+    with pytest.raises(StudioError, match="No row could be mapped"):
+        prepare(order(path, "sft", mapping=mapping, leave_out=True), home)
+    assert os.listdir(home) == []
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "kto", "grpo"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_worlds_formats_are_prepared_and_taken(tmp_path: Path, home: Path, name: str, method: str) -> None:
+    rows, wanted = FORMATS[name]
+    if method not in wanted:
+        return
+    path = write(tmp_path, "train.jsonl", rows * 10)
+    made = prepare(order(path, method), home)
+    source = open_source(made)
+    from studio.domain.dataset_types import judge
+
+    for split in source.splits:
+        found = judge(method, source.columns(split), source.rows(split))
+        assert found.verdict == "accept", found.findings
+
+
+def test_it_goes_on_in_the_background(tmp_path: Path, home: Path, wait_until: Callable[..., Any]) -> None:
+    preparing = Preparing(home)
+    path = write(tmp_path, "train.jsonl", GSM8K)
+    job = preparing.start(order(path, "sft"), 3000)
+    wait_until(lambda: job.ended)
+    assert job.finding is None
+    assert job.folder == home / "made"
+    assert (job.done, job.rows) == (3000, {"train": 2850, "test": 150})
+    bad = preparing.start(order(tmp_path / "train.jsonl", "sft", name="made"))
+    wait_until(lambda: bad.ended)
+    assert bad.finding is not None
+    assert "already" in bad.finding.message
+
+
+def test_it_can_be_stopped(tmp_path: Path, home: Path) -> None:
+    job = Job(order(write(tmp_path, "train.jsonl", GSM8K), "sft"))
+    job.stop()
+    with pytest.raises(StudioError, match="stopped"):
+        prepare(job.order, home, job)
+    assert os.listdir(home) == []
+
+
+def test_names_come_from_the_data(tmp_path: Path, home: Path) -> None:
+    preparing = Preparing(home)
+    file = write(tmp_path, "maths/train.jsonl", GSM8K[:5])
+    assert preparing.name_for(Inspection(str(file), "sft", "reject")) == "maths-sft"
+    assert preparing.name_for(Inspection(str(tmp_path / "maths"), "grpo", "reject")) == "maths-grpo"
+    assert preparing.name_for(Inspection("HuggingFaceH4/ultrafeedback", "dpo", "reject")) == "ultrafeedback-dpo"

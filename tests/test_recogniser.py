@@ -1,0 +1,174 @@
+"""Formats of the world: each is recognised, what is unclear is left open, and what comes out is what TRL takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from test_dataset_types import columns_of
+from world_formats import ASKED, FORMATS, GOOD, POOR, SYSTEM, Rows, human, transcript, turns
+
+from studio.domain.column_roles import ROLE_WORDS, Settings, roles_of
+from studio.domain.dataset_types import judge
+from studio.domain.mapping import DataMapping
+from studio.domain.methods import METHOD_NAMES, METHODS
+from studio.domain.recogniser import Proposal, propose, recognise
+
+CASES = [(name, method) for name, (_, wanted) in FORMATS.items() for method in wanted]
+ANSWERS = (*GOOD, *POOR)
+
+
+def recognised(method: str, rows: Rows) -> Proposal:
+    return recognise(method, columns_of(rows), rows)
+
+
+def made(proposal: Proposal) -> list[dict[str, Any]]:
+    return [row for _, rows in proposal.tried for row in rows]
+
+
+def test_there_are_many_formats() -> None:
+    assert len(FORMATS) >= 28
+    assert {method for _, method in CASES} == set(METHOD_NAMES)
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+def test_a_format_is_recognised_and_becomes_what_trl_takes(name: str, method: str) -> None:
+    rows, wanted = FORMATS[name]
+    proposal = recognised(method, rows)
+    assert proposal.roles == wanted[method]
+    assert proposal.unclear == ()
+    assert proposal.mapping is not None, proposal.missing
+    assert proposal.bad == ()
+    assert proposal.sure
+    found = judge(method, columns_of(made(proposal)), made(proposal))
+    assert found.verdict == "accept"
+    assert [finding.message for finding in found.findings if finding.level != "note"] == []
+    assert proposal.mapping.target in (*next(one.dataset_types for one in METHODS if one.name == method), found.type)
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_answer_is_ever_in_a_prompt(name: str, method: str) -> None:
+    for row in made(recognised(method, FORMATS[name][0])):
+        prompt = row.get("prompt", "")
+        said = [prompt] if isinstance(prompt, str) else [turn["content"] for turn in prompt]
+        for text in said:
+            assert text not in ANSWERS
+            assert not any(answer in text for answer in ANSWERS if len(answer) > 12)
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+def test_a_mapping_is_plain_data(name: str, method: str) -> None:
+    mapping = recognised(method, FORMATS[name][0]).mapping
+    assert mapping is not None
+    plain = json.loads(json.dumps(mapping.to_json()))
+    assert DataMapping.from_json(plain) == mapping
+
+
+@pytest.mark.parametrize(
+    ("method", "columns", "role"),
+    [
+        ("sft", {"question": ASKED, "answer": GOOD, "response": POOR}, "answer"),
+        ("sft", {"question": ASKED, "prompt": POOR, "answer": GOOD}, "question"),
+        ("sft", {"content": GOOD, "body": POOR}, "text"),
+        ("grpo", {"prompt": ASKED, "answer": GOOD, "solution": POOR}, "solution"),
+        ("kto", {"prompt": ASKED, "response": GOOD, "label": [1, 0, 1, 0], "vote": [1, 1, 0, 0]}, "label"),
+        ("dpo", {"prompt": ASKED, "chosen": GOOD, "preferred": GOOD, "rejected": POOR}, "chosen"),
+        ("dpo", {"prompt": ASKED, "answer_a": GOOD, "answer_b": POOR, "winner": ["x", "y", "x", "y"]}, "winner"),
+    ],
+)
+def test_what_two_columns_may_be_is_left_to_the_user(method: str, columns: dict[str, Any], role: str) -> None:
+    rows = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    proposal = recognised(method, rows)
+    assert role in proposal.unclear
+    assert role not in proposal.roles.values()
+    assert not proposal.sure
+
+
+def test_nothing_is_proposed_for_names_that_say_nothing() -> None:
+    rows = [{"a": asked, "b": good} for asked, good in zip(ASKED, GOOD, strict=True)]
+    for method in METHOD_NAMES:
+        proposal = recognised(method, rows)
+        assert proposal.roles == {}
+        assert proposal.mapping is None
+        assert proposal.missing
+
+
+def test_speakers_get_the_names_that_chat_templates_know() -> None:
+    (row, *_) = made(recognised("sft", FORMATS["sharegpt_system"][0]))
+    assert row == {"messages": turns(0, head=SYSTEM)}
+    rows = [{"conversations": human(n, tells="narrator")} for n in range(4)]
+    (_, why), *_ = recognised("sft", rows).bad or [(0, "")]
+    assert recognised("sft", rows).tried == ()
+    assert recognised("sft", rows).roles in ({}, {"conversations": "conversation"})
+    assert "narrator" in str(why)
+
+
+def test_a_transcript_parts_where_the_answers_do() -> None:
+    (row, *_) = made(recognised("dpo", FORMATS["hh_rlhf"][0]))
+    assert [turn["role"] for turn in row["prompt"]] == ["user", "assistant", "user"]
+    assert row["chosen"] == [{"role": "assistant", "content": GOOD[0]}]
+    assert row["rejected"] == [{"role": "assistant", "content": POOR[0]}]
+
+
+def test_the_user_decides_from_which_score_an_answer_is_good() -> None:
+    rows = [{"prompt": ASKED[n], "response": GOOD[n], "score": n} for n in range(4)]
+    proposal = recognised("kto", rows)
+    assert proposal.needs_threshold
+    assert proposal.mapping is None
+    proposal = propose("kto", proposal.roles, columns_of(rows), rows, Settings(threshold=2))
+    assert [row["label"] for row in made(proposal)] == [False, False, True, True]
+
+
+def test_only_what_follows_the_mark_is_the_solution() -> None:
+    proposal = recognised("grpo", FORMATS["question_answer"][0])
+    assert [row["solution"] for row in made(proposal)] == list(GOOD)
+    proposal = propose("grpo", proposal.roles, columns_of(FORMATS["question_answer"][0]), FORMATS["question_answer"][0])
+    assert [row["solution"] for row in made(proposal)] == [f"Think.\n#### {one}" for one in GOOD]
+
+
+@pytest.mark.parametrize(
+    ("method", "row", "words"),
+    [
+        ("sft", {"question": "Why?", "answer": None}, "`answer` is null"),
+        ("sft", {"question": " ", "answer": "So."}, "`question` is empty"),
+        ("dpo", {"prompt": "Why?", "chosen": "So.", "rejected": "So."}, "Both answers are the same."),
+        ("dpo", {"chosen": transcript(0), "rejected": transcript(1)}, "`rejected` parts from the better answer"),
+        ("dpo", {"prompt": "Why?", "answer_a": "A", "answer_b": "B", "winner": "tie"}, "`winner` is 'tie'"),
+        ("sft", {"messages": [{"role": "user", "content": "Hi"}]}, "`messages` has no answer of the assistant in it"),
+        ("grpo", {"conversations": [{"from": "gpt", "value": "Hi"}]}, "has no question of the user"),
+    ],
+)
+def test_a_row_that_cannot_be_mapped_says_why(method: str, row: dict[str, Any], words: str) -> None:
+    fine = {
+        "answer": FORMATS["question_answer"], "chosen": FORMATS["hh_rlhf"], "messages": FORMATS["sharegpt_messages"],
+        "conversations": FORMATS["sharegpt"],
+    }  # fmt: skip
+    key = next((name for name in fine if name in row), "")
+    if "answer_a" in row:
+        others = [{"prompt": ASKED[n], "answer_a": GOOD[n], "answer_b": POOR[n], "winner": "a"} for n in range(4)]
+    elif "prompt" in row:
+        others = [{"prompt": ASKED[n], "chosen": GOOD[n], "rejected": POOR[n]} for n in range(4)]
+    else:
+        others = fine[key][0]
+    proposal = recognised(method, [*others, row])
+    ((number, why),) = proposal.bad
+    assert number == len(others)
+    assert words in str(why)
+    assert not proposal.sure
+
+
+def test_the_user_may_choose_any_role_and_is_told_what_is_missing() -> None:
+    rows = [{"a": ASKED[n], "b": GOOD[n]} for n in range(4)]
+    columns = columns_of(rows)
+    assert "answer" in propose("sft", {"a": "question"}, columns, rows).missing
+    assert propose("sft", {"a": "question", "b": "answer"}, columns, rows).sure
+    assert "Two columns" in propose("sft", {"a": "answer", "b": "answer"}, columns, rows).missing
+    assert "cannot be Conversation" in propose("sft", {"a": "conversation"}, columns, rows).missing
+    assert "worse" in propose("dpo", {"a": "chosen"}, columns, rows).missing
+
+
+def test_every_role_has_words_and_every_method_roles() -> None:
+    offered = {role for method in METHOD_NAMES for role in roles_of(method)}
+    assert offered == set(ROLE_WORDS)

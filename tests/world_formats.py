@@ -1,0 +1,195 @@
+"""Rows as the world's datasets have them, for each format that the recogniser is to know."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+Rows = list[dict[str, Any]]
+
+ASKED = ("Name three primary colours.", "What is 12 times 7?", "Why is the sky blue?", "Write a line about rain.")
+GOOD = ("Red, blue and yellow.", "84", "Short waves scatter more.", "Rain drums softly on the tin roof.")
+POOR = ("Purple.", "74", "Because it is.", "It rains.")
+PAIRS = ("dpo", "reward", "kto")
+SYSTEM = "You are a helpful assistant."
+
+
+def _rows(**columns: Any) -> Rows:
+    """Rows of columns: a list has a cell for each row, a function makes it of a row's number, the rest is repeated."""
+    count = len(ASKED)
+    made = {
+        name: [cells(n) for n in range(count)] if callable(cells) else list(cells) if isinstance(cells, (list, tuple))
+        else [cells] * count
+        for name, cells in columns.items()
+    }  # fmt: skip
+    return [dict(zip(made, cells, strict=True)) for cells in zip(*made.values(), strict=True)]
+
+
+def human(n: int, answer: tuple[str, ...] = GOOD, asks: str = "human", tells: str = "gpt") -> list[dict[str, str]]:
+    return [{"from": asks, "value": ASKED[n]}, {"from": tells, "value": answer[n]}]
+
+
+def turns(n: int, answer: tuple[str, ...] = GOOD, head: str = "") -> list[dict[str, str]]:
+    said = [{"role": "user", "content": ASKED[n]}, {"role": "assistant", "content": answer[n]}]
+    return [{"role": "system", "content": head}, *said] if head else said
+
+
+def transcript(n: int, answer: tuple[str, ...] = GOOD) -> str:
+    begun = "\n\nHuman: Hello\n\nAssistant: Hi, what can I do for you?"
+    return f"{begun}\n\nHuman: {ASKED[n]}\n\nAssistant: {answer[n]}"
+
+
+def rated(n: int) -> list[dict[str, Any]]:
+    return [
+        {"model": "a", "response": POOR[n], "overall_score": 3.0},
+        {"model": "b", "response": GOOD[n], "overall_score": 8.5},
+        {"model": "c", "response": f"{GOOD[n]} Perhaps.", "overall_score": 6.0},
+    ]
+
+
+def graded(text: tuple[str, ...], right: bool) -> Any:
+    return lambda n: {"is_correct": right, "solution": text[n]}
+
+
+_TOOL = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
+_CALL = [{"type": "function", "function": {"name": "weather", "arguments": "{}"}}]
+
+
+def calling(n: int) -> list[dict[str, Any]]:
+    return [
+        {"role": "user", "content": ASKED[n]},
+        {"role": "assistant", "content": None, "tool_calls": _CALL},
+        {"role": "tool", "content": "sunny", "name": "weather"},
+        {"role": "assistant", "content": GOOD[n]},
+    ]
+
+
+# Each format with its rows, and for each method the roles that are to be proposed; "" stands for every other method.
+FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
+    "alpaca": (
+        _rows(instruction=ASKED, input=["", "Show the steps.", "", ""], output=GOOD),
+        {
+            "sft": {"instruction": "question", "input": "context", "output": "answer"},
+            "grpo": {"instruction": "question", "input": "context", "output": "solution"},
+        },
+    ),
+    "dolly": (
+        _rows(instruction=ASKED, context=["", "Light scatters.", "", ""], response=GOOD, category="open_qa"),
+        {"sft": {"instruction": "question", "context": "context", "response": "answer"}},
+    ),
+    "sharegpt": (_rows(id=lambda n: f"x{n}", conversations=human), {"sft": {"conversations": "conversation"}}),
+    "sharegpt_conversation": (_rows(conversation=human), {"sft": {"conversation": "conversation"}}),
+    "sharegpt_messages": (_rows(messages=human), {"sft": {"messages": "conversation"}}),
+    "sharegpt_roles": (
+        _rows(conversations=turns),
+        {"sft": {"conversations": "conversation"}, "grpo": {"conversations": "conversation"}},
+    ),
+    "sharegpt_system": (
+        _rows(system=SYSTEM, conversations=human),
+        {"sft": {"system": "system", "conversations": "conversation"}},
+    ),
+    "openai_tools": (
+        _rows(messages=calling, tools=json.dumps(_TOOL)),
+        {"sft": {"messages": "conversation", "tools": "tools"}},
+    ),
+    "openai_json": (
+        _rows(data=lambda n: json.dumps({"messages": turns(n)})),
+        {"sft": {"data": "conversation"}, "distillation": {"data": "conversation"}},
+    ),
+    "json_turns": (_rows(conversations=lambda n: json.dumps(human(n))), {"sft": {"conversations": "conversation"}}),
+    "question_answer": (
+        _rows(question=ASKED, answer=lambda n: f"Think.\n#### {GOOD[n]}"),
+        {
+            "sft": {"question": "question", "answer": "answer"},
+            "grpo": {"question": "question", "answer": "solution"},
+            "distillation": {"question": "question"},
+        },
+    ),
+    "reasoning": (
+        _rows(question=ASKED, reasoning=lambda n: f"Let me see {n}.", answer=GOOD),
+        {"sft": {"question": "question", "reasoning": "reasoning", "answer": "answer"}},
+    ),
+    "prompt_response": (
+        _rows(prompt=ASKED, response=GOOD),
+        {"sft": {"prompt": "question", "response": "answer"}, "rloo": {"prompt": "question", "response": "solution"}},
+    ),
+    "system_question": (
+        _rows(id=lambda n: f"flan.{n}", system_prompt=SYSTEM, question=ASKED, response=GOOD),
+        {"sft": {"system_prompt": "system", "question": "question", "response": "answer"}},
+    ),
+    "hh_rlhf": (
+        _rows(chosen=transcript, rejected=lambda n: transcript(n, POOR)),
+        {method: {"chosen": "chosen", "rejected": "rejected"} for method in ("dpo", "reward", "kto")}
+        | {"sft": {"chosen": "chosen"}},
+    ),
+    "hh_transcript": (_rows(text=transcript), {"sft": {"text": "conversation"}}),
+    "ultrafeedback_binarized": (
+        _rows(
+            prompt=ASKED, prompt_id=lambda n: f"id{n}", chosen=turns, rejected=lambda n: turns(n, POOR),
+            score_chosen=8.5, score_rejected=3.0,
+        ),
+        {key: {"prompt": "question", "chosen": "chosen", "rejected": "rejected"} for key in PAIRS}
+        | {"sft": {"prompt": "question", "chosen": "chosen"}},
+    ),
+    "orca_pairs": (
+        _rows(system=SYSTEM, question=ASKED, chosen=GOOD, rejected=POOR),
+        {
+            method: {"system": "system", "question": "question", "chosen": "chosen", "rejected": "rejected"}
+            for method in ("dpo", "kto")
+        },
+    ),
+    "ultrafeedback_scored": (
+        _rows(source="evol", instruction=ASKED, completions=rated),
+        {
+            "dpo": {"instruction": "question", "completions": "rated"},
+            "sft": {"instruction": "question", "completions": "rated"},
+        },
+    ),
+    "answers_and_scores": (
+        _rows(prompt=ASKED, responses=lambda n: [POOR[n], GOOD[n]], scores=[[0.1, 0.9]] * 4),
+        {method: {"prompt": "question", "responses": "answers", "scores": "scores"} for method in ("dpo", "reward")},
+    ),
+    "graded_solutions": (
+        _rows(question=ASKED, ground_truth=GOOD, small=graded(POOR, False), big=graded(GOOD, True)),
+        {method: {"question": "question", "small": "rated", "big": "rated"} for method in ("dpo", "kto", "reward")}
+        | {"sft": {"question": "question", "ground_truth": "answer"}},
+    ),
+    "arena": (
+        _rows(
+            model_a="x", model_b="y", winner=["model_a", "model_b", "model_a", "model_b"],
+            conversation_a=turns, conversation_b=lambda n: turns(n, POOR),
+        ),
+        {"dpo": {"conversation_a": "answer a", "conversation_b": "answer b", "winner": "winner"}},
+    ),
+    "safe_rlhf": (
+        _rows(prompt=ASKED, response_0=GOOD, response_1=POOR, better_response_id=[0, 1, 0, 1]),
+        {
+            "dpo": {
+                "prompt": "question", "response_0": "answer a", "response_1": "answer b",
+                "better_response_id": "winner",
+            }
+        },
+    ),
+    "alpaca_eval": (
+        _rows(instruction=ASKED, output_1=GOOD, output_2=POOR, preference=[1, 2, 1, 2]),
+        {
+            "reward": {
+                "instruction": "question", "output_1": "answer a", "output_2": "answer b", "preference": "winner",
+            }
+        },
+    ),
+    "shp": (
+        _rows(history=ASKED, human_ref_A=GOOD, human_ref_B=POOR, labels=[1, 0, 1, 1], score_A=5, score_B=2),
+        {"dpo": {"history": "question", "human_ref_A": "answer a", "human_ref_B": "answer b", "labels": "winner"}},
+    ),
+    "thumbs_text": (
+        _rows(prompt=ASKED, response=GOOD, feedback=["thumbs_up", "thumbs_down", "👍", "thumbs_up"]),
+        {"kto": {"prompt": "question", "response": "answer", "feedback": "label"}},
+    ),
+    "thumbs_sign": (
+        _rows(question=ASKED, answer=GOOD, vote=[1, -1, 1, -1]),
+        {"kto": {"question": "question", "answer": "answer", "vote": "label"}},
+    ),
+    "text_elsewhere": (_rows(content=GOOD, url="x"), {"sft": {"content": "text"}}),
+    "document": (_rows(document=GOOD), {"sft": {"document": "text"}}),
+}  # fmt: skip
