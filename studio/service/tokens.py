@@ -74,7 +74,8 @@ class KnownTokens:
         self.counter = counter or TokenCounter()
         self.lock = threading.Lock()
         self.counts: OrderedDict[str, Counted] = OrderedDict()
-        self.samples: set[str] = set()
+        self.asked: set[str] = set()  # samples that somebody wanted to have counted
+        self.whole: set[str] = set()  # questions of which somebody wanted all rows
         self.rows: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
 
     def keep(self, key: str, counted: Counted) -> None:
@@ -124,13 +125,38 @@ class Tokens:
         """The count of all rows where there is one, else of a sample."""
         return self.known(recipe, looked, every=True) or self.known(recipe, looked)
 
-    def started(self, recipe: Recipe, looked: Sequence[Inspection]) -> bool:
-        """Whether this sample was counted under other values, so that an edit is followed by itself."""
-        wanted = self._wanted(recipe, looked)
-        return wanted is not None and wanted.sample in self._known.samples
+    def start(self, recipe: Recipe, looked: Sequence[Inspection], every: bool = False) -> None:
+        """Says that the sample is to be counted, now and after every edit; with `every` all rows, this once."""
+        wanted = self._wanted(recipe, looked, every)
+        if wanted is None:
+            return
+        with self._known.lock:
+            self._known.asked.add(wanted.sample)
+            if every:
+                self._known.whole.add(wanted.key)
+            before = self._known.counts.get(wanted.key)
+            if before is not None and before.count is None:
+                del self._known.counts[wanted.key]  # it failed: it is tried again
+
+    def wants_all(self, recipe: Recipe, looked: Sequence[Inspection]) -> bool:
+        """Whether all rows are to be counted under the recipe as it is."""
+        wanted = self._wanted(recipe, looked, every=True)
+        return wanted is not None and wanted.key in self._known.whole
+
+    def open_question(self, recipe: Recipe, looked: Sequence[Inspection], example: int) -> str:
+        """What is still to be counted, or read for that example to be shown, as a key; `` where nothing is."""
+        wanted = self._wanted(recipe, looked, self.wants_all(recipe, looked))
+        if wanted is None or wanted.sample not in self._known.asked:
+            return ""
+        with self._known.lock:
+            counted = self._known.counts.get(wanted.key)
+        if counted is None:
+            return wanted.key
+        number = min(example, counted.count.shown_of - 1) if counted.count else -1
+        return "" if number < 0 or number in counted.samples else f"{wanted.key}:{number // SHOWN}"
 
     def count(self, recipe: Recipe, looked: Sequence[Inspection], every: bool = False, first: int = 0) -> Counted:
-        """Counts, which takes seconds; `first` is the example that is to be shown. A trouble instead of an exception.
+        """Counts, which takes seconds; `first` is an example to be shown too. A trouble instead of an exception.
 
         `every` counts all rows, where they are not too many.
         """
@@ -138,17 +164,15 @@ class Tokens:
         wanted = self._wanted(recipe, looked, every) if not reason else None
         if wanted is None:
             return Counted(trouble=reason or "The data or the model cannot be named.")
-        before = self.known(recipe, looked, every)
-        if (
-            before is not None
-            and before.count is not None
-            and (first in before.samples or first >= before.count.shown_of)
-        ):
-            return before
-        counted = self._counted(wanted, first - first % SHOWN, before)
+        with self._known.lock:
+            before = self._known.counts.get(wanted.key)
+        number = 0
+        if before is not None:
+            number = min(first, before.count.shown_of - 1) if before.count else -1
+            if number < 0 or number in before.samples:
+                return before
+        counted = self._counted(wanted, number - number % SHOWN, before)
         self._known.keep(wanted.key, counted)
-        if counted.count is not None:
-            self._known.samples.add(wanted.sample)
         return counted
 
     def findings(self, recipe: Recipe, looked: Sequence[Inspection], catalog: Catalog) -> list[Finding]:

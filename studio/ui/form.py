@@ -56,7 +56,7 @@ class Form:
     things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `typing` that its
     dataset is being typed, `before` is the form that a larger change replaced, `card` the card last drawn,
-    `sent` what the controls were last given.
+    `sent` what the controls were last given, `example` the one whose tokens are shown.
     """
 
     recipe: Recipe
@@ -76,6 +76,7 @@ class Form:
     aside: Mapping[str, Any] = field(default_factory=dict)
     drawn: bool = False
     unseen: bool = False
+    example: int = 0
     typing: bool = False
     findings: tuple[Finding, ...] = field(default=(), repr=False)
     before: Form | None = field(default=None, repr=False)
@@ -278,11 +279,11 @@ class Form:
         """The recipe's texts with every Finding: of the recipe, its data, and of what was opened."""
         prepared = studio.prepare(self.recipe, self.elsewhere)
         known = {(found.where.name, found.message) for found in prepared.findings}
-        more = [found for one in self.looked for found in one.findings]
-        more += self._demo_numbers()
+        more = [*(found for one in self.looked for found in one.findings), *self._demo_numbers()]
         turns = any(column.type == "messages" for one in self.looked for column in one.columns)
         more += studio.models.findings(self.recipe, turns, self.elsewhere)
         more += studio.layers.findings(self.recipe, studio.arguments.get())
+        more += studio.tokens.findings(self.recipe, self.looked, studio.arguments.get())
         more += [found for found in self.opened if (found.where.name, found.message) not in known]
         rank = {"error": 0, "warning": 1, "note": 2}
         self.findings = tuple(sorted([*prepared.findings, *more], key=lambda found: rank[found.level]))

@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
-from studio.ui import pieces
+from studio.ui import pieces, token_card
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -50,6 +50,7 @@ def build(page: Page) -> None:
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
     page.html(_preview, elem_id="data-preview")
+    token_card.build(page)
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
 
