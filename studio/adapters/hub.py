@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from studio.domain.columns import Column, column_of_feature
@@ -122,16 +123,15 @@ class HubClient:
         what = f"the model {name}" + (f" at {revision}" if revision else "")
         return self._ask(lambda left: self._model_facts(name, revision, left), what)
 
-    def fetch(self, name: str, revision: str | None, files: Sequence[str]) -> bool | Unknown:
+    def fetch(self, name: str, revision: str | None, files: Sequence[str], cache: Path) -> bool | Unknown:
         """Brings small `files` of a model's `revision` into the local cache, as a training would."""
 
         def bring(left: Callable[[], float]) -> bool:
             from huggingface_hub import hf_hub_download
 
             for file in files:
-                hf_hub_download(
-                    name, file, revision=revision, endpoint=self.endpoint, token=self._signature(), etag_timeout=left()
-                )
+                asked: dict[str, Any] = {"endpoint": self.endpoint, "token": self._signature(), "cache_dir": cache}
+                hf_hub_download(name, file, revision=revision, etag_timeout=left(), **asked)
             return True
 
         return self._ask(bring, f"the tokenizer of {name}")

@@ -39,7 +39,7 @@ _KEPT = 64  # counts that are remembered
 DECIDING = (
     "dataset_text_field", "dataset_kwargs", "eos_token", "pad_token", "chat_template_path", "chat_template_kwargs",
     "completion_only_loss", "assistant_only_loss", "max_length", "max_prompt_length", "max_completion_length",
-    "truncation_mode", "packing", "packing_strategy", "padding_free", "pad_to_multiple_of", "shuffle_dataset",
+    "truncation_mode", "packing", "packing_strategy", "padding_free", "pad_to_multiple_of", "shuffle_dataset", "seed",
 )  # fmt: skip
 NAMING = ("model_name_or_path", "model_revision")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tokenizer_config.json")
@@ -183,6 +183,10 @@ class Tokens:
         found = token_findings(counted.count, recipe.values, frozenset(catalog.of(recipe.method)))
         return [one for one in found if not self._said(one, recipe)]
 
+    def close(self) -> None:
+        """Ends the process that counts; the next count starts another."""
+        self._known.counter.close()
+
     # --- the question
 
     def _said(self, found: Finding, recipe: Recipe) -> bool:
@@ -273,8 +277,7 @@ class Tokens:
         files = [file for file in needed_files(facts.files) if file not in weights]
         if sum(facts.sizes.get(file, 0) for file in files) > _LARGEST:
             raise StudioError(f"The tokenizer of {name} is too large to be fetched for a count.", "")
-        # At the commit that the Hub has told of, so that no branch can move meanwhile.
-        brought = self._hub.fetch(name, None if revision == "main" else revision, files)
+        brought = self._hub.fetch(name, None if revision == "main" else revision, files, self._cache.folder)
         here = self._cache.snapshot(name, revision)
         if isinstance(brought, Unknown) or here is None:
             why = brought.message if isinstance(brought, Unknown) else "It could not be kept."
