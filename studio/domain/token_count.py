@@ -9,6 +9,7 @@ from typing import Any
 
 from studio.domain.findings import Finding, Fix, finding
 
+ALL = 20_000  # rows up to which all of them are counted on demand
 _MANY = 0.05  # share of examples that lose tokens from which on it is worth a warning
 _SHORT = 6  # examples that would fit into one sequence, from which on packing is worth a word
 _STEP = 64  # lengths are proposed in multiples of this

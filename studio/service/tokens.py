@@ -23,14 +23,13 @@ from studio.domain.model_checks import TEMPLATED
 from studio.domain.model_facts import needed_files, weights_among
 from studio.domain.plain_json import plain
 from studio.domain.recipe import Recipe
-from studio.domain.token_count import TokenCount, token_findings
+from studio.domain.token_count import ALL, TokenCount, token_findings
 from studio.service.access import Access
 from studio.service.data import Inspection
 from studio.service.models import Models, named_models
 from studio.service.paths import Paths
 
 SAMPLE = 500  # rows that are counted at once
-ALL = 20_000  # rows up to which all of them are counted on demand
 SHOWN = 8  # examples that are shown as text at a time
 _BLOCKS = 10  # places all over the data from which a sample is taken
 _LARGEST = 64 << 20  # bytes of a tokenizer that are fetched

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.domain.token_count import TokenCount, bins, steps_per_epoch, summary
-from studio.service.tokens import ALL, DECIDING, NAMING, Counted
+from studio.domain.token_count import ALL, TokenCount, bins, steps_per_epoch, summary
+from studio.service.tokens import DECIDING, NAMING, Counted
 from studio.ui import pieces
 from studio.ui.card import effective_batch
 from studio.ui.controls import in_effect
