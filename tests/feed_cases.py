@@ -141,17 +141,26 @@ CASES: dict[str, tuple[str, str, str, Row]] = {
 }  # fmt: skip
 
 
-def recipes(folder: Path) -> dict[str, tuple[str, Row]]:
-    """The method and the values of every case, with files and folders in `folder`."""
+# These show every kind of cut, mask and refusal; the others take longer.
+FEW = (
+    *("sft", "sft, answers only, cut", "sft, some dropped", "sft, packed", "sft, text completions, cut"),
+    *("sft, template file", "sft, no marks", "dpo, some dropped", "dpo, end kept", "kto, from pairs, some dropped"),
+    *("reward, some dropped", "grpo", "distillation"),
+)
+
+
+def recipes(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, Row]]:
+    """The method and the values of some cases, with files and folders in `folder`."""
     placed, named = data(folder / "data"), models(folder / "models")
     found = {}
-    for name, (method, rows, model, values) in CASES.items():
+    for name in names:
+        method, rows, model, values = CASES[name]
         given = {"model_name_or_path": str(named[model]), "dataset_name": str(placed[rows]), **values}
         if "chat_template_path" in given:
             places = {"TEMPLATE": named["shouting"] / "chat_template.jinja", "MODEL": named["shouting"]}
             given["chat_template_path"] = str(places[given["chat_template_path"]])
         if method in ("grpo", "rloo"):
-            given |= {"reward_funcs": ["think_format_reward"]}
+            given |= {"reward_funcs": ["assets.demo.rewards.polite_manner"]}
         elif method == "distillation":
             given |= {"teacher_model_name_or_path": str(DEMO / "teacher")}
         found[name] = (method, given)

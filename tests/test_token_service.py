@@ -167,13 +167,14 @@ def test_an_end_token_that_ends_no_turn_is_found_with_the_right_one(
     desk, recipe = Desk(base, counter), sft(sets["chats"], model, assistant_only_loss=True)
     looked = desk.looked(recipe)
     desk.tokens.count(recipe, looked)
-    (found,) = desk.tokens.findings(recipe, looked, catalog)
+    (found, *notes) = desk.tokens.findings(recipe, looked, catalog)
+    assert [one.where.name for one in notes] == ["packing"]
     assert found.message == "No turn ends with `<|endoftext|>`."
     assert found.fix is not None
     mended = recipe.with_changes(catalog, found.fix.set)
     assert mended.get("eos_token") == "<|im_end|>"
     desk.tokens.count(mended, looked)
-    assert desk.tokens.findings(mended, looked, catalog) == []
+    assert desk.tokens.findings(mended, looked, catalog) == notes
 
 
 def test_a_template_that_never_ends_is_ended_and_the_next_count_works(

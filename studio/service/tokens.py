@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,8 @@ class Tokens:
 
     def best(self, recipe: Recipe, looked: Sequence[Inspection]) -> Counted | None:
         """The count of all rows where there is one, else of a sample."""
+        if not self._known.counts:
+            return None  # every edit asks, and most forms have never been counted
         return self.known(recipe, looked, every=True) or self.known(recipe, looked)
 
     def start(self, recipe: Recipe, looked: Sequence[Inspection], every: bool = False) -> None:
@@ -139,12 +142,12 @@ class Tokens:
 
     def wants_all(self, recipe: Recipe, looked: Sequence[Inspection]) -> bool:
         """Whether all rows are to be counted under the recipe as it is."""
-        wanted = self._wanted(recipe, looked, every=True)
+        wanted = self._wanted(recipe, looked, every=True) if self._known.whole else None
         return wanted is not None and wanted.key in self._known.whole
 
     def open_question(self, recipe: Recipe, looked: Sequence[Inspection], example: int) -> str:
         """What is still to be counted, or read for that example to be shown, as a key; `` where nothing is."""
-        wanted = self._wanted(recipe, looked, self.wants_all(recipe, looked))
+        wanted = self._wanted(recipe, looked, self.wants_all(recipe, looked)) if self._known.asked else None
         if wanted is None or wanted.sample not in self._known.asked:
             return ""
         with self._known.lock:
@@ -342,7 +345,7 @@ def _written(name: str) -> list[int]:
     """Changes whenever a file or the files of a folder are written."""
     try:
         place = Path(name)
-        files = sorted(one for one in place.rglob("*") if one.is_file())[:1000] if place.is_dir() else [place]
+        files = sorted(islice(place.rglob("*"), 1000)) if place.is_dir() else [place]
         found = [one.stat() for one in files]
     except OSError:
         return []

@@ -46,9 +46,10 @@ def fed(method: str, trainer: Any, example: dict[str, Any]) -> Fed:
 
 def kept_places(whole: Any, cut: Any) -> dict[int, int]:
     """Which example of `cut` is which one of `whole`: what TRL drops leaves the order as it was."""
-    if ROW in cut.column_names:
-        return {row: place for place, row in enumerate(cut[ROW])}
-    # KTO makes two examples of a pair, without the row's number.
+    if len(set(whole[ROW])) == len(whole):
+        numbers = {row: number for number, row in enumerate(whole[ROW])}
+        return {numbers[row]: place for place, row in enumerate(cut[ROW])}
+    # KTO makes two examples of a pair, and may drop one of them.
     names, found, place = ("prompt_ids", "completion_ids"), {}, 0
     there = [tuple(map(tuple, one)) for one in zip(*(cut[name] for name in names), strict=True)]
     for number, ids in enumerate(zip(*(whole[name] for name in names), strict=True)):
