@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from studio import __version__
+from studio import __version__, token_command
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--split", help="the split to look at")
     inspect.add_argument("--recipe", metavar="RECIPE.yaml", help="judge it with this recipe's options")
     inspect.add_argument("--json", action="store_true", help=HELP.json)
+    token_command.add(command, _recipe, _studio, _open)
     run = command("run", _run, "Start a recipe on this machine; prints what was added to it, and the run's name.")
     _recipe(run)
     run.add_argument("--wait", action="store_true", help="stay until it has ended; exit code 0 only where it finished")

@@ -116,7 +116,10 @@ class FakeHub:
         revision = request.path_params["revision"]
         files = repo.files if revision == "main" else repo.revisions.get(revision, {})
         content = files.get(request.path_params["file"])
-        return refusal(404, "EntryNotFound", "Entry not found") if content is None else Response(content)
+        if content is None:
+            return refusal(404, "EntryNotFound", "Entry not found")
+        commit = blob(repr(sorted(files.items())).encode())
+        return Response(content, headers={"etag": f'"{blob(content)}"', "x-repo-commit": commit})
 
     async def _data(self, request: Request) -> Response:
         """A file of a dataset, or the range of it that is asked for, at the one commit that there is."""

@@ -39,6 +39,15 @@ SCRIPTED = (
 )
 # What is said of an adapter once the model's layers are known, and of a run.
 _OF_AN_ADAPTER = ("Trainable", "Share of all", "Adapter file", "Acts on", "Saved model")
+# What is said of tokens once they have been counted.
+_OF_TOKENS = (
+    *("Count all rows", "Counting. The first count loads TRL, which takes some seconds.", "This cannot be counted:"),
+    *("Counted", "Tokens in an epoch", "Learnt", "Steps in an epoch", "Cut", "Dropped", "Prompts", "Example"),
+    *("Better answer", "Worse answer", "next example", "underlined", "is learnt", "framed", "is a special token"),
+    "TRL refuses this recipe, so nothing is learnt from it.",
+    "A reward model gives the whole a score: no token is learnt by itself.",
+    "The model continues from here; what it writes is what it learns from.",
+)
 _OF_A_RUN = ("Run", "Method", "State", "Step", "Last", "Started", "Time left", "Took", "Log")
 
 
@@ -46,7 +55,7 @@ def page_words(studio: Studio) -> set[str]:
     """The keys of the languages, for all methods and states of the form."""
     page = Page(studio)
     blocks = page.build(translated=False)
-    words = {*SCRIPTED, *_OF_A_RUN, *_OF_AN_ADAPTER, *(state.capitalize() for state in STATES)}
+    words = {*SCRIPTED, *_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))
     words |= {step.title for step in STEPS} | {step.text for step in STEPS}

@@ -7,8 +7,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from studio.domain.columns import Column, column_of_feature
@@ -129,6 +130,19 @@ class HubClient:
         """What can be known of a model's `revision` (default: main) from its metadata, config and tokenizer files."""
         what = f"the model {name}" + (f" at {revision}" if revision else "")
         return self._ask(lambda left: self._model_facts(name, revision, left), what)
+
+    def fetch(self, name: str, revision: str | None, files: Sequence[str], cache: Path) -> bool | Unknown:
+        """Brings small `files` of a model's `revision` into the local cache, as a training would."""
+
+        def bring(left: Callable[[], float]) -> bool:
+            from huggingface_hub import hf_hub_download
+
+            for file in files:
+                asked: dict[str, Any] = {"endpoint": self.endpoint, "token": self._signature(), "cache_dir": cache}
+                hf_hub_download(name, file, revision=revision, etag_timeout=left(), **asked)
+            return True
+
+        return self._ask(bring, f"the tokenizer of {name}")
 
     def page(self, name: str) -> str:
         """The address of a model's page on the Hub."""

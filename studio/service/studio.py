@@ -36,6 +36,7 @@ from studio.service.preparing import Preparing
 from studio.service.preview import RowsPage
 from studio.service.recipes import Form, Prepared, Recipes, mint_name
 from studio.service.runs import Runs
+from studio.service.tokens import KnownTokens, Tokens
 
 # What TRL's config classes judge by the machine they run on: the studio's own checks have the right one in mind.
 _BY_MACHINE = (
@@ -65,6 +66,7 @@ class Studio:
         self.gpus = GpuWatch(look_at_gpus)
         self.access = Access()
         self._layers = KnownLayers(home.cache / "layers")
+        self._tokens = KnownTokens()
         self._runs = Runs(home)
         self._preparing = Preparing(home.datasets)
 
@@ -75,7 +77,7 @@ class Studio:
         seen.hub = HubClient(token=access.token)
         if access.space is not None:
             seen.accounts = Accounts(HubAccount(token=access.pushing_token))
-        for made in ("recipes", "models", "layers"):
+        for made in ("recipes", "models", "layers", "tokens"):
             seen.__dict__.pop(made, None)  # made anew when needed, with that access
         return seen
 
@@ -108,6 +110,12 @@ class Studio:
     def layers(self) -> RecipeLayers:
         """The modules of recipes' models, and what adapters on them come to."""
         return RecipeLayers(self._layers, self.models)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """What TRL makes of a sample of a recipe's data: its tokens, counted before training."""
+        paths = self.recipes.paths()
+        return Tokens(self._tokens, self.models, paths, self.hub, HubCache(), self.access)
 
     def run_name(self, recipe: Recipe) -> str:
         """The name that a run of this recipe would get now."""

@@ -53,9 +53,9 @@ class Form:
     values that follow others (`following`) and that the user has not set himself, `aside` those that mean nothing as
     things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `viewing` which
-    rows of it are, `typing` that its dataset is being typed, `mapping` what was chosen to map it by, `before` is the
-    form that a larger change replaced, `card` the card last drawn, `sent` what the controls were last given,
-    `surrounded` the form that the last answer to a slow event was drawn from.
+    rows of it are, `typing` that its dataset is being typed, `mapping` what was chosen to map it by, `example` the one
+    whose tokens are shown, `before` is the form that a larger change replaced, `card` the card last drawn, `sent` what
+    the controls were last given, `surrounded` the form that the last answer to a slow event was drawn from.
     """
 
     recipe: Recipe
@@ -75,6 +75,7 @@ class Form:
     aside: Mapping[str, Any] = field(default_factory=dict)
     drawn: bool = False
     unseen: bool = False
+    example: int = 0
     typing: bool = False
     viewing: Viewing = FIRST_ROWS
     mapping: Choice = field(default_factory=Choice, repr=False)
@@ -283,11 +284,11 @@ class Form:
         """The recipe's texts with every Finding: of the recipe, its data, and of what was opened."""
         prepared = studio.prepare(self.recipe, self.elsewhere)
         known = {(found.where.name, found.message) for found in prepared.findings}
-        more = [found for one in self.looked for found in one.findings]
-        more += self._demo_numbers()
+        more = [*(found for one in self.looked for found in one.findings), *self._demo_numbers()]
         turns = any(column.type == "messages" for one in self.looked for column in one.columns)
         more += studio.models.findings(self.recipe, turns, self.elsewhere)
         more += studio.layers.findings(self.recipe, studio.arguments.get())
+        more += studio.tokens.findings(self.recipe, self.looked, studio.arguments.get())
         more += [found for found in self.opened if (found.where.name, found.message) not in known]
         rank = {"error": 0, "warning": 1, "note": 2}
         self.findings = tuple(sorted([*prepared.findings, *more], key=lambda found: rank[found.level]))

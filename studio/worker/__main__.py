@@ -1,4 +1,4 @@
-"""The worker's command line: `python -m studio.worker TASK FILE`, with its result on stdout or in a file."""
+"""The worker's command line: `python -m studio.worker TASK [FILE]`, with its result on stdout or in a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from pathlib import Path
 
 def main(argv: list[str]) -> int:
     """Does one task and writes its result as JSON; an exception ends in its last line on stderr and exit code 1."""
-    task, target, *rest = argv
+    task, *targets = argv
+    if task == "tokens":
+        from studio.worker.tokens import serve
+
+        serve()
+        return 0
+    target, *rest = targets
     if task == "arguments":
         from studio.worker.listing import catalog
 

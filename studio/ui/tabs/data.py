@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
-from studio.ui import mapping_card, pager, pieces, preview_table
+from studio.ui import mapping_card, pager, pieces, preview_table, token_card
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -52,6 +52,7 @@ def build(page: Page) -> None:
     preview = page.html(_preview, js_on_load=preview_table.SCRIPT + pager.SCRIPT, elem_id="data-preview")
     page.wiring.append(partial(pager.wire, page, preview, _preview))
     mapping_card.build(page, preview, _preview)
+    token_card.build(page)
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
 

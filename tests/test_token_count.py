@@ -1,0 +1,134 @@
+"""What a count of tokens says: totals and steps, and Findings with the change that cures them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from studio.domain.findings import Finding
+from studio.domain.token_count import TokenCount, bins, fitting_length, steps_per_epoch, summary, token_findings
+
+SFT = frozenset({"packing", "eos_token", "max_length", "assistant_only_loss"})
+GOOD = TokenCount(
+    "sft", rows=100, total=1000, examples=100, kept=100, lengths={"example": tuple(range(101, 201))}, tokens=15_050,
+    trained=5_000, max_length=256, context=2048, packed=80, packed_tokens=15_050, ends=100, ends_of=100, eos="</s>",
+    closing="</s>", shown_of=100,
+)  # fmt: skip
+
+
+def said(count: TokenCount, takes: frozenset[str] = SFT, **values: Any) -> list[Finding]:
+    return list(token_findings(count, values, takes))
+
+
+def one(count: TokenCount, takes: frozenset[str] = SFT, **values: Any) -> Finding:
+    (found,) = said(count, takes, **values)
+    return found
+
+
+def test_nothing_is_said_of_what_is_right() -> None:
+    assert said(GOOD) == []
+
+
+def test_totals_are_estimated_from_a_sample_and_exact_for_all() -> None:
+    assert (GOOD.exact, GOOD.total_tokens, GOOD.sequences(False), GOOD.sequences(True)) == (False, 150_500, 1000, 800)
+    every = replace(GOOD, total=100)
+    assert (every.exact, every.total_tokens, every.sequences(False), every.sequences(True)) == (True, 15_050, 100, 80)
+    assert replace(GOOD, total=None).total_tokens is None
+    told = every.to_json()
+    assert (told["exact"], told["total_tokens"], told["dropped"]) == (True, 15_050, 0)
+    assert told["lengths"] == {"example": {"min": 101, "median": 151, "p95": 195, "max": 200, "mean": 150.5}}
+
+
+def test_examples_that_are_cut_are_worth_a_warning_from_a_twentieth_on() -> None:
+    assert said(replace(GOOD, max_length=128, cut=4)) == []
+    found = one(replace(GOOD, max_length=128, cut=72))
+    assert (found.level, found.where.name) == ("warning", "max_length")
+    assert found.message == "72 % of the examples, in a sample of 100, are cut."
+    assert found.fix is not None
+    assert found.fix.set == {"max_length": 256}
+    assert "beginning" in one(replace(GOOD, max_length=128, cut=72), truncation_mode="keep_end").why
+
+
+def test_a_length_beyond_the_context_is_not_offered() -> None:
+    short = replace(GOOD, max_length=128, cut=72, context=128)
+    found = one(short)
+    assert found.fix is None
+    assert "reads 128 tokens at most" in found.why
+    assert fitting_length(short) is None
+    assert fitting_length(replace(short, context=150)) == 150
+    assert fitting_length(replace(GOOD, max_length=None)) is None
+
+
+def test_dropped_examples_and_nothing_left() -> None:
+    some = one(replace(GOOD, max_length=128, kept=90, total=100))
+    assert (some.level, some.message) == ("warning", "10 % of 100 examples are dropped.")
+    assert some.fix is not None
+    for total, level in ((100, "error"), (1000, "warning")):
+        found = one(replace(GOOD, max_length=64, kept=0, total=total, packed=None))
+        assert (found.level, found.message) == (level, "Nothing is left to learn from.")
+
+
+def test_a_refusal_is_said_with_the_way_out() -> None:
+    refused = replace(GOOD, refusal="ValueError: the template is unknown", kept=0)
+    found = one(refused, assistant_only_loss=True)
+    assert (found.level, found.message, found.why) == (
+        "error", "Every token would be masked.", "TRL stops: the template is unknown",
+    )  # fmt: skip
+    assert found.fix is not None
+    assert found.fix.set == {"assistant_only_loss": False}
+    other = one(refused)
+    assert (other.level, other.fix) == ("warning", None)
+    assert one(replace(GOOD, tokenizer="OSError: no file")).where.name == "model_name_or_path"
+
+
+def test_start_tokens_end_tokens_and_masked_examples() -> None:
+    assert "two start tokens" in one(replace(GOOD, double_bos=100)).message
+    endless = one(replace(GOOD, ends=0, closing="<|im_end|>"))
+    assert (endless.where.name, endless.message) == ("eos_token", "No turn ends with `</s>`.")
+    assert endless.fix is not None
+    assert endless.fix.set == {"eos_token": "<|im_end|>"}
+    assert one(replace(GOOD, method="dpo", ends=0, packed=None), frozenset()).fix is None
+    assert "nothing to learn from" in one(replace(GOOD, untaught=3)).message
+
+
+def test_short_examples_are_offered_packing() -> None:
+    short = replace(GOOD, packed=10)
+    found = one(short)
+    assert (found.level, found.where.name) == ("note", "packing")
+    assert found.fix is not None
+    assert found.fix.set == {"packing": True}
+    assert said(short, packing=True) == []
+    assert said(short, frozenset()) == []
+
+
+def test_prompts_against_what_the_answer_leaves() -> None:
+    prompts = TokenCount(
+        "grpo", 4, 4, 4, 4, lengths={"prompt": (100, 200, 300, 400)}, room=1800, context=2048, tokens=1000, shown_of=4
+    )
+    assert (prompts.limit, prompts.beyond) == (248, 2)
+    found = one(prompts)
+    assert found.message == "50 % of 4 examples leave no room for a whole answer."
+    assert found.fix is not None
+    assert found.fix.set == {"max_completion_length": 1648}
+    assert said(replace(prompts, room=512)) == []
+    assert said(replace(prompts, context=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "sequences", "batch", "generations", "steps"),
+    [("sft", 432, (16, 1, 1), 1, 27), ("sft", 433, (16, 2, 1), 1, 14), ("dpo", 10, (8, 8, 4), 1, 1),
+     ("grpo", 360, (32, 1, 1), 8, 90), ("rloo", 3, (8, 1, 1), 2, 1)],
+)  # fmt: skip
+def test_steps_in_an_epoch(
+    method: str, sequences: int, batch: tuple[int, int, int], generations: int, steps: int
+) -> None:
+    assert steps_per_epoch(method, sequences, batch, generations) == steps
+
+
+def test_lengths_in_parts_and_in_a_few_numbers() -> None:
+    assert bins((1, 2, 50, 100, 400), 100, 4) == [2, 1, 0, 2]
+    assert sum(bins(tuple(range(1, 201)), 200)) == 200
+    assert summary(()) == {}
+    assert summary((7,)) == {"min": 7, "median": 7, "p95": 7, "max": 7, "mean": 7.0}
