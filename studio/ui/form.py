@@ -37,11 +37,9 @@ _TAB_OF_SECTION = {
     "Logging": "launch",
     "Saving": "training",
 }
-_TAB_OF_ARGUMENT = {
-    "seed": "launch",
-    "output_dir": "launch",
-    "resume_from_checkpoint": "launch",
-}
+_TAB_OF_NAME = {"seed": "launch", "output_dir": "launch", "resume_from_checkpoint": "launch", "rewards.py": "training"}
+_PLACES = {"rewards.py": "training:reward-code", "reward_weights": "training:reward_funcs"}
+_PLACES |= dict.fromkeys(("dataset_name", "datasets"), "data:dataset")
 
 
 @dataclass
@@ -56,7 +54,7 @@ class Form:
     things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `typing` that its
     dataset is being typed, `before` is the form that a larger change replaced, `card` the card last drawn,
-    `sent` what the controls were last given.
+    `sent` what the controls were last given, `editing` the own code of rewards that its editor holds.
     """
 
     recipe: Recipe
@@ -81,13 +79,14 @@ class Form:
     before: Form | None = field(default=None, repr=False)
     card: str = field(default="", repr=False)
     sent: Recipe | None = field(default=None, repr=False)
+    editing: str = ""
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""
-        drawn = self.drawn
+        drawn, editing = self.drawn, self.editing
         for one in fields(self):
             setattr(self, one.name, getattr(other, one.name))
-        self.drawn = drawn
+        self.drawn, self.editing = drawn, editing
 
     def remember(self) -> None:
         """Keeps the form as it is, for `undo`; called before a change that replaces what the user made."""
@@ -279,7 +278,7 @@ class Form:
         prepared = studio.prepare(self.recipe, self.elsewhere)
         known = {(found.where.name, found.message) for found in prepared.findings}
         more = [found for one in self.looked for found in one.findings]
-        more += self._demo_numbers()
+        more += self._demo_numbers() + studio.rewards.findings(self.recipe, self.looked)
         turns = any(column.type == "messages" for one in self.looked for column in one.columns)
         more += studio.models.findings(self.recipe, turns, self.elsewhere)
         more += studio.layers.findings(self.recipe, studio.arguments.get())
@@ -322,11 +321,11 @@ def dataset_text(recipe: Recipe) -> str:
 
 def tab_of(catalog: Catalog, method: str, found: Finding) -> str:
     """The tab on which a Finding is settled."""
-    if found.where.kind in ("column", "file"):
-        return "data" if found.where.kind == "column" or "accelerate" not in found.where.name else "compute"
     name = found.where.name
-    if name in _TAB_OF_ARGUMENT:
-        return _TAB_OF_ARGUMENT[name]
+    if found.where.kind != "column" and name in _TAB_OF_NAME:
+        return _TAB_OF_NAME[name]
+    if found.where.kind in ("column", "file"):
+        return "data" if found.where.kind == "column" or "accelerate" not in name else "compute"
     argument = argument_named(catalog, method, name)
     if overlay(name, method) is None and (argument or name in catalog.flags):
         return "options"  # what no other tab has
@@ -340,8 +339,8 @@ def place_of(catalog: Catalog, method: str, found: Finding) -> str:
     name = found.where.name
     if found.where.kind == "column":
         return "data:data-preview"
-    if name in ("dataset_name", "datasets"):
-        return "data:dataset"
+    if name in _PLACES:
+        return _PLACES[name]
     if found.where.kind != "argument" or argument_named(catalog, method, name) is None:
         return ""
     return f"{tab_of(catalog, method, found)}:{name}"
