@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def build(page: Page) -> tuple[Any, Any, Any]:
     """The editor, what is said of its text, and the button that begins one."""
-    with gr.Column(elem_classes="ts-section", elem_id="reward-code"):
+    with gr.Column(elem_classes="ts-section ts-whole", elem_id="reward-code"):
         gr.HTML(pieces.heading("Own code"), apply_default_css=False)
         with gr.Column(elem_classes="ts-below"):
             page.html(_hint)
