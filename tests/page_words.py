@@ -12,6 +12,7 @@ import gradio as gr
 
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
+from studio.domain.reward_library import LANGUAGES, TEMPLATES
 from studio.domain.states import STATES
 from studio.service.studio import Studio
 from studio.ui.form import Form
@@ -32,6 +33,13 @@ SCRIPTED = (
 )
 # What is said of an adapter once the model's layers are known, and of a run.
 _OF_AN_ADAPTER = ("Trainable", "Share of all", "Adapter file", "Acts on", "Saved model")
+# What is said of rewards once some are chosen and tried.
+_OF_REWARDS = (
+    *("reward model", "TRL's own", "library", "own code", "unknown", "A model with one score as its output."),
+    *("Settings", "Called", "needs the column {name}", "needs prompts that are messages", "gives {least} to {most}"),
+    *("Weighted sum: {least} to {most}", "There is no function in it yet.", "Functions, with their lines: {names}"),
+    *("Own code", "Prompt", "Completion", "Sum", "rewards.py, beside it"),
+)
 _OF_A_RUN = ("Run", "Method", "State", "Step", "Last", "Started", "Time left", "Took", "Log")
 
 
@@ -39,7 +47,14 @@ def page_words(studio: Studio) -> set[str]:
     """The keys of the languages, for all methods and states of the form."""
     page = Page(studio)
     blocks = page.build(translated=False)
-    words = {*SCRIPTED, *_OF_A_RUN, *_OF_AN_ADAPTER, *(state.capitalize() for state in STATES)}
+    words = {
+        *SCRIPTED,
+        *_OF_A_RUN,
+        *_OF_AN_ADAPTER,
+        *_OF_REWARDS,
+        *_of_the_library(),
+        *(state.capitalize() for state in STATES),
+    }
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))
     words |= {step.title for step in STEPS} | {step.text for step in STEPS}
@@ -73,6 +88,14 @@ def _forms(studio: Studio) -> Iterator[Form]:
                 else:
                     form.empty()
                 yield form
+
+
+def _of_the_library() -> Iterator[str]:
+    """What the settings of every reward of the library say."""
+    for template in TEMPLATES.values():
+        yield from (template.label, template.about)
+        for setting in template.settings:
+            yield from (setting.label, *(choice for choice in setting.choices if choice not in LANGUAGES))
 
 
 def _word(label: str) -> str:

@@ -24,7 +24,7 @@ def build(page: Page) -> tuple[Any, Any, Any]:
         with gr.Column(elem_classes="ts-below"):
             page.html(_hint)
             code = gr.Code(
-                _own(page.start_form), language="python", lines=6, max_lines=24, label="rewards.py", show_label=False,
+                _own(page.start_form), language="python", lines=6, max_lines=24, label="Own code", show_label=False,
                 interactive=True, elem_id="reward-editor", buttons=[],
             )  # fmt: skip
             said = page.html(_said, elem_id="reward-code-said")

@@ -90,8 +90,8 @@ def drawn(trial: Trial, form: Form) -> str:
     total = f'<th scope="col" class="num">{pieces.spoken("Sum")}</th>'
     return (
         f'<div role="status">{pieces.findings(trial.findings)}<div class="ts-scroll" tabindex="0" role="region" '
-        'aria-label="What the rewards give"><table class="ts-table"><thead><tr><th scope="col" class="num">#</th>'
-        f"{names}{head}{total}</tr></thead><tbody>{body}</tbody></table></div></div>"
+        'aria-label="What the rewards give"><table class="ts-table ts-tried"><thead><tr><th scope="col" class="num">#</th>'
+        f"{names}{total}{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
 
 
@@ -108,7 +108,7 @@ def _row(trial: Trial, place: int, looked: list[Any]) -> str:
     values = "".join(f'<td class="num">{_value(one.values[place])}</td>' for one in trial.outcomes)
     return (
         f'<tr><td class="num">{place + 1}</td><td>{pieces.cell(asked)}</td><td>{pieces.cell(sample.completion)}</td>'
-        f'{values}<td class="num"><b>{_value(trial.sums[place])}</b></td></tr>'
+        f'<td class="num"><b>{_value(trial.sums[place])}</b></td>{values}</tr>'
     )
 
 

@@ -38,8 +38,7 @@ element.addEventListener('toggle', (event) => {
 }, true);
 const restore = () => {
   const all = [...element.querySelectorAll('details')];
-  if (added < all.length) open.add(all.at(-1).dataset.key);
-  added = Infinity;
+  if (added < all.length) { open.add(all.at(-1).dataset.key); added = Infinity; }
   for (const one of all) if (open.has(one.dataset.key)) one.open = true;
   if (focused && !element.contains(document.activeElement)) {
     element.querySelector(`[data-mark="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
