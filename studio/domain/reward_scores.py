@@ -35,10 +35,10 @@ COMMON_WORDS = {
 
 
 def text_of(completion: Any) -> str:
-    """The text of a completion: TRL gives text, or messages where the prompts are messages."""
-    if isinstance(completion, str):
-        return completion
-    last = completion[-1] if isinstance(completion, list) and completion else None
+    """The text of a completion, or of a cell: TRL gives messages where the prompts are messages."""
+    last = completion
+    if isinstance(completion, list):
+        last = completion[-1] if completion else None
     content = last.get("content") if isinstance(last, dict) else last
     if isinstance(content, list):  # parts of a message, images among them
         content = " ".join(str(part.get("text") or "") for part in content if isinstance(part, dict))

@@ -90,7 +90,8 @@ def drawn(trial: Trial, form: Form) -> str:
     total = f'<th scope="col" class="num">{pieces.spoken("Sum")}</th>'
     return (
         f'<div role="status">{pieces.findings(trial.findings)}<div class="ts-scroll" tabindex="0" role="region" '
-        'aria-label="What the rewards give"><table class="ts-table ts-tried"><thead><tr><th scope="col" class="num">#</th>'
+        'aria-label="What the rewards give"><table class="ts-table ts-tried"><thead><tr>'
+        '<th scope="col" class="num">#</th>'
         f"{names}{total}{head}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
 
