@@ -15,6 +15,7 @@ from studio.domain.findings import Finding, Where
 from studio.domain.mapping import DataMapping
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
+from studio.domain.reward_library import LANGUAGES, TEMPLATES
 from studio.domain.states import STATES
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, draft, key_of
@@ -48,6 +49,13 @@ _OF_TOKENS = (
     "A reward model gives the whole a score: no token is learnt by itself.",
     "The model continues from here; what it writes is what it learns from.",
 )
+# What is said of rewards once some are chosen and tried.
+_OF_REWARDS = (
+    *("reward model", "TRL's own", "library", "own code", "unknown", "A model with one score as its output."),
+    *("Settings", "Called", "needs the column {name}", "needs prompts that are messages", "gives {least} to {most}"),
+    *("Weighted sum: {least} to {most}", "There is no function in it yet.", "Functions, with their lines: {names}"),
+    *("Own code", "Prompt", "Completion", "Sum", "rewards.py, beside it"),
+)
 _OF_A_RUN = ("Run", "Method", "State", "Step", "Last", "Started", "Time left", "Took", "Log")
 
 
@@ -55,7 +63,8 @@ def page_words(studio: Studio) -> set[str]:
     """The keys of the languages, for all methods and states of the form."""
     page = Page(studio)
     blocks = page.build(translated=False)
-    words = {*SCRIPTED, *_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *(state.capitalize() for state in STATES)}
+    of_parts = {*_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *_OF_REWARDS, *_of_the_library()}
+    words = {*SCRIPTED, *of_parts, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))
     words |= {step.title for step in STEPS} | {step.text for step in STEPS}
@@ -111,6 +120,14 @@ def _mappings() -> Iterator[str]:
     bad = Finding("error", Where("file", "x", 3), "Row 3 of x cannot be mapped.", LEAVE)
     yield before_after.trouble(Choice(trouble=bad))
     yield pieces.finding(bad, place=pieces.MAPPING)
+
+
+def _of_the_library() -> Iterator[str]:
+    """What the settings of every reward of the library say."""
+    for template in TEMPLATES.values():
+        yield from (template.label, template.about)
+        for setting in template.settings:
+            yield from (setting.label, *(choice for choice in setting.choices if choice not in LANGUAGES))
 
 
 def _word(label: str) -> str:

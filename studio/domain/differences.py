@@ -58,6 +58,9 @@ def differences(
         left, right = _side(here, catalog, name), _side(there, catalog, name)
         if not _equal(left, right, alike):
             found.append(Difference(_section(name, here, there, catalog), name, left, right))
+    if here.reward_code != there.reward_code:
+        codes = (Side(one.reward_code or None, "said" if one.reward_code else "unset") for one in (here, there))
+        found.append(Difference("Rewards", "rewards.py", *codes))
     found += _environments(here.env, there.env)
     order = {section: place for place, section in enumerate(("Method", *SECTIONS, "Environment", "Unknown"))}
     order["Method"] = SECTIONS.index("Method") + 1

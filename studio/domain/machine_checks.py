@@ -101,8 +101,9 @@ def _packages(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
             Fix("Use fsdp2", {"accelerate_config": "fsdp2"}),
         )
     functions = recipe.get("reward_funcs")
-    if isinstance(functions, list) and "accuracy_reward" in functions and not here.has_package("math_verify"):
-        yield finding("error", "reward_funcs", "`accuracy_reward` needs math-verify.", "pip install math-verify")
+    for name in ("accuracy_reward", "reasoning_accuracy_reward"):
+        if isinstance(functions, list) and name in functions and not here.has_package("math_verify"):
+            yield finding("error", "reward_funcs", f"`{name}` needs math-verify.", "pip install math-verify")
 
 
 def _missing_files(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:

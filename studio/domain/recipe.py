@@ -17,7 +17,8 @@ class Recipe:
     `values` are TRL's arguments in TRL's names, `launch` accelerate's options that take a value (with
     `accelerate_config`), `flags` those that take none, `env` the environment variables of the YAML's `env:`.
     `unknown` holds keys that nothing takes, kept so that nothing is dropped in silence; `order` is the order in which
-    keys came, `pinned` those that stay although they equal TRL's default.
+    keys came, `pinned` those that stay although they equal TRL's default. `reward_code` is the text of the rewards.py
+    that lies beside the recipe, from which TRL imports reward functions.
     """
 
     method: str
@@ -28,6 +29,7 @@ class Recipe:
     unknown: Mapping[str, Any] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     pinned: frozenset[str] = frozenset()
+    reward_code: str = ""
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a TRL argument or launch option that the recipe sets, else `default`."""

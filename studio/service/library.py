@@ -14,6 +14,7 @@ from studio.domain.findings import Finding
 from studio.domain.methods import method_named
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import method_in_comments, read_yaml, write_yaml
+from studio.domain.reward_code import take_code, with_code
 from studio.domain.secrets import without_secrets
 from studio.domain.shell_text import looks_like_command
 from studio.service.presets import (
@@ -27,6 +28,7 @@ from studio.service.presets import (
     with_head,
     write_preset,
 )
+from studio.service.rewards import reward_files, reward_text, with_file_beside
 from studio.service.studio import Studio
 
 LONGEST = 1_000_000  # bytes of a text to be opened; the longest recipe has some ten thousand
@@ -79,7 +81,10 @@ class Library:
             if re.match(r"[~./\\]|[A-Za-z]:[\\/]", line) or re.fullmatch(r"\S+\.(ya?ml|sh|txt|md|json)", line):
                 raise StudioError(f"There is no file or folder {line}.", "Check the path, or paste what the file says.")
             return Source(typed, name)
-        return self._folder(found) if found.is_dir() else self.file(found)
+        if found.is_dir():
+            return self._folder(found)
+        source = self.file(found)
+        return replace(source, text=with_file_beside(source.text, found.parent))
 
     def file(self, path: Path) -> Source:
         """The text of a file. Raises StudioError where it is none, too long, or cannot be read."""
@@ -102,8 +107,9 @@ class Library:
             raise StudioError(f"The folder {folder} holds no recipe.yaml.", hint)
         name = f"The recipe of {folder.name}"
         if method_in_comments(self.file(recipe).text) is None:
-            return Source(self.file(recipe).text, name)
-        return Source(write_yaml(self._of_run(folder), self._catalog), name)
+            return Source(with_file_beside(self.file(recipe).text, folder), name)
+        mine = self._of_run(folder)
+        return Source(with_code(write_yaml(mine, self._catalog), mine.reward_code), name)
 
     def _run(self, run_id: str) -> Source:
         return self._folder(self._studio.runs.folders.get(run_id).folder)
@@ -113,6 +119,7 @@ class Library:
         text = self.file(folder / "recipe.yaml").text
         recipe, _ = read_yaml(text, self._catalog, None, f"recipe.yaml of {folder.name}")
         mine = chosen(recipe, text, self._catalog)
+        mine = replace(mine, reward_code=take_code(with_file_beside(text, folder))[1])
         beside = folder / str(mine.launch.get("accelerate_config") or "")
         if "accelerate_config" in mine.launch and beside.is_file():
             mine = replace(mine, launch={**mine.launch, "accelerate_config": str(beside)})
@@ -138,7 +145,9 @@ class Library:
         name = file_name(title)
         bare, left_out = without_secrets(recipe)
         bare = replace(bare.with_changes(self._catalog, {}, ("run_name",)), flags=())
-        text = with_head(write_yaml(bare, self._catalog, f"{name}.yaml"), title, bare)
+        yaml_text = write_yaml(bare, self._catalog, f"{name}.yaml")
+        code = reward_text(reward_files(bare, self._studio.recipes.paths()))
+        text = with_head(with_code(yaml_text, code or ""), title, bare)
         path = write_preset(self._studio.home.presets, name, text, overwrite)
         saved = read_preset(path, own=True)
         if saved is None:
@@ -170,7 +179,7 @@ class Library:
             there, title = Recipe(recipe.method), f"TRL's defaults for {method_named(recipe.method).label}"
         elif kind == "preset":
             preset = named(self._studio.recipes.presets(), name)
-            there, _ = read_yaml(preset.text(), self._catalog, None, preset.path.name)
+            there, _ = self._studio.recipes.open(preset.text(), None, None, preset.path.name)
             title = preset.title
         else:
             there, title = self._of_run(self._studio.runs.folders.get(name).folder), name

@@ -24,6 +24,7 @@ from studio.domain.launch_plan import LaunchPlan, launch_plan
 from studio.domain.machine_checks import Surroundings
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import read_yaml, write_yaml
+from studio.domain.reward_code import take_code, with_code
 from studio.domain.shell_text import looks_like_command
 from studio.domain.training_text import training_text
 from studio.service.access import Access
@@ -32,6 +33,7 @@ from studio.service.data import Inspection, inspect_recipe
 from studio.service.launch import LaunchConfig, default_finding, launch_config
 from studio.service.paths import Paths
 from studio.service.presets import Preset, presets_in, safe_name
+from studio.service.rewards import code_findings, reward_files, reward_text
 
 Form = Literal["yaml", "command", "config-command"]
 
@@ -40,7 +42,8 @@ Form = Literal["yaml", "command", "config-command"]
 class Prepared:
     """A recipe ready to be read or run: the very texts, what was added and why, and what is wrong.
 
-    `files` are what the run folder needs besides, by relative path (reward modules).
+    `files` are what the run folder needs besides, by relative path (reward modules), `rewards` is the text of the
+    rewards.py among them.
     """
 
     recipe: Recipe
@@ -49,8 +52,9 @@ class Prepared:
     command_reasons: tuple[str, ...]
     accelerate: str | None
     notes: Mapping[str, str]
-    files: Mapping[str, Path]
+    files: Mapping[str, Path | bytes]
     findings: tuple[Finding, ...]
+    rewards: str | None = None
 
 
 class Recipes:
@@ -94,6 +98,10 @@ class Recipes:
         Of a document with code blocks (a model card) the block that trains is read. Raises StudioError where there is
         neither.
         """
+        text, code = take_code(text)
+        if code:
+            recipe, findings = self.open(text, method, base, name)
+            return replace(recipe, reward_code=code), findings
         document = training_text(text, name)
         if not looks_like_command(document.text):
             recipe, findings = read_yaml(document.text, self.catalog, method, name)
@@ -126,7 +134,7 @@ class Recipes:
             if accelerate is not None:
                 shown = "".join(f"#   {line}\n" for line in accelerate.splitlines()[1:])
                 text += f"\n# accelerate.yaml, to be saved beside this file:\n{shown}"
-            return text, findings
+            return with_code(text, reward_text(reward_files(recipe, self.paths())) or ""), findings
         if form == "config-command":
             return config_command(recipe, name) + "\n", []
         command = write_command(recipe, catalog, name)
@@ -142,16 +150,16 @@ class Recipes:
         """The recipe for this machine under `run_name`, or for elsewhere where that is None; data is not looked at."""
         catalog, paths = self.catalog, self.paths(base)
         notes: Mapping[str, str] = {}
-        whole, files = recipe, {}
+        whole, files = recipe, reward_files(recipe, paths)
         if run_name is not None:
             count = self._devices(recipe) if devices is None else devices
             config = self.launch_config(recipe, base).options
             completed = complete(recipe, catalog, run_name, count, paths.absolute, config)
             whole, notes = completed.recipe, completed.notes
-            files = self._reward_modules(recipe, paths)
         here = self.surroundings(paths, whole) if run_name is not None else None
         findings = check(whole, catalog, here)
         findings += self._machine_notes(recipe) if run_name is not None else _local_only(recipe, paths)
+        findings += code_findings(whole, catalog, paths, here=run_name is not None)
         lean, accelerate, more = accelerate_file(whole, catalog, self._accelerate_base(whole))
         command = write_command(whole, catalog)
         return Prepared(
@@ -163,6 +171,7 @@ class Recipes:
             notes,
             files,
             tuple(findings + more),
+            reward_text(files),
         )
 
     def look(self, recipe: Recipe, base: Path | None = None) -> list[Inspection]:
@@ -223,20 +232,6 @@ class Recipes:
         config = self.launch_config(recipe)
         usable = config.source == "default" and config.options is not None
         return [default_finding(config, self._devices(recipe))] if usable else []
-
-    def _reward_modules(self, recipe: Recipe, paths: Paths) -> dict[str, Path]:
-        """Reward functions given as `module.function` whose file lies here: they go into the run's folder."""
-        files = {}
-        functions = recipe.get("reward_funcs")
-        for name in functions if isinstance(functions, list) else []:
-            module = str(name).rpartition(".")[0]
-            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", module):
-                continue
-            relative = module.replace(".", "/") + ".py"
-            found = paths.find(relative)
-            if found is not None and found.is_file():
-                files[relative] = found
-        return files
 
 
 def _local_only(recipe: Recipe, paths: Paths) -> list[Finding]:

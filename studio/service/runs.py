@@ -57,7 +57,10 @@ class Runs:
         if wrong:
             raise StudioError(wrong[0].message, wrong[0].why)
         try:
-            files = {relative: path.read_bytes() for relative, path in prepared.files.items()}
+            files = {
+                relative: found if isinstance(found, bytes) else found.read_bytes()
+                for relative, found in prepared.files.items()
+            }
         except OSError as error:
             raise StudioError(
                 f"{error.filename} cannot be read: {error.strerror}.", "Check the reward functions."

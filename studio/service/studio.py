@@ -35,6 +35,7 @@ from studio.service.models import Models
 from studio.service.preparing import Preparing
 from studio.service.preview import RowsPage
 from studio.service.recipes import Form, Prepared, Recipes, mint_name
+from studio.service.rewards import Rewards
 from studio.service.runs import Runs
 from studio.service.tokens import KnownTokens, Tokens
 
@@ -77,7 +78,7 @@ class Studio:
         seen.hub = HubClient(token=access.token)
         if access.space is not None:
             seen.accounts = Accounts(HubAccount(token=access.pushing_token))
-        for made in ("recipes", "models", "layers", "tokens"):
+        for made in ("recipes", "models", "layers", "tokens", "rewards"):
             seen.__dict__.pop(made, None)  # made anew when needed, with that access
         return seen
 
@@ -117,6 +118,11 @@ class Studio:
         paths = self.recipes.paths()
         return Tokens(self._tokens, self.models, paths, self.hub, HubCache(), self.access)
 
+    @cached_property
+    def rewards(self) -> Rewards:
+        """The rewards of recipes, and trials of them."""
+        return Rewards(lambda: self.recipes.paths(), self.access)
+
     def run_name(self, recipe: Recipe) -> str:
         """The name that a run of this recipe would get now."""
         return mint_name(recipe, self.run_names())
@@ -137,8 +143,9 @@ class Studio:
             self.recipes.learn_account(recipe)
         prepared = self.prepare(recipe, elsewhere, base)
         findings = list(prepared.findings)
-        for looked in self.recipes.look(recipe, base):
-            findings += looked.findings
+        looked = self.recipes.look(recipe, base)
+        findings += [found for one in looked for found in one.findings]
+        findings += self.rewards.findings(recipe, looked)
         if by_trl and not errors(findings):
             findings += self.validate(prepared)
         rank = {"error": 0, "warning": 1, "note": 2}

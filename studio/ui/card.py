@@ -40,7 +40,7 @@ element.addEventListener('click', (event) => {
       const selection = getSelection(); selection.removeAllRanges(); selection.addRange(range);
     });
   } else if (what.startsWith('download')) {
-    const source = what === 'download' ? code : element.querySelector('pre[data-name="accelerate.yaml"]');
+    const source = what === 'download' ? code : element.querySelector(`pre[data-name="${what.slice(9)}"]`);
     const link = document.createElement('a');
     link.href = URL.createObjectURL(new Blob([source.textContent + '\\n'], {type: 'text/plain'}));
     link.download = source.dataset.name; link.click();
@@ -145,18 +145,26 @@ def _code(form: Form, prepared: Prepared) -> str:
         )
     beside = ""
     if prepared.accelerate:
-        beside = (
-            f'<div class="ts-head"><h3>{pieces.spoken("accelerate.yaml, beside it")}</h3>'
-            f"{_button('download-accelerate', 'Download')}</div>"
-            '<pre class="ts-code" tabindex="0" data-name="accelerate.yaml">'
-            f"{pieces.yaml_code(prepared.accelerate)}</pre>"
-        )
+        beside += _beside("accelerate.yaml, beside it", "accelerate.yaml", pieces.yaml_code(prepared.accelerate))
+    if prepared.rewards:
+        beside += _beside("rewards.py, beside it", "rewards.py", rewards_code(prepared))
     return (
         '<div class="ts-card ts-recipe"><div class="ts-head"><div class="ts-seg" role="group" aria-label="Shown as">'
         f"{_choice('yaml', 'YAML', is_yaml)}{_choice('command', 'Command', not is_yaml)}</div>"
         f'<div class="ts-actions">{_button("copy", "Copy")}{_button("download", "Download")}</div></div>'
         f'<pre class="ts-code" tabindex="0" data-name="{name}">{body}</pre>{why}{beside}</div>'
     )
+
+
+def rewards_code(prepared: Prepared) -> str:
+    """The text of rewards.py as the card shows it; `` where there is none."""
+    return pieces.text((prepared.rewards or "").removesuffix("\n"))
+
+
+def _beside(words: str, name: str, body: str) -> str:
+    """A file that belongs beside the recipe."""
+    head = f'<div class="ts-head"><h3>{pieces.spoken(words)}</h3>{_button(f"download-{name}", "Download")}</div>'
+    return f'{head}<pre class="ts-code" tabindex="0" data-name="{name}">{body}</pre>'
 
 
 def _method(recipe: Recipe) -> str:

@@ -39,7 +39,15 @@ _TAB_OF_SECTION = {
     "Logging": "launch",
     "Saving": "training",
 }
-_TAB_OF_ARGUMENT = dict.fromkeys(("seed", "output_dir", "resume_from_checkpoint"), "launch")
+_TAB_OF_NAME = {
+    **dict.fromkeys(("seed", "output_dir", "resume_from_checkpoint"), "launch"),
+    "rewards.py": "training",
+}
+_PLACES = {
+    "rewards.py": "training:reward-code",
+    "reward_weights": "training:reward_funcs",
+    **dict.fromkeys(("dataset_name", "datasets"), "data:dataset"),
+}
 
 
 @dataclass
@@ -55,7 +63,8 @@ class Form:
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `viewing` which
     rows of it are, `typing` that its dataset is being typed, `mapping` what was chosen to map it by, `example` the one
     whose tokens are shown, `before` is the form that a larger change replaced, `card` the card last drawn, `sent` what
-    the controls were last given, `surrounded` the form that the last answer to a slow event was drawn from.
+    the controls were last given, `surrounded` the form that the last answer to a slow event was drawn from, `editing`
+    the own code of rewards that its editor holds.
     """
 
     recipe: Recipe
@@ -84,6 +93,7 @@ class Form:
     card: str = field(default="", repr=False)
     sent: Recipe | None = field(default=None, repr=False)
     surrounded: Form | None = field(default=None, repr=False)
+    editing: str = ""
 
     def as_drawn(self) -> Form:
         """The form as pieces of the page are drawn from it, to be compared with a later one."""
@@ -91,10 +101,10 @@ class Form:
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""
-        drawn, surrounded = self.drawn, self.surrounded
+        kept = self.drawn, self.surrounded, self.editing
         for one in fields(self):
             setattr(self, one.name, getattr(other, one.name))
-        self.drawn, self.surrounded = drawn, surrounded
+        self.drawn, self.surrounded, self.editing = kept
 
     def remember(self) -> None:
         """Keeps the form as it is, for `undo`; called before a change that replaces what the user made."""
@@ -285,6 +295,7 @@ class Form:
         prepared = studio.prepare(self.recipe, self.elsewhere)
         known = {(found.where.name, found.message) for found in prepared.findings}
         more = [*(found for one in self.looked for found in one.findings), *self._demo_numbers()]
+        more += studio.rewards.findings(self.recipe, self.looked)
         turns = any(column.type == "messages" for one in self.looked for column in one.columns)
         more += studio.models.findings(self.recipe, turns, self.elsewhere)
         more += studio.layers.findings(self.recipe, studio.arguments.get())
@@ -328,11 +339,11 @@ def dataset_text(recipe: Recipe) -> str:
 
 def tab_of(catalog: Catalog, method: str, found: Finding) -> str:
     """The tab on which a Finding is settled."""
-    if found.where.kind in ("column", "file"):
-        return "data" if found.where.kind == "column" or "accelerate" not in found.where.name else "compute"
     name = found.where.name
-    if name in _TAB_OF_ARGUMENT:
-        return _TAB_OF_ARGUMENT[name]
+    if found.where.kind != "column" and name in _TAB_OF_NAME:
+        return _TAB_OF_NAME[name]
+    if found.where.kind in ("column", "file"):
+        return "data" if found.where.kind == "column" or "accelerate" not in name else "compute"
     argument = argument_named(catalog, method, name)
     if overlay(name, method) is None and (argument or name in catalog.flags):
         return "options"  # what no other tab has
@@ -346,8 +357,8 @@ def place_of(catalog: Catalog, method: str, found: Finding) -> str:
     name = found.where.name
     if found.where.kind == "column":
         return "data:data-preview"
-    if name in ("dataset_name", "datasets"):
-        return "data:dataset"
+    if name in _PLACES:
+        return _PLACES[name]
     if found.where.kind != "argument" or argument_named(catalog, method, name) is None:
         return ""
     return f"{tab_of(catalog, method, found)}:{name}"

@@ -30,6 +30,7 @@ def kept(form: Form) -> dict[str, Any]:
         "unknown": dict(recipe.unknown),
         "order": list(recipe.order),
         "pinned": sorted(recipe.pinned),
+        "reward_code": recipe.reward_code,
         "held": sorted(form.held),
         "demo": sorted(form.demo),
         "elsewhere": form.elsewhere,
@@ -58,6 +59,8 @@ def restored(studio: Studio, found: Any) -> Form | None:
     # A value that equals TRL's default and was kept all the same is not lost either.
     values = {name: value for name, value in changes.items() if name in catalog.of(recipe.method)}
     recipe = replace(recipe, values=values, order=tuple(_texts(found.get("order"))))
+    if isinstance(found.get("reward_code"), str):
+        recipe = replace(recipe, reward_code=found["reward_code"])
     form = Form(recipe, elsewhere=found.get("elsewhere") is True, tags=tuple(_texts(found.get("tags"))))
     form.typed = str(found.get("typed") or dataset_text(recipe))
     form.shown = "command" if found.get("shown") == "command" else "yaml"

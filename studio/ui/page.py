@@ -15,7 +15,7 @@ from studio.domain.methods import method_named
 from studio.domain.overlay import depends
 from studio.service.studio import Studio
 from studio.ui import api, pieces, space
-from studio.ui.card import CARD_SCRIPT, card, shown_code, states
+from studio.ui.card import CARD_SCRIPT, card, rewards_code, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, is_worded_by_method, read, shown, words
 from studio.ui.form import Form, first_form, next_step
 from studio.ui.kept import STORAGE_KEY, STORAGE_WORD, kept, restored
@@ -365,7 +365,7 @@ class Page:
             return [*nothing, gr.skip(), *self.runs.skip()]
         if tab is not None:
             return [*nothing, gr.update(selected=tab), *self.runs.skip()]
-        if shown_code(form, prepared) not in seen:
+        if shown_code(form, prepared) not in seen or rewards_code(prepared) not in seen:
             gr.Info("The recipe is another one now, or its name was taken: look at it, and press Start again.")
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
         try:

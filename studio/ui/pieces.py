@@ -163,6 +163,11 @@ def _plain(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
+def json_text(value: Any) -> str:
+    """A value as JSON that people read and edit."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
 def folded(value: str) -> str:
     """Text that opens on a click where it is long."""
     if len(value) <= _LONG:

@@ -39,6 +39,11 @@ def main(argv: list[str]) -> int:
 
         _write(Path(rest[0]), layers(Path(target)))
         return 0
+    if task == "rewards":
+        from studio.worker.rewards import try_rewards
+
+        try_rewards(Path(target), Path(rest[0]))
+        return 0
     raise SystemExit(f"unknown task {task}")
 
 

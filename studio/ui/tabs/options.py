@@ -26,6 +26,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.findings import Fix, finding
 from studio.domain.methods import method_named
 from studio.domain.overlay import bounds_problem
+from studio.domain.rewards import OPTIONS as REWARD_OPTIONS
 from studio.domain.typed_text import (
     MOST_CHARACTERS,
     flow_text,
@@ -80,7 +81,7 @@ class Options:
             elem_id="options-list",
         )
         page.redrawn.append((self.list, self.state))
-        page.follow(self.list, self.state, tuple({control.name for control in page.controls}))
+        page.follow(self.list, self.state, tuple({*REWARD_OPTIONS, *(control.name for control in page.controls)}))
         page.wiring.append(self._wire)
 
     def _of(self, method: str) -> dict[str, Option]:

@@ -11,7 +11,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.methods import method_named
 from studio.domain.overlay import OVERLAYS
 from studio.domain.schedule import BY_RESULT, lacking, rates, warmup_of
-from studio.ui import pieces
+from studio.ui import pieces, rewards_card
 from studio.ui.card import effective_batch, expected_steps
 from studio.ui.controls import in_effect
 from studio.ui.form import Form
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TITLE, ID = "Training", "training"
 FIRST = ("Length of training", "Batch", "Learning rate")
-THEN = ("Rewards", "Generation", "Method", "Sequence", "Evaluation", "Saving")
+THEN = ("Generation", "Method", "Sequence", "Evaluation", "Saving")
 ELSEWHERE = ("output_dir", "seed", "resume_from_checkpoint")  # on other tabs
 ADVANCED = tuple(
     dict.fromkeys(
@@ -43,6 +43,7 @@ def build(page: Page) -> None:
         page.html(partial(_levels, page.catalog), follows=ADVANCED, elem_id="training-level")
     with gr.Column(elem_id="training-form", elem_classes="ts-levels"):
         page.section(FIRST, below={"Batch": partial(_batches, page), "Learning rate": partial(_picture, page)})
+        rewards_card.build(page)
         page.section(THEN, leave_out=ELSEWHERE)
 
 

@@ -1,0 +1,224 @@
+"""Scores of single texts: what the studio's library of rewards is made of, copied as it stands here into rewards.py."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+# The sign counts where no word or number stands before it: the 3 of "5-3" is no -3.
+NUMBER = re.compile(r"(?:(?<![\w.)])[-+])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:[eE][-+]?\d+)?")
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
+# Languages in a script of their own: the characters that tell them.
+SCRIPTS = {
+    "Arabic": r"[\u0600-\u06ff]",
+    "Chinese": r"[\u3400-\u9fff]",
+    "Greek": r"[\u0370-\u03ff]",
+    "Hebrew": r"[\u0590-\u05ff]",
+    "Hindi": r"[\u0900-\u097f]",
+    "Japanese": r"[\u3040-\u30ff\u3400-\u9fff]",
+    "Korean": r"[\uac00-\ud7af\u1100-\u11ff]",
+    "Russian": r"[\u0400-\u04ff]",
+    "Thai": r"[\u0e00-\u0e7f]",
+}
+# Languages in Latin letters: words that nearly every sentence has.
+COMMON_WORDS = {
+    "Dutch": "de het een en van is dat op te zijn met voor niet aan er ook maar als wordt bij naar die dit heeft wij",
+    "English": "the a an and of to is in that it for with as on are was this be by not or have from at you they",
+    "French": "le la les un une des et est du en que qui dans pour pas sur au avec ce il elle sont plus nous vous",
+    "German": "der die das ein eine und ist nicht mit von zu den dem auf für im sich auch es wird sind ich wir",
+    "Italian": "il lo la gli un una e è di che non per con del della sono si da nel come più al anche ma questo",
+    "Portuguese": "o a os as um uma e é de que não em para com do da no na se mais por são como mas ao foi",
+    "Spanish": "el la los las un una y es de que en no por con para del se su al lo como más son pero está",
+}
+
+
+def text_of(completion: Any) -> str:
+    """The text of a completion, or of a cell: TRL gives messages where the prompts are messages."""
+    last = completion
+    if isinstance(completion, list):
+        last = completion[-1] if completion else None
+    content = last.get("content") if isinstance(last, dict) else last
+    if isinstance(content, list):  # parts of a message, images among them
+        content = " ".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return "" if content is None else str(content)
+
+
+def found_in(text: str, find: str, marker: str) -> str | None:
+    """The part of a text that is its answer, or None where there is none."""
+    if find == "last number":
+        numbers = [match.group() for match in NUMBER.finditer(text.replace("\u2212", "-")) if match.group()]
+        return numbers[-1] if numbers else None
+    if find == "after the marker":
+        _, mark, rest = text.rpartition(marker)
+        lines = rest.strip().splitlines()
+        return lines[0].strip() if mark and lines else None
+    if find == "last line":
+        lines = text.strip().splitlines()
+        return lines[-1].strip() if lines else None
+    if find == "boxed":
+        return boxed_in(text)
+    return text.strip() or None
+
+
+def boxed_in(text: str) -> str | None:
+    r"""What stands in the last \boxed{...}, its own braces included; None where there is none or it does not end."""
+    start = text.rfind("\\boxed{")
+    if start < 0:
+        return None
+    depth = 0
+    for place in range(start + 6, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return text[start + 7 : place].strip() or None
+    return None
+
+
+def number_of(text: str | None) -> float | None:
+    """The number that a text is, with thousands set off by commas, a currency or a percent sign; None for any other."""
+    if text is None:
+        return None
+    bare = text.replace("\u2212", "-").strip().strip("$€£¥%").rstrip(".").replace(" ", "")
+    top, _, bottom = bare.partition("/")
+    if not NUMBER.fullmatch(top) or not top or (bottom and not NUMBER.fullmatch(bottom)):
+        return None
+    number = float(top.replace(",", "")) / (float(bottom.replace(",", "")) or math.nan if bottom else 1.0)
+    return number if math.isfinite(number) else None
+
+
+def numeric_score(
+    text: str, expected: Any, find: str, expected_find: str, marker: str, tolerance: float
+) -> float | None:
+    """1.0 where the number found in the text is the expected one, else 0.0; None where no number is expected."""
+    wanted = number_found(text_of(expected), expected_find, marker)
+    if wanted is None:
+        return None
+    number = number_found(text, find, marker)
+    return float(number is not None and abs(number - wanted) <= tolerance * max(1.0, abs(wanted)))
+
+
+def number_found(text: str, find: str, marker: str) -> float | None:
+    """The number in the part of a text that is its answer; where words stand around it, the last one."""
+    part = found_in(text, find, marker)
+    number = number_of(part)
+    if number is None and part is not None and find != "whole text":
+        number = number_of(found_in(part, "last number", marker))
+    return number
+
+
+def exact_score(text: str, expected: Any, find: str, expected_find: str, marker: str, strict: bool) -> float | None:
+    """1.0 where the answer found in the text is the expected one, else 0.0; None where none is expected.
+
+    Unless `strict`, capitals, spaces and punctuation at the ends do not count.
+    """
+    wanted = found_in(text_of(expected), expected_find, marker)
+    if wanted is None:
+        return None
+    found = found_in(text, find, marker)
+    if found is None:
+        return 0.0
+    return float(found == wanted if strict else plain(found) == plain(wanted))
+
+
+def plain(text: str) -> str:
+    """A text in small letters, with single spaces, without punctuation at its ends."""
+    return " ".join(text.casefold().split()).strip(".,;:!?\"'`*()[] ")
+
+
+def contains_score(text: str, wanted: list[str], count: str, ignore_case: bool) -> float:
+    """The share of the wanted texts that are there; with `count` all or any 1.0 or 0.0."""
+    whole = text.casefold() if ignore_case else text
+    found = [(one.casefold() if ignore_case else one) in whole for one in wanted]
+    if count == "share":
+        return sum(found) / len(found)
+    return float(all(found) if count == "all" else any(found))
+
+
+def pattern_score(text: str, pattern: str, place: str, ignore_case: bool) -> float:
+    """1.0 where the pattern matches, else 0.0; a dot stands for line breaks too."""
+    compiled = re.compile(pattern, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+    return float(bool(compiled.fullmatch(text.strip()) if place == "whole text" else compiled.search(text)))
+
+
+def json_score(text: str, schema: dict[str, Any]) -> float:
+    """1.0 for JSON that fits the schema, 0.5 for other JSON, 0.0 for none; a block of code around it may be there."""
+    fenced = re.search(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL)
+    try:
+        value = json.loads(fenced.group(1) if fenced else text)
+    except (ValueError, RecursionError):
+        return 0.0
+    return 1.0 if fits(value, schema) else 0.5
+
+
+def fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value keeps to a JSON schema, as far as its keywords are those that are looked at here."""
+    kinds: dict[str, Any] = {
+        "object": dict, "array": list, "string": str, "boolean": bool, "null": type(None),
+        "integer": int, "number": (int, float),
+    }  # fmt: skip
+    named = schema.get("type", list(kinds))
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    for name in [named] if isinstance(named, str) else named:
+        if isinstance(value, kinds[name]) and (numeric or name not in ("integer", "number")):
+            break
+    else:
+        return False
+    if ("enum" in schema and value not in schema["enum"]) or ("const" in schema and value != schema["const"]):
+        return False
+    if numeric or isinstance(value, (str, list)):
+        size = value if numeric else len(value)
+        what = "Length" if isinstance(value, str) else "Items" if isinstance(value, list) else "imum"
+        least, most = f"min{what}", f"max{what}"
+        if not schema.get(least, -math.inf) <= size <= schema.get(most, math.inf):
+            return False
+    if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
+        return False
+    if isinstance(value, list) and "items" in schema:
+        return all(fits(item, schema["items"]) for item in value)
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        if any(name not in value for name in schema.get("required", [])):
+            return False
+        if schema.get("additionalProperties") is False and any(name not in properties for name in value):
+            return False
+        return all(fits(value[name], inner) for name, inner in properties.items() if name in value)
+    return True
+
+
+def length_score(length: int, least: int, most: int) -> float:
+    """1.0 for a length from least to most, falling to 0.0 at nothing and at twice the most."""
+    if length < least:
+        return length / least
+    return 1.0 if length <= most else max(0.0, 2.0 - length / max(most, 1))
+
+
+def length_of(text: str, unit: str) -> int:
+    """The length of a text in words or characters; in Chinese and Japanese a character counts as a word."""
+    return len(WORD.findall(text)) if unit == "words" else len(text)
+
+
+def language_score(text: str, language: str) -> float:
+    """1.0 where the text is in the language, else 0.0: told by its script, or by the commonest words.
+
+    A text too short to tell, or of numbers only, gets 0.0.
+    """
+    letters = [char for char in text if char.isalpha()]
+    shares = {name: len(re.findall(script, "".join(letters))) for name, script in SCRIPTS.items()}
+    if language in SCRIPTS:
+        kana = bool(re.search(r"[\u3040-\u30ff]", text))
+        mine = kana == (language == "Japanese") or language not in ("Chinese", "Japanese")
+        return float(mine and shares[language] * 2 > len(letters))
+    if max(shares.values()) * 2 > len(letters):
+        return 0.0
+    words = re.findall(r"\w+", text.casefold())
+    counts = {name: sum(word in known.split() for word in words) for name, known in COMMON_WORDS.items()}
+    others = [number for name, number in counts.items() if name != language]
+    return float(counts[language] > max(others))
+
+
+def repetition_score(text: str, size: int) -> float:
+    """0.0 where no run of `size` words comes twice, down to nearly -1.0 where all of them do."""
+    words = WORD.findall(text.casefold())
+    runs = [tuple(words[place : place + size]) for place in range(len(words) - size + 1)]
+    return len(set(runs)) / len(runs) - 1.0 if runs else 0.0

@@ -1,0 +1,375 @@
+"""The studio's library of rewards: every score, and the file that is made of it, which needs nothing but Python."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.domain import reward_scores as scores
+from studio.domain.reward_code import (
+    HEADER,
+    LINE,
+    OWN_TEMPLATE,
+    RewardFile,
+    code_findings,
+    functions_in,
+    parsed,
+    read_file,
+    take_code,
+    with_code,
+)
+from studio.domain.reward_library import LANGUAGES, TEMPLATES, Pick, problems, read_setting, schema_problems
+
+Rewards = list[float | None]
+ALL = tuple(Pick(kind, template.function) for kind, template in TEMPLATES.items())
+
+
+def loaded(file: RewardFile) -> dict[str, Any]:
+    """The functions of a generated file, as an import of it gives them."""
+    names: dict[str, Any] = {"__name__": "rewards"}
+    exec(compile(file.text(), "rewards.py", "exec"), names)
+    return names
+
+
+def given(kind: str, completions: list[Any], settings: dict[str, Any], **columns: Any) -> Rewards:
+    """What a reward gives, called as TRL calls it."""
+    pick = Pick(kind, "reward", settings)
+    more = {"prompts": ["?"] * len(completions), "completion_ids": [[1] * len(str(one)) for one in completions]}
+    found: Rewards = loaded(RewardFile((pick,)))["reward"](
+        completions=completions, trainer_state=None, log_extra=print, log_metric=print, **{**more, **columns}
+    )
+    return found
+
+
+# Scores ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "find", "found"),
+    [
+        ("12 and 30 make 42.", "last number", "42"),
+        ("it costs $1,234.50 in all", "last number", "1,234.50"),
+        ("5-3", "last number", "3"),
+        ("x = -3", "last number", "-3"),
+        ("x = \u22127", "last number", "-7"),
+        ("none", "last number", None),
+        ("so\n#### 72\nthat is it", "after the marker", "72"),
+        ("#### 1\n#### 2", "after the marker", "2"),
+        ("no mark", "after the marker", None),
+        ("####", "after the marker", None),
+        (r"\boxed{\frac{1}{2}} or \boxed{a{b}c}", "boxed", "a{b}c"),
+        (r"\boxed{open", "boxed", None),
+        ("first\nlast \n\n", "last line", "last"),
+        ("", "last line", None),
+        ("  all of it ", "whole text", "all of it"),
+        ("   ", "whole text", None),
+    ],
+)
+def test_where_the_answer_is_found(text: str, find: str, found: str | None) -> None:
+    assert scores.found_in(text, find, "####") == found
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *[("42", 42.0), ("1,234", 1234.0), ("$3.50", 3.5), ("10 %", 10.0), ("3/4", 0.75), ("-2e3", -2000.0)],
+        *[("7.", 7.0), (".5", 0.5), ("1/0", None), ("42 apples", None), ("", None), ("-", None), ("1e999", None)],
+    ],
+)
+def test_numbers_as_people_write_them(text: str, number: float | None) -> None:
+    assert scores.number_of(text) == number
+
+
+def test_right_numbers() -> None:
+    settings = {"column": "answer", "find": "last number", "expected_find": "after the marker"}
+    answer = ["2 + 2 = 4\n#### 4", "#### 1,000", "no number"]
+    completions = ["It is 4.", "999", "4"]
+    assert given("numeric", completions, settings, answer=answer) == [1.0, 0.0, None]
+    assert given("numeric", ["about 3.14"], {"tolerance": 0.01}, answer=[3.1416]) == [1.0]
+    assert given("numeric", ["about 3.14"], {"tolerance": 0.0001}, answer=[3.1416]) == [0.0]
+    assert given("numeric", ["nothing"], {}, answer=[None]) == [None]
+    boxed = {"find": "boxed", "expected_find": "boxed"}
+    assert given("numeric", [r"so \boxed{42 km}", "42"], boxed, answer=[r"\boxed{42}"] * 2) == [1.0, 0.0]
+
+
+def test_right_answers_in_texts_and_messages() -> None:
+    chat = [[{"role": "assistant", "content": "The sun is yellow."}], [{"role": "assistant", "content": "blue"}]]
+    assert given("exact", chat, {}, answer=["the sun  is yellow", "red"]) == [1.0, 0.0]
+    assert given("exact", ["Yellow"], {"strict": True}, answer=["yellow"]) == [0.0]
+    assert given("exact", ["a\nyes"], {"find": "last line"}, answer=["Yes!"]) == [1.0]
+    assert given("exact", ["yes", ""], {}, answer=["", "yes"]) == [None, 0.0]
+    # A name that no parameter can have is read from what comes by name.
+    assert given("exact", ["yes"], {"column": "right answer"}, **{"right answer": ["yes"]}) == [1.0]
+    assert given("exact", ["yes"], {"column": "class"}, **{"class": ["yes"]}) == [1.0]
+
+
+def test_texts_and_patterns() -> None:
+    wanted = ["Sure", "day"]
+    texts = ["sure, a nice day", "sure", "no"]
+    assert given("contains", texts, {"wanted": wanted}) == [1.0, 0.0, 0.0]
+    assert given("contains", texts, {"wanted": wanted, "count": "any"}) == [1.0, 1.0, 0.0]
+    assert given("contains", texts, {"wanted": wanted, "count": "share"}) == [1.0, 0.5, 0.0]
+    assert given("contains", texts, {"wanted": wanted, "count": "any", "ignore_case": False}) == [1.0, 0.0, 0.0]
+    pattern = {"pattern": r"<a>.+</a>"}
+    assert given("pattern", ["<a>x\ny</a>", "so <a>x</a>"], pattern) == [1.0, 0.0]
+    assert given("pattern", ["so <A>x</A>"], {**pattern, "place": "anywhere", "ignore_case": True}) == [1.0]
+
+
+SCHEMA = {
+    "type": "object",
+    "required": ["name", "tags"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "pattern": "^[a-z]"},
+        "tags": {"type": "array", "maxItems": 2, "items": {"enum": ["a", "b"]}},
+        "age": {"type": ["integer", "null"], "minimum": 0},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ('{"name": "ada", "tags": ["a"]}', 1.0),
+        ('Here it is:\n```json\n{"name": "ada", "tags": []}\n```', 1.0),
+        ('{"name": "ada", "tags": ["a"], "age": null}', 1.0),
+        ('{"name": "ada"}', 0.5),
+        ('{"name": "Ada", "tags": []}', 0.5),
+        ('{"name": "ada", "tags": ["c"]}', 0.5),
+        ('{"name": "ada", "tags": ["a", "b", "a"]}', 0.5),
+        ('{"name": "ada", "tags": [], "age": -1}', 0.5),
+        ('{"name": "ada", "tags": [], "age": true}', 0.5),
+        ('{"name": "ada", "tags": [], "more": 1}', 0.5),
+        ("[]", 0.5),
+        ("{name: ada}", 0.0),
+        ("", 0.0),
+        ("[" * 100_000, 0.0),
+    ],
+)
+def test_json_against_a_schema(text: str, score: float) -> None:
+    assert given("json", [text], {"schema": SCHEMA}) == [score]
+    assert schema_problems(SCHEMA) == []
+
+
+def test_lengths() -> None:
+    words = {"unit": "words", "least": 2, "most": 4}
+    assert given("length", ["", "a", "a b", "a b c d", "a b c d e f", "a " * 9], words) == [0, 0.5, 1, 1, 0.5, 0]
+    assert given("length", ["abc"], {"unit": "characters", "least": 3, "most": 3}) == [1.0]
+    assert given("length", ["four"], {"unit": "tokens", "least": 0, "most": 2}) == [0.0]
+    assert given("length", ["你好吗"], {"unit": "words", "least": 3, "most": 3}) == [1.0]
+
+
+SAID = {
+    "Arabic": "الشمس صفراء اليوم",
+    "Chinese": "今天太阳是黄色的",
+    "Dutch": "De zon is geel en het is een mooie dag",
+    "English": "The sun is yellow and it is a nice day.",
+    "French": "Le soleil est jaune et il fait beau dans la ville.",
+    "German": "Die Sonne ist gelb, und es wird ein schöner Tag.",
+    "Greek": "Ο ήλιος είναι κίτρινος",
+    "Hebrew": "השמש צהובה היום",
+    "Hindi": "सूरज आज पीला है",
+    "Italian": "Il sole è giallo e la giornata è bella come non mai",
+    "Japanese": "今日の太陽は黄色いです",
+    "Korean": "오늘 태양은 노란색입니다",
+    "Portuguese": "O sol é amarelo e não está frio para um dia de maio",
+    "Russian": "Сегодня солнце жёлтое",
+    "Spanish": "El sol es amarillo y hace un buen día en la ciudad",
+    "Thai": "ดวงอาทิตย์เป็นสีเหลือง",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_languages_are_told_apart(language: str) -> None:
+    texts = [SAID[name] for name in LANGUAGES]
+    assert given("language", texts, {"language": language}) == [float(name == language) for name in LANGUAGES]
+    assert given("language", ["", "42", "xyzzy"], {"language": language}) == [0.0, 0.0, 0.0]
+
+
+def test_repetition() -> None:
+    texts = ["one two three four", "no no no no", "short", "我很好我很好"]
+    assert given("repetition", texts, {"size": 2}) == pytest.approx([0.0, -2 / 3, 0.0, -0.4])
+
+
+# The file --------------------------------------------------------------------------------------------------------
+
+
+def test_the_file_reads_back_as_what_it_was_made_of() -> None:
+    file = RewardFile(ALL, OWN_TEMPLATE)
+    text = file.text()
+    back = read_file(text)
+    assert [(pick.kind, pick.name) for pick in back.picks] == [(pick.kind, pick.name) for pick in ALL]
+    assert back.own.rstrip() == OWN_TEMPLATE.rstrip()
+    assert back.text() == text
+    assert code_findings(text) == []
+    assert {pick.name for pick in ALL} <= {one.name for one in functions_in(text)}
+
+
+def test_the_file_needs_nothing_but_python(tmp_path: Path) -> None:
+    (tmp_path / "rewards.py").write_text(RewardFile(ALL).text(), encoding="utf-8")
+    code = "import rewards, sys; print(rewards.good_length(completions=['a b'])); print('studio' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", "-W", "error", "-c", f"import sys; sys.path.insert(0, '.')\n{code}"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout.split("\n")[:2], done.stderr) == (["[1.0]", "False"], "")
+
+
+def test_the_file_holds_only_what_is_used() -> None:
+    text = RewardFile((Pick("contains", "polite", {"wanted": ["please"]}),)).text()
+    assert text.startswith(HEADER)
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree)
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert names == ["text_of", "contains_score", "polite"]
+    assert all(ast.get_docstring(node) for node in tree.body if isinstance(node, ast.FunctionDef))
+    assert "import re" not in text
+
+
+def test_what_was_changed_by_hand_is_own_code() -> None:
+    text = RewardFile((Pick("length", "good_length"),), OWN_TEMPLATE).text()
+    for changed in (
+        text.replace("most=200", "most=100"),
+        text.replace('"most": 200', '"most": 100'),
+        text.replace("# library: length", "# library: no_such"),
+        text + "\nX = 1\n",
+    ):
+        assert changed != text
+        assert read_file(changed) == RewardFile(own=changed)
+        assert read_file(changed).text() == changed
+    assert read_file(LINE) == RewardFile(own=LINE)
+
+
+@pytest.mark.parametrize("evil", ['"] + [__import__("os")', "a\nimport os", "'''", "\\", "{}", "\u2028"])
+def test_settings_stay_values(evil: str) -> None:
+    picks = (
+        Pick("exact", "one", {"column": evil, "marker": evil}),
+        Pick("contains", "two", {"wanted": [evil]}),
+        Pick("pattern", "three", {"pattern": evil}),
+        Pick("json", "four", {"schema": {"const": evil}}),
+    )
+    text = RewardFile(picks).text()
+    assert read_file(text) == RewardFile(
+        tuple(Pick(p.kind, p.name, s.settings) for p, s in zip(picks, read_file(text).picks, strict=True))
+    )
+    constants = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+    assert evil in constants
+    calls = {
+        node.func.id
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert "__import__" not in calls
+
+
+def test_one_text_holds_recipe_and_code() -> None:
+    code = RewardFile(ALL, OWN_TEMPLATE).text()
+    recipe = "# trl grpo --config recipe.yaml\n\nreward_funcs: [rewards.good_length]\n"
+    whole = with_code(recipe, code)
+    assert take_code(whole) == (recipe, code)
+    assert take_code(whole.replace("\n", "\r\n")) == (recipe, code)
+    assert take_code(recipe) == (recipe, "")
+    assert with_code(recipe, "") == recipe
+    assert all(line.startswith("#") or not line for line in whole.removeprefix(recipe).split("\n"))
+
+
+# What is wrong ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "says"),
+    [
+        ("exact", {"column": "completion"}, "hands the column"),
+        ("numeric", {"find": "after the marker", "marker": ""}, "marker is empty"),
+        ("contains", {"wanted": []}, "no text to look for"),
+        ("pattern", {"pattern": "(open"}, "cannot be read"),
+        ("length", {"least": 5, "most": 2}, "more than at most"),
+        ("repetition", {"size": 0}, "one word at least"),
+        ("json", {"schema": []}, "is an object"),
+        ("json", {"schema": {"oneOf": []}}, "`oneOf` of the schema is not looked at"),
+        ("json", {"schema": {"properties": {"a": {"type": "float"}}}}, "`float` is no type"),
+        ("json", {"schema": {"items": {"minimum": "1"}}}, "`minimum` of the schema is a number"),
+    ],
+)
+def test_settings_that_cannot_work_are_told(kind: str, settings: dict[str, Any], says: str) -> None:
+    found = problems(Pick(kind, "reward", settings))
+    assert len(found) == 1
+    assert says in found[0]
+
+
+@pytest.mark.parametrize("name", ["two words", "1st", "class", "", "text_of", "import os"])
+def test_names_that_no_function_can_have(name: str) -> None:
+    assert problems(Pick("length", name))
+    assert problems(Pick("length", "good_length")) == []
+
+
+def test_what_is_typed_into_settings() -> None:
+    settings = {one.name: one for template in TEMPLATES.values() for one in template.settings}
+    assert read_setting(settings["most"], " 12 ") == 12
+    assert read_setting(settings["tolerance"], "1e-3") == 0.001
+    assert read_setting(settings["wanted"], "a\r\n\nb") == ["a", "b"]
+    assert read_setting(settings["schema"], '{"type": "array"}') == {"type": "array"}
+    assert read_setting(settings["strict"], True) is True
+    for name, typed in (("most", "1.5"), ("most", "-1"), ("tolerance", "nan"), ("count", "some"), ("schema", "{")):
+        with pytest.raises(ValueError):
+            read_setting(settings[name], typed)
+    with pytest.raises(ValueError, match="too long"):
+        read_setting(settings["pattern"], "x" * 30_000)
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "says"),
+    [
+        ("x = 1\ndef f(:\n", 2, "invalid syntax"),
+        ("def f():\nreturn 1\n", 2, "indented block"),
+        ("x = '\0'", None, "null bytes"),
+        ("(" * 5000, None, ""),
+        ("x" * 200_000, None, "too long"),
+    ],
+)
+def test_code_that_python_cannot_read(code: str, line: int | None, says: str) -> None:
+    (found,) = code_findings(code)
+    assert found.level == "error"
+    assert says in found.message
+    assert line is None or found.where.line == line
+    assert functions_in(code) == []
+
+
+def test_code_is_looked_at_and_never_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    code = f"open({str(mark)!r}, 'w').close()\ndef f(completions, **kwargs):\n    return []\n"
+    assert [one.name for one in functions_in(code)] == ["f"]
+    assert code_findings(code) == []
+    assert not mark.exists()
+
+
+def test_own_functions_and_what_they_need() -> None:
+    code = (
+        "def one(prompts, completions, answer, level=1, *, source, **kwargs):\n    'First line.\\n\\nMore.'\n"
+        "async def two(completions):\n    pass\ndef _helper(x):\n    pass\n"
+        "class Three:\n    def four(self):\n        pass\n"
+    )
+    one, two = functions_in(code)
+    assert (one.name, one.line, one.needs, one.about, one.takes_all) == (
+        "one",
+        1,
+        ("answer", "source"),
+        "First line.",
+        True,
+    )
+    assert (two.name, two.needs, two.takes_all) == ("two", (), False)
+
+
+def test_own_names_do_not_replace_the_librarys() -> None:
+    file = RewardFile((Pick("length", "good_length"),), "def text_of(x):\n    return x\n")
+    (found,) = code_findings(file.text())
+    assert "`text_of`" in found.message
+    token = f'KEY = "hf_{"a" * 30}"\n'
+    (told,) = code_findings(token)
+    assert (told.level, told.where.line) == ("warning", 1)
+    assert not isinstance(parsed(token), type(told))
