@@ -160,7 +160,7 @@ def kind_of(facts: ModelFacts) -> tuple[Kind, str]:
         if labels(facts) == 1 and "Sequence" in architecture:
             return "reward", "Reward model: it gives a text one score."
         return "classifier", "Classifier: it sorts texts into classes and writes none."
-    if architecture and not architecture.endswith(_GENERATES):
+    if architecture and not generates_text(architecture):
         return "other", f"{architecture} writes no text: TRL trains models that do."
     name = facts.id.rstrip("/").rsplit("/", 1)[-1]
     if facts.template is None and facts.barred:
@@ -173,6 +173,11 @@ def kind_of(facts: ModelFacts) -> tuple[Kind, str]:
         return "chat", "Chat model: it has a chat template and knows turns."
     told = "Its name does not say whether it was taught to chat."
     return "chat", f"It has a chat template, so it takes conversations. {told}"
+
+
+def generates_text(architecture: str) -> bool:
+    """Whether a model of this class writes text."""
+    return architecture.endswith(_GENERATES)
 
 
 def labels(facts: ModelFacts) -> int | None:
