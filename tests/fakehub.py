@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import uvicorn
 from starlette.applications import Starlette
@@ -39,7 +41,8 @@ class FakeHub:
     """Repositories by id, the requests that came, and faults: a path's beginning and the status that it then answers.
 
     Tokens `hf_good` may read what is gated and private; any other token or none may not. `accounts` has the answer to
-    "who am I" by token; a token that is not there is refused.
+    "who am I" by token; a token that is not there is refused. Lists are sifted and sorted as the real ones are told to
+    be; `searches` has what came to them, `held` are words of a search that is answered only once they are taken out.
     """
 
     def __init__(self) -> None:
@@ -49,6 +52,8 @@ class FakeHub:
         self.faults: dict[str, int] = {}
         self.sent = 0  # bytes of datasets' files
         self.accounts: dict[str, dict[str, Any]] = {}
+        self.searches: list[dict[str, list[str]]] = []
+        self.held: set[str] = set()
         self.url = ""
 
     @property
@@ -60,6 +65,8 @@ class FakeHub:
             routes=[
                 Route("/viewer/{question}", self._viewer),
                 Route("/api/whoami-v2", self._whoami),
+                Route("/api/{kind}", self._list),
+                Route("/api/{kind}/{name:path}/auth-check", self._auth_check),
                 Route("/api/models/{name:path}", self._model_info),
                 Route("/api/datasets/{name:path}", self._dataset_info),
                 Route("/{owner}/{repo}/resolve/{revision}/{file:path}", self._file, methods=["GET", "HEAD"]),
@@ -92,6 +99,41 @@ class FakeHub:
                 one |= {"size": repo.sizes.get(one["rfilename"], len(content)), "blobId": blob(content)}
         base = {"id": name, "gated": "manual" if repo.gated else False, "private": repo.private, "siblings": siblings}
         return JSONResponse(base | {"sha": blob(repr(sorted(files.items())).encode())} | repo.info)
+
+    async def _list(self, request: Request) -> Response:
+        fault = self._fault(request)
+        if fault:
+            return fault
+        kind, asked = request.path_params["kind"], request.query_params
+        self.searches.append({name: asked.getlist(name) for name in asked})
+        while self.held & set(asked.getlist("search")):
+            await asyncio.sleep(0.02)
+        repos = {"models": self.models, "datasets": self.datasets}.get(kind)
+        if repos is None:
+            return refusal(404, "", "no such list")
+        seen = [(name, repo) for name, repo in repos.items() if not repo.private or self._may_read(request)]
+        found = [listed(name, repo) for name, repo in seen]
+        found = [one for one in found if fits(one, asked)]
+        order = asked.get("sort", "trendingScore")
+        found.sort(key=lambda one: one.get(order) or 0, reverse=True)
+        start, limit = int(asked.get("cursor", 0)), int(asked.get("limit", 1000))
+        keep = {"_id", "id", *asked.getlist("expand")}
+        page = [{key: value for key, value in one.items() if key in keep} for one in found[start : start + limit]]
+        rest = urlencode([*((key, value) for key, value in asked.multi_items() if key != "cursor"), ("cursor", limit)])
+        link = {"Link": f'<{self.url}/api/{kind}?{rest}>; rel="next"'} if start + limit < len(found) else {}
+        return JSONResponse(page, headers=link)
+
+    async def _auth_check(self, request: Request) -> Response:
+        fault = self._fault(request)
+        if fault:
+            return fault
+        repos = self.models if request.path_params["kind"] == "models" else self.datasets
+        repo = repos.get(request.path_params["name"])
+        if repo is None or (repo.private and not self._may_read(request)):
+            return refusal(404, "RepoNotFound", "Repository not found")
+        if repo.gated and not self._may_read(request):
+            return refusal(403, "GatedRepo", "Access to this repository is restricted")
+        return Response("OK")
 
     async def _whoami(self, request: Request) -> Response:
         fault = self._fault(request)
@@ -181,6 +223,29 @@ class FakeHub:
         rows = rows[:100]
         answer = {"dataset": name, "features": features, "rows": rows, "truncated": False}
         return JSONResponse(answer) if question == "first-rows" else refusal(404, "", "no such question")
+
+
+def listed(name: str, repo: Repo) -> dict[str, Any]:
+    """What a list tells of a repository: what its info says, with the tags that follow from that."""
+    about = {"_id": name, "id": name, "gated": "manual" if repo.gated else False, "private": repo.private, **repo.info}
+    licence = (about.get("cardData") or {}).get("license")
+    tags = [about.get("library_name"), about.get("pipeline_tag"), licence and f"license:{licence}"]
+    return {**about, "tags": [*filter(None, tags), *about.get("tags", [])]}
+
+
+def fits(one: dict[str, Any], asked: Any) -> bool:
+    """Whether a repository is among what is asked for."""
+    units = {"K": 1e3, "M": 1e6, "B": 1e9}
+    count = (one.get("safetensors") or {}).get("total")
+    limits = dict(part.split(":") for part in asked.get("num_parameters", "").split(",") if part)
+    bounds = {side: float(text[:-1]) * units[text[-1]] for side, text in limits.items()}
+    return (
+        all(word.lower() in one["id"].lower() for word in asked.getlist("search"))
+        and all(tag in one["tags"] for tag in asked.getlist("filter"))
+        and asked.get("pipeline_tag") in (None, one.get("pipeline_tag"))
+        and (not bounds or count is not None)
+        and bounds.get("min", 0) <= (count or 0) <= bounds.get("max", float("inf"))
+    )
 
 
 def blob(content: bytes) -> str:

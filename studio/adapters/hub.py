@@ -49,7 +49,7 @@ def bound_requests(seconds: float = PATIENCE) -> None:
     import httpx2
     import huggingface_hub
     from huggingface_hub.errors import OfflineModeIsEnabled
-    from huggingface_hub.utils._http import hf_request_event_hook
+    from huggingface_hub.utils._http import hf_raise_for_status, hf_request_event_hook
 
     class Unreachable(OfflineModeIsEnabled):
         """The Hub did not answer in time, or at all."""
@@ -61,9 +61,16 @@ def bound_requests(seconds: float = PATIENCE) -> None:
                 part: min(asked.get(part) or seconds, seconds) for part in ("connect", "read", "write", "pool")
             }
             try:
-                return super().send(request, **options)
+                return unwanted(super().send(request, **options))
             except (httpx2.TimeoutException, httpx2.NetworkError) as error:
                 raise Unreachable(f"{request.url.host} did not answer.") from error
+
+    def unwanted(response: httpx2.Response) -> httpx2.Response:
+        # Of a list the library would ask again and again for up to half a minute, and the longer the busier the Hub.
+        if response.status_code in (429, 500, 502, 503, 504) and response.request.url.path.startswith("/api/"):
+            response.read()
+            hf_raise_for_status(response)
+        return response
 
     def client() -> httpx2.Client:
         return BoundedClient(event_hooks={"request": [hf_request_event_hook]}, follow_redirects=True, timeout=seconds)
@@ -143,6 +150,10 @@ class HubClient:
             return True
 
         return self._ask(bring, f"the tokenizer of {name}")
+
+    def ask(self, question: Callable[[Any, Callable[[], float]], Answer], what: str) -> Answer | Unknown:
+        """Any other question: a function of the library's HfApi and of the seconds that are left."""
+        return self._ask(lambda left: question(self._api(), left), what)
 
     def page(self, name: str) -> str:
         """The address of a model's page on the Hub."""

@@ -1,4 +1,4 @@
-"""The local cache of the Hugging Face Hub: which models lie there, and which files of one."""
+"""The local cache of the Hugging Face Hub: which models and datasets lie there, and which files of one."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ class CachedModel:
     used: float
 
 
+@dataclass(frozen=True)
+class CachedDataset:
+    """A dataset of which data files are in the cache: `size` in bytes, `used` in epoch seconds."""
+
+    name: str
+    size: int
+    used: float
+
+
 class HubCache:
     """The cache in `folder`; without one, where huggingface_hub keeps it for this user."""
 
@@ -34,17 +43,8 @@ class HubCache:
 
     def models(self) -> list[CachedModel]:
         """The models that can be loaded without the Hub, those used last first. Walks the cache: not for every edit."""
-        from huggingface_hub import scan_cache_dir
-        from huggingface_hub.errors import CacheNotFound
-
-        try:
-            found = scan_cache_dir(self.folder)
-        except (CacheNotFound, OSError, ValueError):
-            return []
         models = []
-        for repo in found.repos:
-            if repo.repo_type != "model":
-                continue
+        for repo in self._repos("model"):
             whole = [revision for revision in repo.revisions if _is_whole(revision)]
             # The branch that is loaded by default, else the newest of what else is there.
             best = max(whole, key=lambda one: ("main" in one.refs, one.last_modified), default=None)
@@ -52,6 +52,24 @@ class HubCache:
                 revision = "" if "main" in best.refs else next(iter(sorted(best.refs)), best.commit_hash)
                 models.append(CachedModel(repo.repo_id, revision, best.size_on_disk, repo.last_accessed))
         return sorted(models, key=lambda model: -model.used)
+
+    def datasets(self) -> list[CachedDataset]:
+        """The datasets of which files lie here, those used last first. Walks the cache, as `models` does."""
+        found = [
+            CachedDataset(repo.repo_id, repo.size_on_disk, repo.last_accessed)
+            for repo in self._repos("dataset")
+            if any(_is_data(file.file_name) for revision in repo.revisions for file in revision.files)
+        ]
+        return sorted(found, key=lambda one: -one.used)
+
+    def _repos(self, kind: str) -> list[Any]:
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+
+        try:
+            return [repo for repo in scan_cache_dir(self.folder).repos if repo.repo_type == kind]
+        except (CacheNotFound, OSError, ValueError):
+            return []
 
     def snapshot(self, name: str, revision: str = "main") -> Path | None:
         """The folder that holds what is cached of a model's revision; None where nothing of it is."""
@@ -86,6 +104,10 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):
         return False
+
+
+def _is_data(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in ("readme.md", "license", "license.txt")
 
 
 def _is_whole(revision: Any) -> bool:

@@ -160,7 +160,7 @@ def kind_of(facts: ModelFacts) -> tuple[Kind, str]:
         if labels(facts) == 1 and "Sequence" in architecture:
             return "reward", "Reward model: it gives a text one score."
         return "classifier", "Classifier: it sorts texts into classes and writes none."
-    if architecture and not architecture.endswith(_GENERATES):
+    if architecture and not generates_text(architecture):
         return "other", f"{architecture} writes no text: TRL trains models that do."
     name = facts.id.rstrip("/").rsplit("/", 1)[-1]
     if facts.template is None and facts.barred:
@@ -175,6 +175,11 @@ def kind_of(facts: ModelFacts) -> tuple[Kind, str]:
     return "chat", f"It has a chat template, so it takes conversations. {told}"
 
 
+def generates_text(architecture: str) -> bool:
+    """Whether a model of this class writes text."""
+    return architecture.endswith(_GENERATES)
+
+
 def labels(facts: ModelFacts) -> int | None:
     """How many classes a classifier tells apart; None where its config does not say."""
     named = facts.config.get("id2label")
@@ -186,8 +191,13 @@ def parameters_text(facts: ModelFacts) -> str:
     number, stored = facts.parameters, dtype_text(facts.dtype)
     if not number:
         return stored
-    size = f"{number / 1e9:.2f} B" if number >= 1e8 else f"{number / 1e6:.2f} M" if number >= 1e4 else f"{number:,}"
+    size = parameter_count(number)
     return f"{size} · {stored}" if stored else size
+
+
+def parameter_count(number: int) -> str:
+    """A number of parameters for people: 0.49 B, 22.70 M."""
+    return f"{number / 1e9:.2f} B" if number >= 1e8 else f"{number / 1e6:.2f} M" if number >= 1e4 else f"{number:,}"
 
 
 def dtype_text(told: str | None) -> str:

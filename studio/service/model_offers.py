@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,22 +22,28 @@ from studio.service.runs import Runs
 _LOOKED = 15.0  # seconds for which what is here is taken to be the same
 _RESULTS = 100  # runs, the newest first, whose models are offered
 _DEMO = "assets/demo/model"
+KINDS = {"result": "your run", "prepared": "prepared", "upload": "uploaded", "cached": "in the cache", "demo": "demo"}
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A model that is here: what the recipe would name (`id`, `revision` unless main), and how it is shown.
+    """A model or dataset that is here: what the recipe would name (`id`, `revision` unless main), and how it is shown.
 
     `used` is when it was used or made last, in seconds of epoch; None where that says nothing.
     """
 
     id: str
-    kind: Literal["result", "cached", "demo"]
+    kind: Literal["result", "prepared", "upload", "cached", "demo"]
     title: str
     detail: str
     size: int
     used: float | None = None
     revision: str = ""
+
+    @property
+    def said(self) -> str:
+        """What is searched through: its names, and what is said of it."""
+        return f"{self.id} {self.title} {self.detail} {KINDS[self.kind]}"
 
 
 class ModelOffers:
@@ -114,6 +120,12 @@ class ModelOffers:
             return ()
         size = sum(self._facts_in(found).sizes.values())
         return (Offer(_DEMO, "demo", "Demo model", "tiny, to try things out", size),)
+
+
+def fitting(offers: Iterable[Offer], text: str) -> list[Offer]:
+    """The offers that hold every word of a text, in their name or in what is said of them."""
+    words = text.casefold().split()
+    return [one for one in offers if all(word in one.said.casefold() for word in words)]
 
 
 def _holds_model(folder: Path) -> bool:

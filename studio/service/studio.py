@@ -30,6 +30,7 @@ from studio.service import data, preview
 from studio.service.access import Access
 from studio.service.account import Accounts
 from studio.service.data import Inspection
+from studio.service.dataset_offers import DatasetOffers
 from studio.service.layers import KnownLayers, RecipeLayers
 from studio.service.models import Models
 from studio.service.preparing import Preparing
@@ -37,6 +38,7 @@ from studio.service.preview import RowsPage
 from studio.service.recipes import Form, Prepared, Recipes, mint_name
 from studio.service.rewards import Rewards
 from studio.service.runs import Runs
+from studio.service.search import Search
 from studio.service.tokens import KnownTokens, Tokens
 
 # What TRL's config classes judge by the machine they run on: the studio's own checks have the right one in mind.
@@ -78,7 +80,7 @@ class Studio:
         seen.hub = HubClient(token=access.token)
         if access.space is not None:
             seen.accounts = Accounts(HubAccount(token=access.pushing_token))
-        for made in ("recipes", "models", "layers", "tokens", "rewards"):
+        for made in ("recipes", "models", "layers", "tokens", "rewards", "search"):
             seen.__dict__.pop(made, None)  # made anew when needed, with that access
         return seen
 
@@ -106,6 +108,12 @@ class Studio:
     def models(self) -> Models:
         """What is known of models, and which are here already."""
         return Models(lambda: self.recipes.paths(), self.hub, HubCache(), lambda: self.runs, self.access)
+
+    @cached_property
+    def search(self) -> Search:
+        """Models and datasets, here and on the Hub, by what people type."""
+        datasets = DatasetOffers(lambda: self.recipes.paths(), self.home, HubCache(), self.access)
+        return Search(self.hub, self.models, datasets, self.access)
 
     @cached_property
     def layers(self) -> RecipeLayers:

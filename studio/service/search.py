@@ -1,0 +1,195 @@
+"""Searching for models and datasets: what is here at once, what the Hub finds within seconds, or a word of why not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from studio.adapters.hub import DatasetHead, HubClient, Unknown
+from studio.adapters.hubsearch import find_datasets, find_models, may_read
+from studio.domain.hub_hits import DatasetHit, ModelHit
+from studio.domain.hub_query import Query
+from studio.domain.model_facts import dtype_text
+from studio.service.access import Access
+from studio.service.dataset_offers import DatasetOffers
+from studio.service.model_offers import Offer, fitting
+from studio.service.models import Models
+from studio.service.paths import looks_like_path
+
+Kind = Literal["models", "datasets"]
+Hit = ModelHit | DatasetHit
+
+FRESH = 120.0  # seconds for which what the Hub has found stands
+PAUSE, LONG_PAUSE = 5.0, 60.0  # seconds without a question after one without an answer, and after "fewer requests"
+_KEPT = 512  # searches and hits that are remembered
+# Why nothing came of a search, for people; `{status}` is that of HTTP.
+LINES = {
+    "off": "Offline mode is on (HF_HUB_OFFLINE), so the Hub is not searched.",
+    "offline": "The Hub cannot be reached.",
+    "timeout": "The Hub did not answer in time.",
+    "refused": "The Hub refuses the token that is set up here: log in again.",
+    "limited": "The Hub asks for fewer searches: try again in a minute.",
+    "busy": "The Hub has no answer right now (status {status}).",
+    "unsupported": "The Hub's address has no search (status {status}).",
+    "trouble": "The Hub's answer was not understood.",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a search on the Hub: hits, or `why` (a key of LINES) with the `status` of HTTP.
+
+    `asked` is false where nothing was searched for: too few letters, or a path.
+    """
+
+    hits: tuple[Hit, ...] = ()
+    why: str = ""
+    status: int | None = None
+    asked: bool = True
+
+    @property
+    def line(self) -> str:
+        """Why there is no answer, in a sentence; `` where there is one."""
+        return LINES[self.why].format(status=self.status) if self.why else ""
+
+    @property
+    def again(self) -> bool:
+        """Whether asking again may help."""
+        return self.why not in ("", "off")
+
+
+class Search:
+    """Finds models and datasets, for whoever asks: what one may see, another may not."""
+
+    def __init__(
+        self,
+        hub: HubClient,
+        models: Models,
+        datasets: DatasetOffers,
+        access: Access,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._hub, self._models, self._datasets, self._access, self._clock = hub, models, datasets, access, clock
+        self._lock = threading.Lock()
+        self._found: OrderedDict[tuple[Any, ...], tuple[float, Found]] = OrderedDict()
+        self._hits: OrderedDict[tuple[str, str, str], Hit] = OrderedDict()
+        self._paused: dict[str, tuple[float, Found]] = {}
+
+    # --- what is here
+
+    def look_around(self, kind: Kind) -> bool:
+        """Looks for what is here; whether there is other than before."""
+        return self._models.look_around() if kind == "models" else self._datasets.look_around()
+
+    def here(self, kind: Kind, text: str = "") -> list[Offer]:
+        """What is here and holds every word of `text`, as far as it has been looked for."""
+        return fitting(self._models.offers() if kind == "models" else self._datasets.known(), text)
+
+    # --- the Hub
+
+    def on_hub(self, kind: Kind, query: Query, method: str = "sft", again: bool = False) -> Found:
+        """What the Hub finds, after some seconds at most. `again` asks also where it was silent a moment ago."""
+        if query.is_empty or looks_like_path(query.text):
+            return Found(asked=False)
+        if _offline():
+            return Found(why="off")
+        user, now = self._user(), self._clock()
+        key = (user, kind, query, method)
+        with self._lock:
+            known, paused = self._found.get(key), self._paused.get(user)
+        if known is not None and now - known[0] < FRESH:
+            return known[1]
+        if paused is not None and now < paused[0] and not again:
+            return paused[1]
+        answer = find_models(self._hub, query, method) if kind == "models" else find_datasets(self._hub, query)
+        if isinstance(answer, Unknown):
+            found = _why(answer)
+            rest = LONG_PAUSE if found.why == "limited" else PAUSE
+            with self._lock:
+                self._paused[user] = (self._clock() + rest, found)
+                while len(self._paused) > _KEPT:
+                    del self._paused[next(iter(self._paused))]
+            return found
+        found = Found(tuple(answer))
+        with self._lock:
+            self._paused.pop(user, None)
+            _remember(self._found, key, (self._clock(), found))
+            for hit in found.hits:
+                _remember(self._hits, (user, kind, hit.id), hit)
+        return found
+
+    def more(self, kind: Kind, name: str) -> Hit | None:
+        """A hit of an earlier search with what takes requests of its own: access, chat template, a dataset's type."""
+        key = (self._user(), kind, name)
+        with self._lock:
+            hit = self._hits.get(key)
+        if hit is None:
+            return None
+        more = self._model(hit) if isinstance(hit, ModelHit) else self._dataset(hit)
+        with self._lock:
+            _remember(self._hits, key, more)
+        return more
+
+    def _model(self, hit: ModelHit) -> ModelHit:
+        self._models.learn(hit.id)
+        look = self._models.known(hit.id)
+        if look is None or look.facts is None:
+            return hit
+        facts = look.facts
+        return replace(
+            hit,
+            parameters=hit.parameters or facts.parameters,
+            dtype=hit.dtype or (dtype_text(facts.dtype) or None),
+            access=not facts.barred if hit.gated else None,
+            template=hit.template if facts.barred else bool(facts.template),
+        )
+
+    def _dataset(self, hit: DatasetHit) -> DatasetHit:
+        if hit.gated and hit.access is None:
+            hit = replace(hit, access=may_read(self._hub, "datasets", hit.id))
+        if hit.access is False or (hit.type is not None and hit.rows is not None):
+            return hit
+        head = self._hub.dataset_head(hit.id)
+        if not isinstance(head, DatasetHead):
+            return hit
+        more = replace(
+            hit,
+            rows=head.num_rows if hit.rows is None else hit.rows,
+            configs=head.configs,
+            splits=head.splits.get(head.config, ()),
+        )
+        return more.seen(head.columns, head.rows)
+
+    def _user(self) -> str:
+        user = self._access.user()
+        return user.name if user else ""
+
+
+def _why(answer: Unknown) -> Found:
+    status = answer.status
+    if status in (401, 403):
+        return Found(why="refused", status=status)
+    if status == 429:
+        return Found(why="limited", status=status)
+    if status is not None and status >= 500:
+        return Found(why="busy", status=status)
+    if status is not None:
+        return Found(why="unsupported", status=status)
+    return Found(why=answer.reason if answer.reason in LINES else "trouble")
+
+
+def _offline() -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def _remember(into: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    into[key] = value
+    into.move_to_end(key)
+    while len(into) > _KEPT:
+        into.popitem(last=False)
