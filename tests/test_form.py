@@ -12,8 +12,9 @@ from studio.adapters.home import Home
 from studio.domain.recipe import Recipe
 from studio.service.presets import named
 from studio.service.studio import Studio
-from studio.ui.form import Form, next_field, next_step
+from studio.ui.form import Form
 from studio.ui.kept import kept, restored
+from studio.ui.steps import next_field, next_step
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ from studio.domain.typed_text import MOST_CHARACTERS, flow_text, in_words, read_
 from studio.domain.values import same
 from studio.service.options import Option, options_of, value_in, without_effect
 from studio.service.studio import Studio
-from studio.ui.form import Form, tab_of
+from studio.ui.form import Form
 from studio.ui.page import Page
+from studio.ui.steps import tab_of
 from studio.ui.tabs.options import Options, kind, text_of, understood, value_problem
 
 # A run on this machine always writes to `output` in its own folder.

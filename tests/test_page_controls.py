@@ -22,8 +22,9 @@ from studio.domain.overlay import OVERLAYS, SET, UNSET, overlay
 from studio.domain.recipe import Recipe
 from studio.service.studio import Studio
 from studio.ui.controls import Control, argument_named
-from studio.ui.form import TABS, Form
+from studio.ui.form import Form
 from studio.ui.page import Page
+from studio.ui.steps import TABS
 
 # Values with which other controls are shown: those are tried with it in place.
 CONDITIONS: dict[str, list[Any]] = {}

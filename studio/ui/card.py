@@ -15,8 +15,9 @@ from studio.service.recipes import Prepared
 from studio.service.studio import Studio
 from studio.ui import pieces
 from studio.ui.controls import in_effect
-from studio.ui.form import Form, next_field, place_of, tab_of
+from studio.ui.form import Form
 from studio.ui.mapping_card import mapped_at
+from studio.ui.steps import next_field, place_of, tab_of
 from studio.ui.theme import TabState, tab_states
 
 # Delegated, so that it works for whatever the card holds later. Copy and download need no server.

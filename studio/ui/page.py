@@ -17,8 +17,9 @@ from studio.service.studio import Studio
 from studio.ui import api, pieces, space
 from studio.ui.card import CARD_SCRIPT, card, rewards_code, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, is_worded_by_method, read, shown, words
-from studio.ui.form import Form, first_form, next_step
+from studio.ui.form import Form, first_form
 from studio.ui.kept import STORAGE_KEY, STORAGE_WORD, kept, restored
+from studio.ui.steps import next_step
 from studio.ui.tabs import compute, data, launch, lora, method, model, options, recipes, runs, training
 from studio.ui.words import say, translate
 
