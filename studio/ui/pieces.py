@@ -71,8 +71,8 @@ def finding(found: Finding, index: int | None = None, place: str = "") -> str:
     if found.fix is not None and index is not None:
         buttons = f'<button type="button" class="ts-btn" data-do="apply:{index}">{text(found.fix.label)}</button>'
     if place:
-        words = spoken("Map the columns" if place == MAPPING else "Show")
-        buttons += f'<button type="button" class="ts-btn quiet" data-go="{text(place)}">{words}</button>'
+        look, words = ("ts-btn", "Map the columns") if place == MAPPING else ("ts-btn quiet", "Show")
+        buttons += f'<button type="button" class="{look}" data-go="{text(place)}">{spoken(words)}</button>'
     button = f'<div class="ts-actions">{buttons}</div>' if buttons else ""
     row = "".join(
         f" ({word} {number})"
