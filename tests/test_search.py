@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import huggingface_hub
@@ -17,6 +17,7 @@ from studio.adapters.home import Home, shipped_root
 from studio.adapters.hub import HubClient, bound_requests
 from studio.adapters.hubcache import HubCache
 from studio.adapters.space import SignIn, Space
+from studio.cli import main
 from studio.domain.access import User
 from studio.domain.columns import Column
 from studio.domain.errors import StudioError
@@ -345,3 +346,37 @@ def test_others_on_a_space_see_the_demos_only(tmp_path: Path) -> None:
     assert {offer.kind for offer in one.here("datasets")} == {"demo"}
     asking[0] = User("ada", {}, 9e12, "hf_x")
     assert "secret.jsonl" in [offer.title for offer in one.here("datasets")]
+
+
+# The command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """`trl-studio search` against the hub, with a home and a cache of its own."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    return lambda *words: main(["search", *words, "--home", str(tmp_path / "home")])
+
+
+def test_the_command(command: Callable[..., int], hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("models", "mini", "--size", "max:1B", "--sort", "downloads") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:4] for line in lines[:2]] == [
+        ["NAME", "WHERE", "SIZE", "MORE"],
+        ["org/mini-chat", "Hub", "0.49", "B"],
+    ]
+    assert command("datasets", "dpo", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["id"] for one in told["here"]] == ["assets/demo/dpo"]
+    assert (told["hits"], told["trouble"]) == ([], None)
+    assert command("datasets", "pairs", "--json") == 0
+    hit = json.loads(capsys.readouterr().out)["hits"][1]
+    assert (hit["id"], hit["rows"], hit["type"]) == ("org/pairs-declared", 62_135, "preference")
+    hub.faults["/api/models"] = 429
+    assert command("models", "demo") == 1
+    shown = capsys.readouterr()
+    assert "assets/demo/model" in shown.out
+    assert shown.err == f"{LINES['limited']}\n"
+    assert command("models", "--size", "huge") == 2
+    assert "'huge' is no size of models." in capsys.readouterr().err

@@ -191,8 +191,13 @@ def parameters_text(facts: ModelFacts) -> str:
     number, stored = facts.parameters, dtype_text(facts.dtype)
     if not number:
         return stored
-    size = f"{number / 1e9:.2f} B" if number >= 1e8 else f"{number / 1e6:.2f} M" if number >= 1e4 else f"{number:,}"
+    size = parameter_count(number)
     return f"{size} · {stored}" if stored else size
+
+
+def parameter_count(number: int) -> str:
+    """A number of parameters for people: 0.49 B, 22.70 M."""
+    return f"{number / 1e9:.2f} B" if number >= 1e8 else f"{number / 1e6:.2f} M" if number >= 1e4 else f"{number:,}"
 
 
 def dtype_text(told: str | None) -> str:

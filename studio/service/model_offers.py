@@ -22,6 +22,7 @@ from studio.service.runs import Runs
 _LOOKED = 15.0  # seconds for which what is here is taken to be the same
 _RESULTS = 100  # runs, the newest first, whose models are offered
 _DEMO = "assets/demo/model"
+KINDS = {"result": "your run", "prepared": "prepared", "upload": "uploaded", "cached": "in the cache", "demo": "demo"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Offer:
     size: int
     used: float | None = None
     revision: str = ""
+
+    @property
+    def said(self) -> str:
+        """What is searched through: its names, and what is said of it."""
+        return f"{self.id} {self.title} {self.detail} {KINDS[self.kind]}"
 
 
 class ModelOffers:
@@ -119,7 +125,7 @@ class ModelOffers:
 def fitting(offers: Iterable[Offer], text: str) -> list[Offer]:
     """The offers that hold every word of a text, in their name or in what is said of them."""
     words = text.casefold().split()
-    return [one for one in offers if all(word in f"{one.id} {one.title} {one.detail}".casefold() for word in words)]
+    return [one for one in offers if all(word in one.said.casefold() for word in words)]
 
 
 def _holds_model(folder: Path) -> bool:

@@ -228,7 +228,7 @@ class Form:
             self.notice = f"Read as {label}, the method chosen on the first tab: the text names none."
         self.remember()
         self.recipe, self.opened, self.demo, self.held = recipe, tuple(findings), {}, frozenset()
-        self.preset, self.aside, self.typed = None, {}, dataset_text(recipe)
+        self.preset, self.aside, self.typed, self.typing = None, {}, dataset_text(recipe), False
         number = len(recipe.values) + len(recipe.launch) + len(recipe.flags) + len(recipe.env)
         options = f"{number} option{'' if number == 1 else 's'}"
         self.opening = f"{name} was opened as {method_named(recipe.method).label}: {options}"
@@ -270,7 +270,7 @@ class Form:
             self.follow(studio.arguments.get())
         self.opened = tuple(found for found in self.opened if found.where.name not in settled)
         if settled & {"dataset_name", "datasets", "dataset_config", "dataset_train_split"}:
-            self.typed = dataset_text(self.recipe)
+            self.typed, self.typing = dataset_text(self.recipe), False
             self.looked = tuple(studio.recipes.look(self.recipe))
         self.judge_again()
 

@@ -1,19 +1,15 @@
-"""What is known of a model, drawn: its card, its chat template on an example, the list of models that are here."""
+"""What is known of a model, drawn: its card and its chat template on an example."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from studio.adapters.templates import Rendered
 from studio.domain.model_facts import ModelFacts, parameters_text, size_text
-from studio.service.model_offers import Offer
 from studio.service.models import ModelLook
 from studio.ui import pieces
 
-_IN_SIGHT, _ROW = 6, 30  # offers before one has to scroll, and the height of one in pixels
-_KINDS = {"result": "your run", "cached": "in the cache", "demo": "demo"}
 # Special tokens look like these where a tokenizer's own list is not to be had.
 _TOKEN_SHAPES = r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?INST\]|<</?SYS>>"
 
@@ -157,43 +153,3 @@ def _marked(text: str, marks: Sequence[str]) -> str:
 
 def _inline(text: str, marks: Sequence[str]) -> str:
     return f'<code class="ts-turn">{_marked(text, marks)}</code>'.replace("\n", "↵")
-
-
-# What is here --------------------------------------------------------------------------------------------------------
-
-
-def offers(found: Iterable[Offer], typed: str, revision: str, settled: bool) -> str:
-    """The models that are here, as buttons: those that hold every word typed, all once that names a model (settled)."""
-    every = list(found)
-    typed = typed.strip()
-    chosen = next((one for one in every if one.id == typed and (one.revision or "main") == revision), None)
-    words = [] if settled else typed.casefold().split()
-    fitting = [one for one in every if all(word in _searched(one) for word in words)]
-    if chosen in fitting[_IN_SIGHT:]:
-        fitting.sort(key=lambda one: one is not chosen)
-    # As high as the whole list, so that nothing below it jumps while one types.
-    space = f'<div class="ts-offers" style="min-height: {_ROW * min(len(every), _IN_SIGHT) + 26}px">'
-    if not fitting:
-        return f'{space}<div class="ts-hint">No model here has that in its name.</div></div>'
-    rows = "".join(_offer(one, one is chosen) for one in fitting)
-    return (
-        f'{space}<div class="ts-hint" id="offers-label">Here already, no download</div>'
-        f'<div class="ts-offer-list" role="group" aria-labelledby="offers-label">{rows}</div></div>'
-    )
-
-
-def _searched(one: Offer) -> str:
-    return f"{one.id} {one.title} {one.detail} {_KINDS[one.kind]}".casefold()
-
-
-def _offer(one: Offer, chosen: bool) -> str:
-    when = ""
-    if one.used is not None:
-        when = pieces.ago(datetime.fromtimestamp(one.used, UTC).isoformat(timespec="seconds"))
-    size = size_text(one.size) if one.size else ""
-    name, revision = pieces.text(one.id), pieces.text(one.revision)
-    return (
-        f'<button type="button" class="ts-offer" data-offer="{name}" data-revision="{revision}" title="{name}" '
-        f'aria-pressed="{str(chosen).lower()}"><b>{pieces.text(one.title)}</b><span>{_KINDS[one.kind]}</span>'
-        f"<small>{pieces.text(one.detail)}</small><i>{size}</i><i>{when}</i></button>"
-    )

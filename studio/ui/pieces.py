@@ -184,6 +184,14 @@ def count(number: int | float | None) -> str:
     return "" if number is None else f"{number:,.0f}"
 
 
+def rough(number: int) -> str:
+    """A number for people where its size is enough: 940, 12 k, 1.3 M."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}" if number < 10 * size else f"{number / size:,.0f} {unit}"
+    return str(number)
+
+
 def metric(value: float | None) -> str:
     """A metric's value in four digits at most."""
     if value is None:

@@ -265,7 +265,7 @@ def theme() -> StudioTheme:
 def head() -> str:
     """Return what goes into `launch(head=)`: the page's small scripts, and the steps of its tour."""
     steps = json.dumps(steps_json()).replace("</", "<\\/")
-    files = [(STATIC / name).read_text("utf-8") for name in ("page.js", "tour.js")]
+    files = [(STATIC / name).read_text("utf-8") for name in ("page.js", "tour.js", "search.js")]
     scripts = [f"window.tsTourSteps = {steps};", *files]
     return "".join(f"<script>{script}</script>" for script in scripts)
 

@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
-from studio.ui import pieces
+from studio.ui import pieces, search_list
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -35,23 +35,26 @@ _KNOWN = {
 def build(page: Page) -> None:
     """One box for a name, a folder or a file; the preview; the verdict."""
     page.html(_lead)
-    with gr.Group(elem_classes="ts-card"), gr.Row(elem_classes="ts-fields"):
-        name = gr.Textbox(
-            page.start_form.typed,
-            label="Dataset",
-            info="A name on the Hub, or a folder or file here (jsonl, json, csv, parquet, arrow).",
-            max_lines=1,
-            scale=3,
-            elem_id="dataset",
-        )
-        page.redrawn.append((name, lambda form: form.typed))
-        choosers = [_chooser(page, key, label) for key, label in _SPLITS]
+    with gr.Column(elem_classes="ts-card"):
+        with gr.Row(elem_classes="ts-fields"):
+            name = gr.Textbox(
+                page.start_form.typed,
+                label="Dataset",
+                info="A name on the Hub, or a folder or file here (jsonl, json, csv, parquet, arrow).",
+                max_lines=1,
+                scale=3,
+                elem_id="dataset",
+            )
+            page.redrawn.append((name, _typed))
+            choosers = [_chooser(page, key, label) for key, label in _SPLITS]
+        found = search_list.build(page, "datasets", "dataset", partial(_here, page), elem_id="dataset-search")
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
     page.html(_preview, elem_id="data-preview")
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
+    page.wiring.append(partial(_wire_search, page, name, found))
 
 
 def _chooser(page: Page, key: str, label: str) -> Any:
@@ -134,6 +137,41 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
     upload.upload(guarded(take_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
     for (key, _), chooser in zip(_SPLITS, choosers, strict=True):
         page.follow_up(chooser.input(guarded(partial(change, key), unchanged), [chooser, page.form], **last))
+
+
+def _wire_search(page: Page, name: Any, found: Any) -> None:
+    from studio.ui.page import BUSY, QUIET, guarded
+
+    def take(offer: str, form: Form) -> list[Any]:
+        form.typing = False
+        form.choose_dataset(page.studio, offer)
+        return page.surroundings(form)
+
+    def choose(form: Form, event: gr.EventData) -> list[Any]:
+        kept = guarded(take, lambda _, form: page.everything(form))
+        drawn: list[Any] = kept(str(event._data.get("offer", "")), form)
+        return drawn
+
+    def narrow(typed: str, form: Form) -> str:
+        return _offers(page, form, typed)
+
+    # What is typed narrows what is here at once; the list asks the Hub by itself.
+    name.input(narrow, [name, page.form], [found], trigger_mode="always_last", **QUIET)
+    page.follow_up(found.click(choose, [page.form], page.all_outputs, trigger_mode="multiple", **BUSY))
+
+
+def _typed(form: Form) -> Any:
+    """What the box shows; what is being typed there is left alone."""
+    return gr.skip() if form.typing else form.typed
+
+
+def _here(page: Page, form: Form) -> Any:
+    return gr.skip() if form.typing else _offers(page, form)
+
+
+def _offers(page: Page, form: Form, typed: str = "") -> str:
+    chosen = (form.typed, "main") if form.typed else None
+    return search_list.here("datasets", page.studio.search.here("datasets"), typed, chosen, form.recipe.method)
 
 
 def _lead(form: Form) -> str:

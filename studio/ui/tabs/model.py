@@ -13,7 +13,7 @@ from studio.adapters.machine import Machine, has_package
 from studio.domain.methods import method_named
 from studio.domain.model_checks import TEMPLATED
 from studio.service.models import named_models
-from studio.ui import model_card, pieces
+from studio.ui import model_card, pieces, search_list
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -27,12 +27,9 @@ _LOADING = ("model_revision", "dtype", "attn_implementation", "trust_remote_code
 _TITLES = {"teacher_model_name_or_path": "Teacher", "reward_model_name_or_path": "Reward model"}
 _SCRIPT = """
 element.addEventListener('click', (event) => {
-  const offer = event.target.closest('[data-offer]'), other = event.target.closest('[data-model-do]');
-  if (offer) trigger('click', {offer: offer.dataset.offer, revision: offer.dataset.revision});
-  else if (other) trigger('click', {do: other.dataset.modelDo});
+  const button = event.target.closest('[data-model-do]');
+  if (button) trigger('click', {do: button.dataset.modelDo});
 });
-// The box above keeps the focus while one presses on an offer: leaving it would have what is typed there looked up.
-element.addEventListener('mousedown', (event) => { if (event.target.closest('[data-offer]')) event.preventDefault(); });
 """
 
 
@@ -42,7 +39,10 @@ def build(page: Page) -> None:
     offers: list[Any] = []
 
     def list_offers() -> None:
-        offers.append(page.html(partial(_offers, page), _ASKED_BY, js_on_load=_SCRIPT, elem_id="model-offers"))
+        found = search_list.build(
+            page, "models", f"arg-{_BOX}", partial(_offers, page), _ASKED_BY, elem_id="model-offers"
+        )
+        offers.append(found)
 
     page.section(("Model",), leave_out=_LOADING, headed=False, below={"Model": list_offers})
     facts = page.html(partial(_facts, page, asked=True), js_on_load=_SCRIPT, elem_id="model-facts")
@@ -90,7 +90,7 @@ def _wire(page: Page, facts: Any, offers: Any) -> None:
 
 
 def _find_out(page: Page, form: Form) -> bool:
-    """Looks around here, asks the Hub about every model that the recipe names, and tries the chat template out."""
+    """Asks the Hub about every model that the recipe names, and tries the chat template out."""
     models = page.studio.models
     named = [(name, revision) for _, name, revision in named_models(form.recipe)]
     source = form.recipe.get("chat_template_path")
@@ -101,7 +101,7 @@ def _find_out(page: Page, form: Form) -> bool:
         asked = [
             pool.submit(contextvars.copy_context().run, models.learn, name, revision) for name, revision in set(named)
         ]
-        news = [models.look_around(), *(one.result() for one in asked)]
+        news = [one.result() for one in asked]
     name, revision = _named(form)
     look = models.known(name, revision) if name else None
     if look is not None and look.facts is not None:
@@ -126,7 +126,9 @@ def _offers(page: Page, form: Form) -> str:
     models = page.studio.models
     name, revision = _named(form)
     look = models.known(name, revision) if name else None
-    return model_card.offers(models.offers(), name, revision, settled=look is not None and look.facts is not None)
+    # All of them once what is typed names a model.
+    typed = "" if look is not None and look.facts is not None else name
+    return search_list.here("models", models.offers(), typed, (name, revision) if name else None, form.recipe.method)
 
 
 def _facts(page: Page, form: Form, asked: bool) -> str:
