@@ -195,7 +195,7 @@ def test_a_dataset_is_found_here_and_on_the_hub(studio: StudioPage) -> None:
     found.hit("org/pairs").click()
     expect(found.box).to_have_value("org/pairs")
     studio.wait_for("dataset_name", "org/pairs")
-    expect(studio.page.locator("#data-preview")).to_contain_text("Yes: SFT can learn from this")
+    expect(studio.page.locator("#data-preview")).to_contain_text("Rows 1 to 1 of 4,321")
     found.type("own")
     found.box.press("ArrowDown")
     found.box.press("Enter")

@@ -36,7 +36,7 @@ def bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Requests as the web process makes them, in nobody's name."""
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
-    bound_requests(5)
+    bound_requests(60)
     yield
     huggingface_hub.set_client_factory(default_client_factory)
 
@@ -64,14 +64,14 @@ def search(
     token: str | None = None,
     access: Access | None = None,
     clock: Clock | None = None,
-    **more: float,
+    patience: float = 60,
 ) -> Search:
     """A search over the hub at `url`, with cache and home below `base`."""
     access = access or Access()
-    client = HubClient(url, f"{url}/viewer", access.token if access.space else token, **more)
+    client = HubClient(url, f"{url}/viewer", access.token if access.space else token, patience)
     paths = Paths(base, shipped_root())
     datasets = DatasetOffers(lambda: paths, Home(base / "home"), HubCache(base / "cache"), access)
-    return Search(client, models(base, url, token), datasets, access, clock or Clock())
+    return Search(client, models(base, url, token, patience), datasets, access, clock or Clock())
 
 
 def hits(found: Found) -> dict[str, ModelHit | DatasetHit]:
