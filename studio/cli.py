@@ -20,6 +20,7 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
 from studio.domain.states import LIVE
+from studio.search_command import add as add_search
 from studio.terminal import cut, print_findings, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--recipe", metavar="RECIPE.yaml", help="judge it with this recipe's options")
     inspect.add_argument("--json", action="store_true", help=HELP.json)
     token_command.add(command, _recipe, _studio, _open)
+    add_search(command, _studio)
     run = command("run", _run, "Start a recipe on this machine; prints what was added to it, and the run's name.")
     _recipe(run)
     run.add_argument("--wait", action="store_true", help="stay until it has ended; exit code 0 only where it finished")

@@ -12,6 +12,7 @@ import gradio as gr
 
 from studio.domain.columns import column_of
 from studio.domain.findings import Finding, Where
+from studio.domain.hub_hits import DatasetHit, ModelHit
 from studio.domain.mapping import DataMapping
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
@@ -19,9 +20,11 @@ from studio.domain.reward_library import LANGUAGES, TEMPLATES
 from studio.domain.states import STATES
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, draft, key_of
+from studio.service.model_offers import Offer
 from studio.service.preparing import LEAVE, Job, Order
+from studio.service.search import LINES, Found
 from studio.service.studio import Studio
-from studio.ui import before_after, pieces, preview_table
+from studio.ui import before_after, pieces, preview_table, search_list
 from studio.ui.form import Form
 from studio.ui.page import Page
 from studio.ui.theme import STATIC
@@ -59,11 +62,26 @@ _OF_REWARDS = (
 _OF_A_RUN = ("Run", "Method", "State", "Step", "Last", "Started", "Time left", "Took", "Log")
 
 
+def _of_a_search() -> set[str]:
+    """What is said of hits and of a Hub that does not answer."""
+    whole = {"rows": 5, "configs": ("a", "b"), "downloads": 1, "likes": 1}
+    hits = [
+        *(ModelHit("a/b", 1, gated=True, access=access, unfit="x") for access in (None, True, False)),
+        *(ModelHit("a/b", private=True, template=template) for template in (True, False)),
+        *(DatasetHit("a/b", **{**whole, "type": kind}) for kind in ("", "x")),
+    ]
+    founds = [*(Found(why=why, status=503) for why in LINES), Found(), Found((hits[0],))]
+    drawn = [*map(search_list.hit_row, hits), *map(search_list.status, founds)]
+    drawn += [search_list.here(kind, (), "", None, "sft") for kind in ("models", "datasets")]
+    drawn += [search_list.here("models", [Offer("a", "demo", "a", "", 1)], "", None, "sft")]
+    return {html.unescape(found) for one in drawn for found in _SAID.findall(one)}
+
+
 def page_words(studio: Studio) -> set[str]:
     """The keys of the languages, for all methods and states of the form."""
     page = Page(studio)
     blocks = page.build(translated=False)
-    of_parts = {*_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *_OF_REWARDS, *_of_the_library()}
+    of_parts = {*_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *_OF_REWARDS, *_of_the_library(), *_of_a_search()}
     words = {*SCRIPTED, *of_parts, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))
@@ -76,7 +94,8 @@ def page_words(studio: Studio) -> set[str]:
             if isinstance(held, str) and held.strip():
                 words.add(held)
         if isinstance(block, gr.HTML):
-            words |= {html.unescape(found) for found in _SAID.findall(_text(block.value))}
+            drawn = _text(block.value) + _text(getattr(block, "html_template", ""))
+            words |= {html.unescape(found) for found in _SAID.findall(drawn)}
     for form in _forms(studio):
         for drawn in page.everything(form):
             words |= {_word(drawn["label"])} if isinstance(drawn, dict) and "label" in drawn else set()

@@ -25,7 +25,8 @@ DEMO = (ROOT / "presets" / "demo-sft.yaml").read_text(encoding="utf-8")
 WRONG = (
     "# trl sft --config x.yaml\nmodel_name_or_path: assets/demo/model\ndataset_name: assets/demo/sft\nlearning_rat: 1\n"
 )
-PUBLIC = {"methods", "arguments", "convert", "check", "inspect", "start", "runs", "show", "stop", "logs", "metrics"}
+PUBLIC = {"methods", "arguments", "convert", "check", "inspect", "search"}
+PUBLIC |= {"start", "runs", "show", "stop", "logs", "metrics"}
 
 
 @pytest.fixture(scope="module")

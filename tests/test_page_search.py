@@ -65,8 +65,8 @@ class List:
         self.box.fill("")
         self.box.press_sequentially(text)
 
-    def hit(self, words: str) -> Locator:
-        return self.root.locator(".ts-hit", has_text=words)
+    def hit(self, name: str) -> Locator:
+        return self.root.locator(f'.ts-hit[data-offer="{name}"]')
 
     def here(self, words: str) -> Locator:
         return self.root.locator(".ts-offer", has_text=words)
@@ -190,12 +190,12 @@ def test_a_dataset_is_found_here_and_on_the_hub(studio: StudioPage) -> None:
         "preference · 62,135 rows · 226 MB · 2 subsets · train, test"
     )
     expect(found.hit("org/pairs-sounds")).to_contain_text("It holds audio, no text.")
-    expect(found.hit("org/pairs").first).to_contain_text("prompt-completion · 4,321 rows")  # from the viewer, later
+    expect(found.hit("org/pairs")).to_contain_text("prompt-completion · 4,321 rows")  # from the viewer, later
     expect(found.hit("org/pairs-gated")).to_contain_text("gated, no access yet")
-    found.hit("org/pairs").first.click()
+    found.hit("org/pairs").click()
     expect(found.box).to_have_value("org/pairs")
     studio.wait_for("dataset_name", "org/pairs")
-    expect(studio.page.locator("#data-preview")).to_contain_text("Yes: SFT can learn from this")
+    expect(studio.page.locator("#data-preview")).to_contain_text("Rows 1 to 1 of 4,321")
     found.type("own")
     found.box.press("ArrowDown")
     found.box.press("Enter")

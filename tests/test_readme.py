@@ -16,6 +16,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, Where
 from studio.domain.methods import METHODS
 from studio.domain.states import STATES
+from studio.service.search import Everywhere, Found
 from studio.service.studio import Studio
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +44,7 @@ def test_a_stale_part_is_noticed() -> None:
 
 def test_the_parts_hold_what_they_should() -> None:
     assert len(re.findall(r"`presets/[\w-]+\.yaml` \|$", TEXT, re.MULTILINE)) == len(list(ROOT.glob("presets/*.yaml")))
-    for command in ("check", "convert", "arguments", "inspect", "run", "runs", "show", "stop", "logs"):
+    for command in ("check", "convert", "arguments", "inspect", "search", "run", "runs", "show", "stop", "logs"):
         assert f"| `trl-studio {command}" in TEXT
 
 
@@ -54,6 +55,7 @@ def test_fields_of_the_json_interfaces(catalog: Catalog, tmp_path: Path) -> None
     assert documented("check") == set(Finding("note", Where("file", "x"), "").to_json())
     studio = Studio(Home(tmp_path))
     assert documented("inspect") == set(studio.inspect(str(ROOT / "assets/demo/sft"), "sft").to_json())
+    assert documented("search") >= set(Everywhere((), Found()).to_json())
     RunLab(tmp_path).create("one")
     assert documented("runs") == set(studio.runs.show("one"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import huggingface_hub
@@ -17,6 +17,7 @@ from studio.adapters.home import Home, shipped_root
 from studio.adapters.hub import HubClient, bound_requests
 from studio.adapters.hubcache import HubCache
 from studio.adapters.space import SignIn, Space
+from studio.cli import main
 from studio.domain.access import User
 from studio.domain.columns import Column
 from studio.domain.errors import StudioError
@@ -35,7 +36,7 @@ def bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Requests as the web process makes them, in nobody's name."""
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
-    bound_requests(5)
+    bound_requests(60)
     yield
     huggingface_hub.set_client_factory(default_client_factory)
 
@@ -63,14 +64,14 @@ def search(
     token: str | None = None,
     access: Access | None = None,
     clock: Clock | None = None,
-    **more: float,
+    patience: float = 60,
 ) -> Search:
     """A search over the hub at `url`, with cache and home below `base`."""
     access = access or Access()
-    client = HubClient(url, f"{url}/viewer", access.token if access.space else token, **more)
+    client = HubClient(url, f"{url}/viewer", access.token if access.space else token, patience)
     paths = Paths(base, shipped_root())
     datasets = DatasetOffers(lambda: paths, Home(base / "home"), HubCache(base / "cache"), access)
-    return Search(client, models(base, url, token), datasets, access, clock or Clock())
+    return Search(client, models(base, url, token, patience), datasets, access, clock or Clock())
 
 
 def hits(found: Found) -> dict[str, ModelHit | DatasetHit]:
@@ -345,3 +346,37 @@ def test_others_on_a_space_see_the_demos_only(tmp_path: Path) -> None:
     assert {offer.kind for offer in one.here("datasets")} == {"demo"}
     asking[0] = User("ada", {}, 9e12, "hf_x")
     assert "secret.jsonl" in [offer.title for offer in one.here("datasets")]
+
+
+# The command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """`trl-studio search` against the hub, with a home and a cache of its own."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    return lambda *words: main(["search", *words, "--home", str(tmp_path / "home")])
+
+
+def test_the_command(command: Callable[..., int], hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("models", "mini", "--size", "max:1B", "--sort", "downloads") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:4] for line in lines[:2]] == [
+        ["NAME", "WHERE", "SIZE", "MORE"],
+        ["org/mini-chat", "Hub", "0.49", "B"],
+    ]
+    assert command("datasets", "dpo", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["id"] for one in told["here"]] == ["assets/demo/dpo"]
+    assert (told["hits"], told["trouble"]) == ([], None)
+    assert command("datasets", "pairs", "--json") == 0
+    hit = json.loads(capsys.readouterr().out)["hits"][1]
+    assert (hit["id"], hit["rows"], hit["type"]) == ("org/pairs-declared", 62_135, "preference")
+    hub.faults["/api/models"] = 429
+    assert command("models", "demo") == 1
+    shown = capsys.readouterr()
+    assert "assets/demo/model" in shown.out
+    assert shown.err == f"{LINES['limited']}\n"
+    assert command("models", "--size", "huge") == 2
+    assert "'huge' is no size of models." in capsys.readouterr().err

@@ -62,6 +62,26 @@ class Found:
         return self.why not in ("", "off")
 
 
+@dataclass(frozen=True)
+class Everywhere:
+    """What is here and what the Hub has found: the answer of `trl-studio search` and of the verb."""
+
+    here: tuple[Offer, ...]
+    found: Found
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented form: `trouble` is `null` where the Hub has answered."""
+        offers = [
+            {"id": one.id, "kind": one.kind, "detail": one.detail, "size": one.size, "revision": one.revision or None}
+            for one in self.here
+        ]
+        return {
+            "here": offers,
+            "hits": [hit.to_json() for hit in self.found.hits],
+            "trouble": self.found.line or None,
+        }
+
+
 class Search:
     """Finds models and datasets, for whoever asks: what one may see, another may not."""
 
@@ -88,6 +108,11 @@ class Search:
     def here(self, kind: Kind, text: str = "") -> list[Offer]:
         """What is here and holds every word of `text`, as far as it has been looked for."""
         return fitting(self._models.offers() if kind == "models" else self._datasets.known(), text)
+
+    def everywhere(self, kind: Kind, query: Query, method: str = "sft") -> Everywhere:
+        """What is here and what the Hub finds, after some seconds at most."""
+        self.look_around(kind)
+        return Everywhere(tuple(self.here(kind, query.text)), self.on_hub(kind, query, method))
 
     # --- the Hub
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
+from studio.domain.hub_query import query_from
 from studio.domain.methods import METHODS, method_named
 from studio.domain.plain_json import plain
 from studio.domain.recipe import Recipe
@@ -25,9 +26,9 @@ from studio.ui.origins import MCP_PATH
 Json = dict[str, Any]
 
 VERBS = (
-    "methods", "arguments", "convert", "check", "inspect", "start", "runs", "show", "stop", "logs", "metrics",
+    "methods", "arguments", "convert", "check", "inspect", "search", "start", "runs", "show", "stop", "logs", "metrics",
 )  # fmt: skip
-_SLOW_VERBS = ("check", "inspect", "start")
+_SLOW_VERBS = ("check", "inspect", "search", "start")
 
 _RECIPE_CHARACTERS = 50_000
 _LOG_BYTES = 64 * 1024
@@ -120,6 +121,23 @@ class Api:
             verdict (accept, reject or unknown), type, columns, splits, rows, findings, and the options that load it
         """
         return self._studio.inspect(name, method_named(method).name, config or None, split or None).to_json()
+
+    def search(
+        self, kind: Literal["models", "datasets"], text: str = "", task: str = "", size: str = "", sort: str = ""
+    ) -> Json:
+        """Search for models or datasets: what is on this machine, and what the Hugging Face Hub finds.
+
+        Args:
+            kind: models or datasets
+            text: words of their names
+            task: a task of the Hub, for example text-generation
+            size: of models max:1B, min:1B,max:4B and so on; of datasets n<1K, 1K<n<10K and so on
+            sort: downloads, likes or last_modified; without it the best match
+        Returns:
+            here: what is on this machine; hits: what the Hub finds, with why a model does not suit; trouble: why not
+        """
+        told = {"text": text, "task": task, "size": size, "sort": sort}
+        return self._studio.search.everywhere(kind, query_from(kind, told)).to_json()
 
     def start(self, recipe: str, name: str = "", tags: list[str] | None = None, method: str = "") -> Json:
         """Start a recipe on the machine where the studio runs. It trains on when the caller has gone: see show, stop.

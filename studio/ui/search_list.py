@@ -72,7 +72,7 @@ def _find(search: Search, kind: Kind, request: dict[str, Any]) -> dict[str, Any]
     except StudioError as error:
         return {"hits": "", "status": pieces.text(error.message), "off": False}
     found = search.on_hub(kind, query, str(request.get("method") or "sft"), bool(request.get("again")))
-    return {"hits": "".join(map(hit_row, found.hits)), "status": _status(found), "off": found.why == "off"}
+    return {"hits": "".join(map(hit_row, found.hits)), "status": status(found), "off": found.why == "off"}
 
 
 def _more(search: Search, kind: Kind, name: str) -> str:
@@ -81,7 +81,8 @@ def _more(search: Search, kind: Kind, name: str) -> str:
     return _inside(hit) if hit is not None else ""
 
 
-def _status(found: Found) -> str:
+def status(found: Found) -> str:
+    """The line about a search: how much was found, or why nothing."""
     if not found.asked:
         return ""
     if found.why:
