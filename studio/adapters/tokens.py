@@ -16,7 +16,8 @@ from typing import Any
 
 import studio
 
-PATIENCE = 180.0  # seconds for an answer: on a slow disk the libraries alone take half a minute to import
+PATIENCE = 120.0  # seconds for an answer
+STARTING = 300.0  # seconds for the libraries, which take ten to import where nothing else goes on
 IDLE = 300.0  # seconds without a question after which the child gives its memory back
 
 
@@ -60,24 +61,12 @@ class TokenCounter:
         answer.unlink(missing_ok=True)
         line = json.dumps({**asked, "rows": str(written), "answer": str(answer)}) + "\n"
         assert child.stdin is not None
-        assert child.stdout is not None
         try:
             child.stdin.write(line.encode())
             child.stdin.flush()
         except BrokenPipeError:
             raise _Gone(f"The tokens could not be counted: {self._last_words()}") from None
-        said: list[bytes] = []
-        pipe = child.stdout
-        # On a thread of its own, for not every platform can wait on a pipe for a while; it ends with the child.
-        reader = threading.Thread(target=lambda: said.append(pipe.readline()), name="tokens", daemon=True)
-        reader.start()
-        reader.join(self.patience)
-        if reader.is_alive():
-            child.kill()
-            reader.join()
-            raise _Gone(f"Counting took more than {self.patience:g} s, so it was ended.")
-        if not said or not said[0]:
-            raise _Gone(f"The tokens could not be counted: {self._last_words()}")
+        self._wait(child, self.patience, "Counting")
         found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
         return found
 
@@ -97,7 +86,24 @@ class TokenCounter:
                 env=env, cwd=Path(studio.__file__).resolve().parent.parent,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
+        self._wait(self._child, STARTING, "Loading TRL")
         return self._child, place
+
+    def _wait(self, child: subprocess.Popen[bytes], seconds: float, what: str) -> None:
+        """Waits for the child's next line."""
+        said: list[bytes] = []
+        assert child.stdout is not None
+        pipe = child.stdout
+        # On a thread of its own, for not every platform can wait on a pipe for a while; it ends with the child.
+        reader = threading.Thread(target=lambda: said.append(pipe.readline()), name="tokens", daemon=True)
+        reader.start()
+        reader.join(seconds)
+        if reader.is_alive():
+            child.kill()
+            reader.join()
+            raise _Gone(f"{what} took more than {seconds:g} s, so it was ended.")
+        if not said or not said[0]:
+            raise _Gone(f"The tokens could not be counted: {self._last_words()}")
 
     def _last_words(self) -> str:
         assert self._folder is not None

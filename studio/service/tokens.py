@@ -127,6 +127,12 @@ class Tokens:
             return None  # every edit asks, and most forms have never been counted
         return self.known(recipe, looked, every=True) or self.known(recipe, looked)
 
+    def sequences(self, recipe: Recipe, looked: Sequence[Inspection]) -> int | None:
+        """What TRL makes of the rows for batches, where that has been counted: examples, or packed sequences."""
+        counted = self.best(recipe, looked)
+        count = counted.count if counted else None
+        return count.sequences(recipe.get("packing") is True) if count and not count.refusal else None
+
     def start(self, recipe: Recipe, looked: Sequence[Inspection], every: bool = False) -> None:
         """Says that the sample is to be counted, now and after every edit; with `every` all rows, this once."""
         wanted = self._wanted(recipe, looked, every)

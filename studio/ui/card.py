@@ -10,6 +10,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import method_named
 from studio.domain.recipe import Recipe
+from studio.domain.token_count import steps_per_epoch
 from studio.service.models import named_models
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
@@ -69,7 +70,7 @@ def card(studio: Studio, form: Form, prepared: Prepared) -> str:
             ("Model", pieces.short_path(form.recipe.get("model_name_or_path")) or "none yet"),
             ("Data", _data(form)),
             ("Batch", _batch(recipe, catalog)),
-            ("Length", _length(form, recipe, catalog)),
+            ("Length", _length(form, recipe, catalog, studio.tokens.sequences(form.recipe, form.looked))),
             ("Hardware", "another machine" if form.elsewhere else _hardware(studio, recipe)),
             ("Download", _download(studio, recipe)),
         ]
@@ -217,23 +218,24 @@ def _per_step(recipe: Recipe, catalog: Catalog) -> float | None:
     return batch[0] * batch[1] * batch[2] / (group or 1) if batch else None
 
 
-def expected_steps(form: Form, recipe: Recipe, catalog: Catalog) -> int | None:
-    """Updates of the whole run, as far as they can be known before it: said, or from the number of rows."""
+def expected_steps(form: Form, recipe: Recipe, catalog: Catalog, sequences: int | None = None) -> int | None:
+    """Updates of the whole run, as far as they can be known before it: said, or from the number of rows.
+
+    `sequences` are what TRL makes of the rows, where their tokens have been counted: some are dropped, or packed.
+    """
     steps = _whole(in_effect(recipe, catalog, "max_steps"))
     if steps:
         return steps
-    epochs, each = in_effect(recipe, catalog, "num_train_epochs"), _per_step(recipe, catalog)
-    batch = effective_batch(recipe, catalog)
-    rows = form.looked[0].num_rows if len(form.looked) == 1 else None
-    if not rows or not each or not batch or recipe.get("packing") is True or not isinstance(epochs, (int, float)):
+    epochs, batch = in_effect(recipe, catalog, "num_train_epochs"), effective_batch(recipe, catalog)
+    rows = sequences or (form.looked[0].num_rows if len(form.looked) == 1 else None)
+    packed = recipe.get("packing") is True and sequences is None
+    if not rows or not batch or packed or not isinstance(epochs, (int, float)) or not 0 < epochs < 1e6:
         return None
-    # As transformers counts; answers are sampled for whole batches of prompts only.
-    sampled = recipe.method in ("grpo", "rloo")
-    per_epoch = rows // each if sampled else math.ceil(math.ceil(rows / (batch[0] * batch[2])) / batch[1])
-    return math.ceil(max(per_epoch, 1) * epochs) if 0 < epochs < 1e6 else None
+    group = _whole(in_effect(recipe, catalog, "num_generations")) if recipe.method in ("grpo", "rloo") else 1
+    return math.ceil(steps_per_epoch(recipe.method, rows, batch, group or 1) * epochs)
 
 
-def _length(form: Form, recipe: Recipe, catalog: Catalog) -> str:
+def _length(form: Form, recipe: Recipe, catalog: Catalog, sequences: int | None) -> str:
     """Steps and epochs, as far as the number of rows is known."""
     steps = _whole(in_effect(recipe, catalog, "max_steps"))
     epochs = in_effect(recipe, catalog, "num_train_epochs")
@@ -244,7 +246,7 @@ def _length(form: Form, recipe: Recipe, catalog: Catalog) -> str:
     if not isinstance(epochs, (int, float)):
         return "–"
     shown = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
-    known = expected_steps(form, recipe, catalog)
+    known = expected_steps(form, recipe, catalog, sequences)
     return shown + (f" · {pieces.count(known)} steps" if known else "")
 
 

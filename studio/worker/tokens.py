@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from studio.worker.stand_in import GENERATING, READING, Remarks, context, trainer
 from studio.worker.token_samples import ROW, kept_places, packed_sample, prompt_sample, sample
@@ -24,17 +24,22 @@ _UNCUT = {"max_length": None, "packing": False, "padding_free": False, "shuffle_
 
 
 def serve() -> None:
-    """Answers the requests on stdin, a JSON object a line, until that ends: each into the file that it names."""
+    """Answers the requests on stdin, a JSON object a line, until that ends: each into the file that it names.
+
+    A line on stdout says that the libraries are there, and one that an answer is.
+    """
     # What the libraries print is nobody's answer.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     requests, sys.stdin = sys.stdin, open(os.devnull, encoding="utf-8")  # noqa: SIM115 - nobody may ask the user
     import datasets
+    from trl import SFTTrainer  # noqa: F401 - most of what takes long, before the first request
 
     datasets.disable_progress_bars()
     _limit()
     with tempfile.TemporaryDirectory(prefix="tokens-") as folder:
         counter = Counter(Path(folder))
+        _say(answers)
         for line in requests:
             asked = json.loads(line)
             try:
@@ -44,8 +49,12 @@ def serve() -> None:
             except Exception as error:  # noqa: BLE001 - whatever a library raises becomes an answer
                 answer = {"trouble": _words(error)}
             Path(asked["answer"]).write_text(json.dumps(answer), encoding="utf-8")
-            answers.write("done\n")
-            answers.flush()
+            _say(answers)
+
+
+def _say(answers: TextIO) -> None:
+    answers.write("done\n")
+    answers.flush()
 
 
 class Counter:

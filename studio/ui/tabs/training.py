@@ -30,7 +30,7 @@ ADVANCED = tuple(
         if record.advanced and record.section in (*FIRST, *THEN) and record.name not in ELSEWHERE
     )
 )
-_OF_THE_LENGTH = ("num_train_epochs", "max_steps")
+_OF_THE_LENGTH = ("num_train_epochs", "max_steps", "packing", "max_length")
 _OF_THE_BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_generations")
 _OF_THE_RATE = ("learning_rate", "lr_scheduler_type", "warmup_steps", "lr_scheduler_kwargs", "use_peft")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 560, 96, 4, 4
@@ -69,19 +69,19 @@ def _levels(catalog: Catalog, form: Form) -> str:
 
 
 def _batches(page: Page) -> Any:
-    return page.html(
-        partial(_batch_words, page.catalog), follows=(*_OF_THE_BATCH, *_OF_THE_LENGTH), elem_classes="ts-below"
-    )
+    return page.html(partial(_batch_words, page), follows=(*_OF_THE_BATCH, *_OF_THE_LENGTH), elem_classes="ts-below")
 
 
-def _batch_words(catalog: Catalog, form: Form) -> str:
+def _batch_words(page: Page, form: Form) -> str:
     """What the numbers above mean together, in one line."""
+    catalog = page.catalog
     batch = effective_batch(form.recipe, catalog)
     if batch is None:
         return ""
     each, times, processes = batch
     words = f"{pieces.count(each * times * processes)} examples make one update"
-    steps = expected_steps(form, form.recipe, catalog)
+    sequences = page.studio.tokens.sequences(form.recipe, form.looked)
+    steps = expected_steps(form, form.recipe, catalog, sequences)
     rows = form.looked[0].num_rows if len(form.looked) == 1 else None
     if rows is not None:
         words += f" · {pieces.count(rows)} rows"
@@ -92,14 +92,12 @@ def _batch_words(catalog: Catalog, form: Form) -> str:
 
 def _picture(page: Page) -> Any:
     follows = (*_OF_THE_RATE, *_OF_THE_BATCH, *_OF_THE_LENGTH)
-    return page.html(
-        partial(_schedule, page.catalog), follows=follows, elem_id="schedule-picture", elem_classes="ts-below"
-    )
+    return page.html(partial(_schedule, page), follows=follows, elem_id="schedule-picture", elem_classes="ts-below")
 
 
-def _schedule(catalog: Catalog, form: Form) -> str:
+def _schedule(page: Page, form: Form) -> str:
     """The learning rate over the steps, as a small picture with its peak and its end."""
-    recipe = form.displayed()
+    recipe, catalog = form.displayed(), page.catalog
     name = str(in_effect(recipe, catalog, "lr_scheduler_type") or "linear")
     peak, warmup = (in_effect(recipe, catalog, key) for key in ("learning_rate", "warmup_steps"))
     options = in_effect(recipe, catalog, "lr_scheduler_kwargs") or {}
@@ -110,7 +108,7 @@ def _schedule(catalog: Catalog, form: Form) -> str:
     lacks = lacking(name, options)
     if lacks:
         return f'<div class="ts-hint">{name} needs Schedule options, such as <code>{pieces.text(lacks)}</code>.</div>'
-    known = expected_steps(form, form.recipe, catalog)
+    known = expected_steps(form, form.recipe, catalog, page.studio.tokens.sequences(form.recipe, form.looked))
     # Without a number of steps the shape is drawn over a thousand, and its axis says no number.
     total = known or max(1000, 4 * int(warmup))
     points = rates(name, float(peak), total, warmup_of(float(warmup), total), options)
