@@ -36,7 +36,7 @@ class StudioPage:
         if self.page.url.startswith(self.url):
             self.page.evaluate("sessionStorage.removeItem('ts-tab')")
         self.page.goto(self.url)
-        expect(self.card.locator("pre.ts-code")).to_be_visible()
+        expect(self.card.locator("pre.ts-code").first).to_be_visible()
         return self
 
     def fresh(self) -> StudioPage:

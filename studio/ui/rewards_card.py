@@ -100,7 +100,7 @@ def _model(form: Form) -> str:
 
 
 def _wire(page: Page, listed: Any, model: Any, editor: Any) -> None:
-    from studio.ui.page import QUIET
+    from studio.ui.page import QUIET, STARTING
 
     # What shows the same options elsewhere on the page.
     followers = list({id(one[0]): one for name in OPTIONS for one in page.following.get(name, [])}.values())
@@ -123,7 +123,8 @@ def _wire(page: Page, listed: Any, model: Any, editor: Any) -> None:
         form.recipe = chosen.with_model(form.recipe, page.catalog, hub_name(value))
         return drawn(form, left_alone=model)
 
-    listed.click(act, [page.form], outputs, trigger_mode="multiple", **QUIET)
+    # Through the queue, for only that way what cannot be is said (Gradio 6.31).
+    listed.click(act, [page.form], outputs, trigger_mode="multiple", **STARTING)
     typed = {"trigger_mode": "always_last", **QUIET}
     model.input(type_model, [model, page.form], outputs, **typed)
     # Facts about the model are found out once its box is left.
