@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -46,6 +47,7 @@ class FakeHub:
         self.datasets: dict[str, Repo] = {}
         self.requests: list[str] = []
         self.faults: dict[str, int] = {}
+        self.sent = 0  # bytes of datasets' files
         self.accounts: dict[str, dict[str, Any]] = {}
         self.url = ""
 
@@ -61,6 +63,7 @@ class FakeHub:
                 Route("/api/models/{name:path}", self._model_info),
                 Route("/api/datasets/{name:path}", self._dataset_info),
                 Route("/{owner}/{repo}/resolve/{revision}/{file:path}", self._file, methods=["GET", "HEAD"]),
+                Route("/datasets/{owner}/{repo}/resolve/{revision}/{file:path}", self._data, methods=["GET", "HEAD"]),
             ]
         )
 
@@ -115,6 +118,30 @@ class FakeHub:
         content = files.get(request.path_params["file"])
         return refusal(404, "EntryNotFound", "Entry not found") if content is None else Response(content)
 
+    async def _data(self, request: Request) -> Response:
+        """A file of a dataset, or the range of it that is asked for, at the one commit that there is."""
+        fault = self._fault(request)
+        if fault:
+            return fault
+        repo = self.datasets.get(f"{request.path_params['owner']}/{request.path_params['repo']}", Repo())
+        if (repo.gated or repo.private) and not self._may_read(request):
+            return refusal(401, "GatedRepo", "Access to this dataset is restricted")
+        content = repo.files.get(request.path_params["file"])
+        if content is None:
+            return refusal(404, "EntryNotFound", "Entry not found")
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
+        if asked is None:
+            self.sent += len(content)
+            commit = blob(repr(sorted(repo.files.items())).encode())
+            return Response(content, headers={"etag": f'"{blob(content)}"', "x-repo-commit": commit})
+        start, stop = int(asked[1]), int(asked[2]) + 1
+        if start >= len(content):
+            return Response(status_code=416, headers={"content-range": f"bytes */{len(content)}"})
+        part = content[start:stop]
+        self.sent += len(part)
+        told = f"bytes {start}-{start + len(part) - 1}/{len(content)}"
+        return Response(part, 206, headers={"content-range": told, "accept-ranges": "bytes"})
+
     async def _viewer(self, request: Request) -> Response:
         fault = self._fault(request)
         if fault:
@@ -140,7 +167,16 @@ class FakeHub:
                 for split, (_, _, count) in repo.splits[asked["config"]].items()
             ]
             return JSONResponse({"size": {"splits": sizes}, "pending": [], "failed": [], "partial": False})
-        features, rows, _ = repo.splits[asked["config"]][asked["split"]]
+        if asked["config"] not in repo.splits or asked["split"] not in repo.splits[asked["config"]]:
+            return refusal(404, "ConfigNotFound", "There is no such configuration or split.")
+        features, rows, count = repo.splits[asked["config"]][asked["split"]]
+        if question == "rows":
+            start, length = int(asked["offset"]), int(asked["length"])
+            if length > 100:
+                return refusal(422, "InvalidParameter", "Parameter 'length' must not be greater than 100")
+            part = {"features": features, "rows": rows[start : start + length], "num_rows_per_page": 100}
+            return JSONResponse(part | {"num_rows_total": count, "partial": False})
+        rows = rows[:100]
         answer = {"dataset": name, "features": features, "rows": rows, "truncated": False}
         return JSONResponse(answer) if question == "first-rows" else refusal(404, "", "no such question")
 
