@@ -139,6 +139,7 @@ def _mappings() -> Iterator[str]:
     bad = Finding("error", Where("file", "x", 3), "Row 3 of x cannot be mapped.", LEAVE)
     yield before_after.trouble(Choice(trouble=bad))
     yield pieces.finding(bad, place=pieces.MAPPING)
+    yield before_after.to_download(1)
 
 
 def _of_the_library() -> Iterator[str]:

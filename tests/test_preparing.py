@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from fakehub import FakeHub, Repo, running
 from world_formats import FORMATS, Rows
 
 from studio.adapters.datafiles import open_source
+from studio.adapters.hubdownload import HubDownload
 from studio.adapters.prepared import PreparedWriter, free_name, record_of
 from studio.domain.errors import StudioError
 from studio.domain.mapping import DataMapping
@@ -274,3 +279,102 @@ def test_names_come_from_the_data(tmp_path: Path, home: Path) -> None:
     assert preparing.name_for(Inspection(str(file), "sft", "reject")) == "maths-sft"
     assert preparing.name_for(Inspection(str(tmp_path / "maths"), "grpo", "reject")) == "maths-grpo"
     assert preparing.name_for(Inspection("HuggingFaceH4/ultrafeedback", "dpo", "reject")) == "ultrafeedback-dpo"
+
+
+# From the Hub ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[FakeHub]:
+    with running(FakeHub()) as served:
+        yield served
+
+
+def lines(rows: Rows) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def test_a_dataset_on_the_hub_is_fetched_and_its_size_said_before(tmp_path: Path, home: Path, hub: FakeHub) -> None:
+    readme = b"---\nconfigs:\n- config_name: main\n  data_files:\n  - {split: train, path: main/train.jsonl}\n"
+    readme += b"  - {split: test, path: main/test.jsonl}\n- config_name: other\n  data_files: other/train.jsonl\n---\n"
+    files = {
+        "README.md": readme,
+        "main/train.jsonl": lines(GSM8K[:80]),
+        "main/test.jsonl": lines(GSM8K[80:90]),
+        "other/train.jsonl": lines(GSM8K),
+    }
+    hub.datasets["openai/sums"] = Repo(files=files)
+    looked = Inspection("openai/sums", "sft", "reject", source="hub", config="main", split="train")
+    cache = tmp_path / "cache"
+    preparing, client = Preparing(home), HubDownload(hub.url, cache=cache)
+    found = preparing.from_hub(looked, {"train", "test"}, client)
+    assert found.size == len(files["main/train.jsonl"]) + len(files["main/test.jsonl"])
+    mapping = mapping_of(write(tmp_path, "train.jsonl", GSM8K[:80]), "sft")
+    job = Job(Order("sums", "openai/sums", "main", "train", mapping, "sft", test="test", download=found))
+    made = prepare(job.order, home, job)
+    assert job.rows == {"train": 80, "test": 10}
+    assert job.fetched == found.size
+    record = record_of(made)
+    assert record is not None
+    assert (record["from"]["hub"], record["from"]["commit"]) == ("openai/sums", found.listing.commit)
+    assert not any("other" in request for request in hub.requests)
+    assert preparing.from_hub(looked, {"train", "test"}, client).size == 0  # it is here now
+
+
+def test_what_the_hub_refuses_is_said(tmp_path: Path, home: Path, hub: FakeHub) -> None:
+    hub.datasets["gated/set"] = Repo(files={"train.jsonl": lines(GSM8K[:5])}, gated=True)
+    preparing, client = Preparing(home), HubDownload(hub.url, cache=tmp_path / "cache")
+    with pytest.raises(StudioError, match="does not know the dataset no/such"):
+        preparing.from_hub(Inspection("no/such", "sft", "reject", split="train"), {"train"}, client)
+    looked = Inspection("gated/set", "sft", "reject", split="train")
+    found = preparing.from_hub(looked, {"train"}, client)
+    mapping = mapping_of(write(tmp_path, "train.jsonl", GSM8K[:5]), "sft")
+    with pytest.raises(StudioError, match="gated"):
+        prepare(Order("x", "gated/set", "", "train", mapping, "sft", download=found), home)
+    assert os.listdir(home) == []
+    hub.datasets["no/data"] = Repo(files={"README.md": b"# Nothing\n", "../up.jsonl": b"{}"})
+    with pytest.raises(StudioError, match="no/data holds no data files"):
+        preparing.from_hub(Inspection("no/data", "sft", "reject", split="train"), {"train"}, client)
+    nobody = HubDownload("http://127.0.0.1:9", cache=tmp_path / "cache")
+    with pytest.raises(StudioError, match="does not give the dataset"):
+        preparing.from_hub(looked, {"train"}, nobody)
+
+
+# By TRL itself ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "format", "more"),
+    [
+        ("sft", "question_answer", {}),
+        ("sft", "sharegpt_system", {"assistant_only_loss": True}),
+        ("sft", "openai_json", {}),
+        ("dpo", "hh_rlhf", {}),
+        ("dpo", "ultrafeedback_scored", {}),
+        ("kto", "graded_solutions", {"per_device_train_batch_size": 2}),
+        ("reward", "arena", {}),
+    ],
+)
+def test_trl_trains_on_it(tmp_path: Path, home: Path, method: str, format: str, more: dict[str, Any]) -> None:
+    made = prepare(order(write(tmp_path, "train.jsonl", FORMATS[format][0] * 5), method, share=0.2), home)
+    values = {
+        "model_name_or_path": str(Path(__file__).parent.parent / "assets/demo/model"),
+        "dataset_name": str(made),
+        "output_dir": "output",
+        "max_steps": 2,
+        "per_device_train_batch_size": 2,
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+        "save_strategy": "no",
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        **more,
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [str(Path(sys.executable).with_name("trl")), method, "--config", "recipe.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "eval_loss" in done.stdout + done.stderr

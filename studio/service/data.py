@@ -193,7 +193,7 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
 
 
 def _missing_splits(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
-    if not looked.splits or "datasets" in looked.values:
+    if not looked.splits or "datasets" in looked.values or values.get("datasets"):
         return []
     wanted = {"dataset_train_split": values.get("dataset_train_split", "train")}
     if values.get("eval_strategy", "no") not in ("no", None, False):

@@ -34,6 +34,7 @@ class Choice:
     leave_out: bool = False
     job: Job | None = None
     trouble: Finding | None = None
+    agreed: int = 0  # bytes to be downloaded that were said
     _known: tuple[Any, ...] = field(default=(), repr=False)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import studio
 from studio.adapters import databatches, datafiles
 from studio.adapters.databatches import Batch
 from studio.adapters.datafiles import DataSource
+from studio.adapters.hubdownload import HubDownload, Listing
 from studio.adapters.mapping_arrow import Mapped, MixedTypes, divided, first_unfitting, map_batch, map_rows
 from studio.adapters.prepared import PreparedWriter, Unfitting, free_name
 from studio.domain.errors import StudioError
@@ -26,6 +28,8 @@ from studio.service.data import Inspection
 SEED = 42
 SHARE = 0.05  # held out where the source has no split for it
 _NAMED = 20  # rows left out that the record names
+_STOPPED, _AGAIN = "It was stopped, and nothing was written.", "Prepare it again when you like."
+_BY_HAND = "Download it, and name its folder here."
 LEAVE = "Leave out such rows"
 _TESTING = ("test", "validation", "valid", "val", "dev", "eval", "evaluation")
 
@@ -49,6 +53,33 @@ class Order:
     share: float = SHARE
     seed: int = SEED
     leave_out: bool = False
+    download: Download | None = None
+
+
+@dataclass(frozen=True)
+class Download:
+    """What of a dataset on the Hub has to be here before it can be prepared: `size` are the bytes still missing."""
+
+    hub: HubDownload
+    listing: Listing
+    layout: DataSource
+    files: dict[str, tuple[str, ...]]
+    size: int
+
+    def bring(self, splits: set[str], job: Job) -> DataSource:
+        """Fetches the files of the splits, and gives the dataset as it lies here then."""
+        here: dict[str, tuple[Path, ...]] = {}
+        for split in sorted(splits & set(self.files)):
+            found = []
+            for file in self.files[split]:
+                if job.stopped:
+                    raise StudioError(_STOPPED, _AGAIN)
+                missing = self.hub.missing(self.listing, [file])
+                found.append(self.hub.fetch(self.listing, file))
+                job.fetched += missing
+            here[split] = tuple(found)
+        first = next(iter(here.values()), ())
+        return replace(self.layout, path=first[0].parent if first else self.layout.path, files=here)
 
 
 @dataclass
@@ -60,6 +91,7 @@ class Job:
     done: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     rows: dict[str, int] = field(default_factory=dict)
+    fetched: int = 0  # bytes, of `download.size`
     folder: Path | None = None
     finding: Finding | None = None
     began: float = field(default_factory=time.monotonic)
@@ -69,6 +101,10 @@ class Job:
     @property
     def ended(self) -> bool:
         return self._ended.is_set()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
 
     def stop(self) -> None:
         """Asks it to stop; nothing is kept then."""
@@ -102,6 +138,26 @@ class Preparing:
         if path.is_file() and plain in ("train", "test", "data", "dataset", "validation"):
             plain = f"{path.parent.name}-{plain}" if plain != "train" else path.parent.name
         return free_name(self.folder, f"{plain}-{looked.method}")
+
+    def from_hub(self, looked: Inspection, splits: set[str], hub: HubDownload) -> Download:
+        """What has to be fetched for these splits of a dataset on the Hub. Raises StudioError where that is unclear."""
+        listing = hub.listing(looked.name)
+        with tempfile.TemporaryDirectory() as folder:
+            place = hub.skeleton(listing, Path(folder))
+            try:
+                layout = datafiles.open_source(place, looked.config if looked.config != "default" else None)
+            except StudioError as error:
+                # Paths of the skeleton say nothing to anybody.
+                raise StudioError(error.message.replace(str(place), looked.name), error.hint) from None
+            files = {
+                split: tuple(file.relative_to(place).as_posix() for file in found)
+                for split, found in layout.files.items()
+            }
+        absent = next((split for split in splits if split not in files), None)
+        if absent is not None:
+            raise StudioError(f"{looked.name} has no files of its own for the split '{absent}'.", _BY_HAND)
+        size = hub.missing(listing, [file for split in splits for file in files[split]])
+        return Download(hub, listing, layout, files, size)
 
     def start(self, order: Order, total: int | None = None) -> Job:
         """Starts an order in the background. Raises StudioError where another one of that name is on its way."""
@@ -138,8 +194,11 @@ def own_test(splits: tuple[str, ...], train: str) -> str:
 def prepare(order: Order, folder: Path, job: Job | None = None) -> Path:
     """Carries out an order, with the memory of a batch. Raises StudioError, and then leaves nothing behind."""
     job = job or Job(order)
-    source = datafiles.open_source(order.source, order.config or None)
     splits = {"train": order.train, **({"test": order.test} if order.test else {})}
+    if order.download is not None:
+        source = order.download.bring(set(splits.values()), job)
+    else:
+        source = datafiles.open_source(order.source, order.config or None)
     absent = next((split for split in splits.values() if split not in source.splits), None)
     if absent is not None:
         raise StudioError(f"{order.source} has no split '{absent}'.", f"It has {', '.join(source.splits)}.")
@@ -183,8 +242,8 @@ def _mapped(
     decoded = frozenset(column.name for column in columns if "json" in column.type)
     wanted = order.mapping.columns()
     for batch in databatches.batches(source.files[split], source.format, wanted, decoded & set(wanted)):
-        if job._stop.is_set():
-            raise StudioError("It was stopped, and nothing was written.", "Prepare it again when you like.")
+        if job.stopped:
+            raise StudioError(_STOPPED, _AGAIN)
         try:
             if batch.arrow is not None:
                 mapped = map_batch(order.mapping, batch.arrow)
@@ -239,6 +298,7 @@ def _record(order: Order, source: DataSource, job: Job, named: list[dict[str, An
         "studio": studio.__version__,
         "method": order.method,
         "from": {
+            **({"hub": order.source, "commit": order.download.listing.commit} if order.download else {}),
             "path": str(source.path.resolve()),
             **({"config": source.config} if source.config else {}),
             "splits": splits,

@@ -20,6 +20,7 @@ from studio.adapters.home import Home
 from studio.adapters.hub import HubClient
 from studio.adapters.hubaccount import HubAccount
 from studio.adapters.hubcache import HubCache
+from studio.adapters.hubdownload import HubDownload
 from studio.adapters.machine import GpuWatch, Machine, look, look_at_gpus
 from studio.adapters.runs import Run
 from studio.domain.errors import StudioError
@@ -95,6 +96,10 @@ class Studio:
         """Prepared datasets. Raises StudioError where whoever asks may not write here."""
         self.access.require()
         return self._preparing
+
+    def hub_download(self) -> HubDownload:
+        """The Hub's files of datasets, as whoever asks may read them."""
+        return HubDownload(self.hub.endpoint, self.access.token())
 
     @cached_property
     def machine(self) -> Machine:

@@ -8,6 +8,7 @@ from typing import Any
 from studio.domain.column_roles import ROLE_WORDS
 from studio.domain.mapping import Row
 from studio.domain.methods import method_named
+from studio.domain.model_facts import size_text
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft
 from studio.service.preparing import LEAVE, Job
@@ -108,15 +109,27 @@ def _cells(row: Mapping[str, Any]) -> str:
     return f"<dl>{cells}</dl>"
 
 
+def to_download(size: int) -> str:
+    """What a press on the button will download."""
+    told = spoken("{size} are downloaded from the Hub first. Press again to begin.", size=size_text(size))
+    return f'<div class="ts-hint" role="status">{told}</div>'
+
+
 def progress(job: Job) -> str:
     """How far a job is."""
+    if job.order.download is not None and not job.done and job.fetched < job.order.download.size:
+        return _bar(job.fetched / job.order.download.size, f"{size_text(job.fetched)} of "
+                    f"{size_text(job.order.download.size)} downloaded")  # fmt: skip
     share = min(job.done / job.total, 1.0) if job.total else 0.0
     total = f" of {pieces.count(job.total)}" if job.total else ""
     left = sum(job.left_out.values())
     out = f" · {pieces.count(left)} left out" if left else ""
+    return _bar(share, f"{pieces.count(job.done)}{total} rows{out}")
+
+
+def _bar(share: float, words: str) -> str:
     return (
-        f'<div class="ts-bar"><i style="width:{share:.1%}"></i></div><div class="ts-hint" role="status">'
-        f"{pieces.count(job.done)}{total} rows{out} "
+        f'<div class="ts-bar"><i style="width:{share:.1%}"></i></div><div class="ts-hint" role="status">{words} '
         f'<button type="button" class="ts-btn quiet" data-mapping="stop">{spoken("Stop")}</button></div>'
     )
 

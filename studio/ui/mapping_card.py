@@ -13,7 +13,7 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft, draft, key_of
-from studio.service.preparing import Job, Order
+from studio.service.preparing import Order
 from studio.ui import before_after, pieces
 from studio.ui.form import Form
 
@@ -196,7 +196,13 @@ class MappingCard:
         choice = form.mapping
         choice.trouble = choice.job = None
         try:
-            job = choice.job = self._ordered(form)
+            order, total = self._ordered(form)
+            if order.download is not None and order.download.size > choice.agreed:
+                # How much is to be downloaded is said before it is.
+                choice.agreed = order.download.size
+                yield [before_after.to_download(order.download.size), gr.skip()]
+                return
+            job = choice.job = self.page.studio.preparing.start(order, total)
         except StudioError as error:
             gr.Warning(pieces.text(error), title="Not prepared")
             yield ["", gr.skip()]
@@ -206,7 +212,7 @@ class MappingCard:
         choice.trouble = job.finding
         yield [before_after.trouble(choice), gr.update(interactive=True)]
 
-    def _ordered(self, form: Form) -> Job:
+    def _ordered(self, form: Form) -> tuple[Order, int | None]:
         found = draft_of(form)
         if found is None or found.proposal.mapping is None:
             missing = found.proposal.missing if found else ""
@@ -214,11 +220,15 @@ class MappingCard:
         looked, choice = form.looked[0], form.mapping
         preparing = self.page.studio.preparing
         test, share = held_out(choice.share or found.share)
+        hub = None
+        if looked.source == "hub":
+            hub = preparing.from_hub(looked, {looked.split, test} - {""}, self.page.studio.hub_download())
         order = Order(
             choice.name or preparing.name_for(looked), looked.name, looked.config, looked.split,
             found.proposal.mapping, looked.method, test, share, leave_out=choice.leave_out,
+            download=hub,
         )  # fmt: skip
-        return preparing.start(order, looked.num_rows)
+        return order, looked.num_rows
 
     def _finish(self, form: Form) -> list[Any]:
         """The recipe points at what was prepared."""

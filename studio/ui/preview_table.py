@@ -22,10 +22,15 @@ SCRIPT = """
   element.addEventListener('focusin', (event) => { if (!event.target.closest('select[data-role-of]')) last = null; });
   document.addEventListener('pointerdown', () => { last = null; }, true);
   new MutationObserver(() => {
+    // Gradio mends the page where it differs: what was chosen by hand would stand against what the server says.
+    for (const select of element.querySelectorAll('select[data-chosen]')) {
+      if (select.told === select.dataset.chosen) continue;
+      select.told = select.value = select.dataset.chosen;
+    }
     if (last === null || (document.activeElement && document.activeElement !== document.body)) return;
     const again = [...element.querySelectorAll('select[data-role-of]')].find((one) => one.dataset.roleOf === last);
     again?.focus({preventScroll: true});
-  }).observe(element, {childList: true, subtree: true});
+  }).observe(element, {childList: true, subtree: true, attributes: true, attributeFilter: ['data-chosen']});
 }
 """
 
@@ -84,5 +89,6 @@ def _choice(name: str, method: str, used: Mapping[str, str], roles: Mapping[str,
     active = chosen or (roles is None and name in used)
     return (
         f'<span class="ts-role-choice{"" if active else " none"}"><select data-role-of="{text(name)}" '
+        f'data-chosen="{text(chosen)}" '
         f'aria-label="Role of {text(name)}">{first}{offered}</select></span>'
     )
