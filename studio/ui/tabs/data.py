@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.domain.methods import method_named
+from studio.domain.mixture import entries_of
 from studio.service.data import Inspection
-from studio.ui import pager, pieces
+from studio.ui import mixture, pager, pieces
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -44,11 +45,12 @@ def build(page: Page) -> None:
             scale=3,
             elem_id="dataset",
         )
-        page.redrawn.append((name, lambda form: form.typed))
+        page.redrawn.append((name, lambda form: gr.update(value=form.typed, visible=not mixture.is_mixture(form))))
         choosers = [_chooser(page, key, label) for key, label in _SPLITS]
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
+    mixture.build(page)
     preview = page.html(_preview, elem_id="data-preview", js_on_load=pager.SCRIPT)
     page.wiring.append(partial(pager.wire, page, preview, _preview))
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
@@ -62,9 +64,12 @@ def _chooser(page: Page, key: str, label: str) -> Any:
         interactive=True,
         min_width=110,
         elem_id=f"arg-{key}",
+        visible=not entries_of(page.start_form.recipe.values),
         **_choices(key, page.start_form),
     )
-    page.redrawn.append((chooser, lambda form: gr.update(**_choices(key, form))))
+    # What a mixture takes of each dataset is said in its entry.
+    shows = lambda form: gr.update(visible=not entries_of(form.recipe.values), **_choices(key, form))  # noqa: E731
+    page.redrawn.append((chooser, shows))
     return chooser
 
 
@@ -100,6 +105,9 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
         return page.surroundings(form, left_alone=name if form.typed == typed else None)
 
     def look_again(typed: str, form: Form) -> list[Any]:
+        if entries_of(form.recipe.values):
+            form.looked = tuple(page.studio.recipes.look(form.recipe))
+            return page.surroundings(form, left_alone=name)
         form.choose_dataset(page.studio, typed, form.recipe.get("dataset_config"))
         return page.surroundings(form, left_alone=name)
 
@@ -144,9 +152,6 @@ def _lead(form: Form) -> str:
 
 def _preview(form: Form) -> str:
     if not form.looked:
-        entries = form.recipe.get("datasets")
-        if isinstance(entries, list) and entries:
-            return pieces.empty("A mixture of datasets", "It stands in the YAML; open it there to change it.")
         return pieces.empty(
             "No dataset yet", "Type its name on the Hub, or the path of a folder or file, and press Enter."
         )
