@@ -182,6 +182,15 @@ def _index_of(file: Path, form: str, stamp: Hashable) -> RowIndex:
     return RowIndex(str(file), form)
 
 
+def open_files(name: str, form: str, files: dict[str, tuple[Path, ...]]) -> DataSource:
+    """Files that a recipe lists for each split. Raises StudioError where there are none, or of another kind."""
+    every = [file for members in files.values() for file in members]
+    odd = next((file for file in every if format_of(file.name) not in (form, None) and form != "text"), None)
+    if odd is not None or not every:
+        raise StudioError(f"{odd} is no file of {form}." if odd else f"{name} names no file that is here.", SUPPORTED)
+    return DataSource(Path(name), "files", form, files)
+
+
 def in_repository(name: str, layout: Layout, place: Files) -> DataSource:
     """The data in files of a repository on the Hub, which are read by ranges."""
     files = {split: tuple(Path(file) for file in members) for split, members in layout.files.items()}

@@ -13,6 +13,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, Fix, finding
 from studio.domain.machine_checks import Surroundings, machine_findings
 from studio.domain.methods import method_named
+from studio.domain.mixture import mixture_findings
 from studio.domain.overlay import bounds_problem, is_shown, overlay
 from studio.domain.push_checks import push_findings
 from studio.domain.recipe import Recipe
@@ -176,7 +177,7 @@ def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
             Fix("Take it out", {}, ("hub_token",)),
         )
     yield from _generations(recipe, catalog)
-    yield from _entries(recipe)
+    yield from mixture_findings(recipe)
 
 
 def _best_model(recipe: Recipe) -> Iterator[Finding]:
@@ -310,23 +311,3 @@ def _processes(recipe: Recipe, catalog: Catalog) -> int:
         match = re.search(r"^num_processes: (\d+)$", profile, re.MULTILINE)
         given = int(match[1]) if match else 1
     return given if isinstance(given, int) and given > 0 else 1
-
-
-def _entries(recipe: Recipe) -> Iterator[Finding]:
-    entries = recipe.get("datasets")
-    if not isinstance(entries, list):
-        return
-    shares = [entry.get("fraction") for entry in entries if isinstance(entry, Mapping)]
-    if any(share is not None for share in shares) and any(share is None for share in shares):
-        yield finding(
-            "error", "datasets", "Some datasets have a `fraction` and some have none.", "TRL wants all or none."
-        )
-    evaluates = recipe.get("eval_strategy", "no") not in ("no", None, False)
-    if entries and evaluates and not recipe.get("test_split_size"):
-        yield finding(
-            "error",
-            "test_split_size",
-            "Evaluation is on, and a mixture has no evaluation split.",
-            "TRL stops with a KeyError after loading, unless a share of the rows is held out.",
-            Fix("Hold out a tenth", {"test_split_size": 0.1}),
-        )

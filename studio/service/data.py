@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,18 +13,19 @@ from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where
 from studio.domain.methods import METHOD_NAMES
+from studio.domain.mixture import SINGLE, base_split, entries_of, hold_out
 from studio.domain.switching import judge
 from studio.service import preview
+from studio.service.mixing import aligned, entry_source
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
-
-_BUILDERS = ("json", "csv", "parquet", "arrow", "text")
 
 
 @dataclass(frozen=True)
 class Inspection:
     """What is known of a dataset for a method: `source` is `local`, `hub` or `` where nothing could be read.
 
-    `values` is what a recipe says to load it; `rows` are the first ones and `num_rows` is None where not told.
+    `values` is what a recipe says to load it, `entry` the one of a mixture that it is; `rows` are the first ones and
+    `num_rows` is None where not told.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Inspection:
     num_rows: int | None = None
     findings: tuple[Finding, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    entry: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The documented form of `trl-studio inspect --json`."""
@@ -105,15 +107,31 @@ def rejudged(looked: Inspection, method: str, values: Mapping[str, Any]) -> Insp
     """The same dataset under another method or other values, without reading it again."""
     if not looked.columns:
         return replace(looked, method=method)
+    values = values if looked.entry is None else _alone(values, looked.entry)
     judged = judge(method, looked.columns, list(looked.rows), values)
-    return _judged(replace(looked, method=method, findings=()), judged, values)
+    return _of_mixture(_judged(replace(looked, method=method, findings=()), judged, values))
 
 
-def inspect_recipe(method: str, values: Mapping[str, Any], paths: Paths, hub: HubClient) -> list[Inspection]:
-    """Looks at every dataset that a recipe loads; none where it names none."""
+def all_rejudged(looked: Iterable[Inspection], method: str, values: Mapping[str, Any]) -> tuple[Inspection, ...]:
+    """All datasets of a recipe under another method or other values, and how they fit together."""
+    return tuple(aligned([rejudged(one, method, values) for one in looked]))
+
+
+def inspect_recipe(
+    method: str, values: Mapping[str, Any], paths: Paths, hub: HubClient, before: Iterable[Inspection] = ()
+) -> list[Inspection]:
+    """Looks at every dataset that a recipe loads; none where it names none. Those looked at `before` are not anew."""
     entries = values.get("datasets")
     if isinstance(entries, list) and entries:
-        return [_entry(entry, method, paths, hub, values) for entry in entries if isinstance(entry, Mapping)]
+        known = [one for one in before if one.entry is not None and one.columns]
+        looked = []
+        for entry in entries_of(values):
+            same = next((one for one in known if _loads(one.entry or {}) == _loads(entry)), None)
+            if same is None:
+                looked.append(_entry(entry, method, paths, hub, values))
+            else:
+                looked.append(rejudged(replace(same, entry=entry), method, values))
+        return aligned(looked)
     name = values.get("dataset_name")
     if not isinstance(name, str) or not name:
         return []
@@ -121,31 +139,57 @@ def inspect_recipe(method: str, values: Mapping[str, Any], paths: Paths, hub: Hu
     return [inspect(name, method, paths, hub, values, config, split)]
 
 
+def _loads(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an entry decides which rows it has."""
+    return {key: value for key, value in entry.items() if key != "fraction" and value is not None}
+
+
 def _entry(
     entry: Mapping[str, Any], method: str, paths: Paths, hub: HubClient, values: Mapping[str, Any]
 ) -> Inspection:
-    """One dataset of a mixture: a builder with files, or a name."""
-    path, files = str(entry.get("path") or ""), entry.get("data_files")
-    split = entry.get("split") or "train"
-    columns = entry.get("columns")
-    first = files
-    while isinstance(first, (list, Mapping)) and first:
-        first = next(iter(first.values() if isinstance(first, Mapping) else first))
-    if path in _BUILDERS and isinstance(first, str):
-        looked = inspect(_one_file(first, paths), method, paths, hub, values)
-        looked = replace(looked, splits=(str(split),), split=str(split))
+    """One dataset of a mixture: a builder with files, or a name. Its rows are `num_rows` of its split."""
+    split, values = base_split(entry.get("split")), _alone(values, entry)
+    try:
+        source = entry_source(entry, paths)
+    except StudioError as error:
+        named = str(entry.get("data_files") or entry.get("data_dir") or entry.get("path"))
+        return replace(_refused(named, method, Where("file", named), error), entry=entry)
+    if source is not None:
+        looked = _opened_source(source, method, values, split, 20)
     else:
-        looked = inspect(path, method, paths, hub, values, _text(entry.get("name")), str(split).split("[")[0])
+        looked = inspect(str(entry.get("path")), method, paths, hub, values, _text(entry.get("name")), split)
+    looked = replace(looked, entry=entry)
+    columns = entry.get("columns")
     if isinstance(columns, list) and looked.columns:
-        kept = [column for column in looked.columns if column.name in columns]
-        absent = [str(name) for name in columns if name not in {column.name for column in looked.columns}]
-        shown = [{column.name: row.get(column.name) for column in kept} for row in looked.rows]
-        judged = judge(method, kept, shown, values)
-        looked = _judged(replace(looked, columns=tuple(kept), rows=tuple(shown), findings=()), judged, {})
-        if absent:
-            wrong = Finding("error", Where("column", absent[0]), f"There is no column '{absent[0]}' to select.")
-            looked = replace(looked, verdict="reject", findings=(*looked.findings, wrong))
-    return looked
+        kept = tuple(column for column in looked.columns if column.name in columns)
+        shown = tuple({column.name: row.get(column.name) for column in kept} for row in looked.rows)
+        looked = replace(looked, columns=kept, rows=shown)
+    return rejudged(looked, method, values)
+
+
+def _alone(values: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What one dataset of a mixture is judged by: the recipe's values, without what the mixture is asked for."""
+    kept = {name: value for name, value in values.items() if name not in (*SINGLE, "datasets", "eval_strategy")}
+    return {**kept, "dataset_train_split": base_split(entry.get("split"))}
+
+
+def _of_mixture(looked: Inspection) -> Inspection:
+    """The inspection, with what is wrong with its entry in the mixture."""
+    if looked.entry is None:
+        return looked
+    # The split is said in the entry, and no argument of its own cures it.
+    findings = [
+        replace(found, where=Where("argument", "datasets"), fix=None)
+        if found.where.name == "dataset_train_split"
+        else found
+        for found in looked.findings
+    ]
+    names, selected = {column.name for column in looked.columns}, looked.entry.get("columns")
+    for name in selected if isinstance(selected, list) and names else ():
+        if name not in names:
+            findings.append(Finding("error", Where("column", str(name)), f"There is no column '{name}' to select."))
+    wrong = any(found.level == "error" for found in findings)
+    return replace(looked, verdict="reject" if wrong else looked.verdict, findings=tuple(findings))
 
 
 def _text(value: Any) -> str | None:
@@ -153,25 +197,27 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _one_file(pattern: str, paths: Paths) -> str:
-    found = paths.find(pattern)
-    if found is not None and "*" in found.name and not found.exists():
-        return str(min(found.parent.glob(found.name)))
-    return pattern
-
-
 def _local(
     name: str, method: str, values: Mapping[str, Any], config: str | None, split: str | None, rows: int
 ) -> Inspection:
-    where = Where("file", name)
     try:
         source = datafiles.open_source(name, config)
+    except StudioError as error:
+        return _refused(name, method, Where("file", name), error)
+    return _opened_source(source, method, values, split, rows)
+
+
+def _opened_source(
+    source: datafiles.DataSource, method: str, values: Mapping[str, Any], split: str | None, rows: int
+) -> Inspection:
+    name = str(source.path)
+    try:
         chosen = split if split in source.splits else source.splits[0]
         columns = source.columns(chosen)
         head = source.rows(chosen, rows)
         count = source.num_rows(chosen)
     except StudioError as error:
-        return _refused(name, method, where, error)
+        return _refused(name, method, Where("file", name), error)
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(),
@@ -193,7 +239,8 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
 
 
 def _missing_splits(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
-    if not looked.splits or "datasets" in looked.values or values.get("datasets"):
+    alone = looked.entry is None and ("datasets" in looked.values or values.get("datasets"))
+    if not looked.splits or alone:
         return []
     wanted = {"dataset_train_split": values.get("dataset_train_split", "train")}
     if values.get("eval_strategy", "no") not in ("no", None, False):
@@ -207,20 +254,20 @@ def _missing_splits(looked: Inspection, values: Mapping[str, Any]) -> list[Findi
                     Where("argument", name),
                     f"{looked.name} has no split '{split}'; it has {', '.join(looked.splits)}.",
                     "TRL would stop with a KeyError after loading the data.",
-                    _other_split(name, looked.splits),
+                    _other_split(name, looked.splits, {**looked.values, **values}),
                 )
             )
     return findings
 
 
-def _other_split(name: str, splits: tuple[str, ...]) -> Fix:
-    """The likeliest split instead; no evaluation where there is only one split."""
+def _other_split(name: str, splits: tuple[str, ...], values: Mapping[str, Any]) -> Fix:
+    """The likeliest split instead; where there is only one, a share of its rows held out for evaluation."""
     if name == "dataset_train_split":
         return Fix(f"Train on {splits[0]}", {name: splits[0]})
-    others = [split for split in splits if split != "train"]
+    others = [split for split in splits if split not in ("train", values.get("dataset_train_split"))]
     if others:
         return Fix(f"Evaluate on {others[0]}", {name: others[0]})
-    return Fix("Do not evaluate", {}, ("eval_strategy", "eval_steps"))
+    return hold_out(values) or Fix("Do not evaluate", {}, ("eval_strategy", "eval_steps"))
 
 
 def _opened(name: str, paths: Paths) -> StudioError:

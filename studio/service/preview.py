@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from studio.adapters import datafiles
 from studio.adapters.datafiles import NO_SCRIPTS, DataSource
@@ -15,7 +15,11 @@ from studio.domain.data_layout import layout_of, script_in
 from studio.domain.dataset_answers import DatasetHead, DatasetRepository
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
+from studio.service.mixing import entry_source
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
+
+if TYPE_CHECKING:
+    from studio.service.data import Inspection
 
 PAGE_ROWS = 20
 _README_BYTES = 256 << 10
@@ -154,6 +158,29 @@ def rows(paths: Paths, hub: HubClient, name: str, config: str, split: str, offse
             return replace(local_rows(found, config, split, start, n), name=name)
         return hub_rows(hub, name, config, split, start, n)
 
+    return _last_at_most(read, offset, n)
+
+
+def rows_of(looked: Inspection, paths: Paths, hub: HubClient, split: str, offset: int) -> RowsPage:
+    """Rows of a dataset that was looked at; one of a mixture may be several files."""
+    try:
+        source = entry_source(looked.entry, paths) if looked.entry is not None else None
+    except StudioError as error:
+        return _refused(looked.name, looked.config, split, offset, error)
+    if source is None:
+        return rows(paths, hub, looked.name, looked.config, split, offset)
+
+    def read(start: int) -> RowsPage:
+        chosen = split if split in source.splits else source.splits[0]
+        try:
+            return _page_of(source, looked.name, chosen, start, PAGE_ROWS)
+        except StudioError as error:
+            return _refused(looked.name, looked.config, split, start, error)
+
+    return replace(_last_at_most(read, offset, PAGE_ROWS), split=split)
+
+
+def _last_at_most(read: Callable[[int], RowsPage], offset: int, n: int) -> RowsPage:
     page = read(offset)
     if page.total and offset >= page.total and page.finding is None:
         return read((page.total - 1) // n * n)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -174,9 +174,9 @@ class Recipes:
             reward_text(files),
         )
 
-    def look(self, recipe: Recipe, base: Path | None = None) -> list[Inspection]:
-        """What the recipe's datasets are and whether its method takes them."""
-        return inspect_recipe(recipe.method, recipe.values, self.paths(base), self._hub)
+    def look(self, recipe: Recipe, base: Path | None = None, before: Iterable[Inspection] = ()) -> list[Inspection]:
+        """What the recipe's datasets are and whether its method takes them; those of `before` are not read again."""
+        return inspect_recipe(recipe.method, recipe.values, self.paths(base), self._hub, before)
 
     def surroundings(self, paths: Paths, recipe: Recipe) -> Surroundings:
         """What checks of the recipe may know of this machine, and of who is signed in on it."""

@@ -228,6 +228,10 @@ class Studio:
         """Rows `offset` to `offset + n` of any split of a dataset by path or Hub name, read where they lie."""
         return preview.rows(self.recipes.paths(base), self.hub, name, config, split, offset, n)
 
+    def rows_of(self, looked: Inspection, split: str, offset: int) -> RowsPage:
+        """A page of rows of a dataset that was looked at, one of a mixture too."""
+        return preview.rows_of(looked, self.recipes.paths(), self.hub, split, offset)
+
     def convert(
         self, text: str, to: Form, method: str | None = None, base: Path | None = None, name: str = "the recipe"
     ) -> tuple[str, list[Finding]]:

@@ -17,7 +17,7 @@ from studio.domain.following import followed
 from studio.domain.methods import method_named
 from studio.domain.overlay import depends, is_shown
 from studio.domain.recipe import Recipe
-from studio.service.data import Inspection, rejudged
+from studio.service.data import Inspection, all_rejudged
 from studio.service.mappings import Choice
 from studio.service.presets import Preset
 from studio.service.recipes import Prepared
@@ -162,7 +162,7 @@ class Form:
 
     def judge_again(self) -> None:
         """The verdict on the data that was looked at, under the recipe as it is now."""
-        self.looked = tuple(rejudged(one, self.recipe.method, self.recipe.values) for one in self.looked)
+        self.looked = all_rejudged(self.looked, self.recipe.method, self.recipe.values)
 
     def choose_method(self, studio: Studio, method: str) -> None:
         """Another method. Where the form holds a demo, the method's own demo takes its place, whose data suits it."""

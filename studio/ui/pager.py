@@ -149,7 +149,7 @@ def wire(page: Page, preview: Any, draw: Callable[[Form], str]) -> None:
         asked = form.viewing.asked + 1
         place = replace(shown, split=split, offset=offset)
         form.viewing = replace(form.viewing, page=place, of=looked.rows, asked=asked)
-        found = page.studio.rows(looked.name, looked.config, split, offset)
+        found = page.studio.rows_of(looked, split, offset)
         now = looked_at(form)
         if form.viewing.asked != asked or now is None or now.rows is not looked.rows:
             return gr.skip()

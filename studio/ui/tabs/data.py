@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.domain.methods import method_named
+from studio.domain.mixture import entries_of
 from studio.service.data import Inspection
-from studio.ui import mapping_card, pager, pieces, preview_table, search_list, token_card
+from studio.ui import mapping_card, mixture, pager, pieces, preview_table, search_list, token_card
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -47,10 +48,13 @@ def build(page: Page) -> None:
             )
             page.redrawn.append((name, _typed))
             choosers = [_chooser(page, key, label) for key, label in _SPLITS]
-        found = search_list.build(page, "datasets", "dataset", partial(_here, page), elem_id="dataset-search")
+        with gr.Column(visible=not mixture.is_mixture(page.start_form)) as search:
+            found = search_list.build(page, "datasets", "dataset", partial(_here, page), elem_id="dataset-search")
+        page.redrawn.append((search, lambda form: gr.update(visible=not mixture.is_mixture(form))))
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
+    mixture.build(page)
     preview = page.html(_preview, js_on_load=preview_table.SCRIPT + pager.SCRIPT, elem_id="data-preview")
     page.wiring.append(partial(pager.wire, page, preview, _preview))
     mapping_card.build(page, preview, _preview)
@@ -67,9 +71,12 @@ def _chooser(page: Page, key: str, label: str) -> Any:
         interactive=True,
         min_width=110,
         elem_id=f"arg-{key}",
+        visible=not entries_of(page.start_form.recipe.values),
         **_choices(key, page.start_form),
     )
-    page.redrawn.append((chooser, lambda form: gr.update(**_choices(key, form))))
+    # What a mixture takes of each dataset is said in its entry.
+    shows = lambda form: gr.update(visible=not entries_of(form.recipe.values), **_choices(key, form))  # noqa: E731
+    page.redrawn.append((chooser, shows))
     return chooser
 
 
@@ -105,6 +112,9 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
         return page.surroundings(form, left_alone=name if form.typed == typed else None)
 
     def look_again(typed: str, form: Form) -> list[Any]:
+        if entries_of(form.recipe.values):
+            form.looked = tuple(page.studio.recipes.look(form.recipe))
+            return page.surroundings(form, left_alone=name)
         form.choose_dataset(page.studio, typed, form.recipe.get("dataset_config"))
         return page.surroundings(form, left_alone=name)
 
@@ -164,8 +174,9 @@ def _wire_search(page: Page, name: Any, found: Any) -> None:
 
 
 def _typed(form: Form) -> Any:
-    """What the box shows; what is being typed there is left alone."""
-    return gr.skip() if form.typing else form.typed
+    """What the box shows, where it stands for one dataset; what is being typed there is left alone."""
+    visible = not mixture.is_mixture(form)
+    return gr.update(visible=visible) if form.typing else gr.update(value=form.typed, visible=visible)
 
 
 def _here(page: Page, form: Form) -> Any:
@@ -184,9 +195,6 @@ def _lead(form: Form) -> str:
 
 def _preview(form: Form) -> str:
     if not form.looked:
-        entries = form.recipe.get("datasets")
-        if isinstance(entries, list) and entries:
-            return pieces.empty("A mixture of datasets", "It stands in the YAML; open it there to change it.")
         return pieces.empty(
             "No dataset yet", "Type its name on the Hub, or the path of a folder or file, and press Enter."
         )

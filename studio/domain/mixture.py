@@ -1,0 +1,203 @@
+"""Mixtures of datasets as TRL's `datasets:` key has them: rows of each, what is held out, what TRL stumbles over."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from studio.domain.findings import Finding, Fix, finding
+from studio.domain.recipe import Recipe
+
+BUILDERS = ("json", "csv", "parquet", "arrow", "text")
+# What names a single dataset in a recipe, and means nothing beside a mixture: TRL calls its parts train and test.
+SINGLE = ("dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split", "dataset_streaming")
+_SLICE = re.compile(
+    r"(?P<split>\w+(?:\.\w+)*)(?:\[(?:(?P<from>-?[\d_]+)(?P<from_pct>%)?)?:(?:(?P<to>-?[\d_]+)(?P<to_pct>%)?)?\])?"
+)
+
+
+def entries_of(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The datasets that a recipe mixes; none where it names a single one, or nothing that TRL takes."""
+    found = values.get("datasets")
+    return [dict(entry) for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
+
+
+def as_mixture(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The mixture of one that loads what `dataset_name` does; empty where nothing is named."""
+    name = values.get("dataset_name")
+    if not isinstance(name, str) or not name:
+        return {}
+    entry = {"path": name}
+    if values.get("dataset_config"):
+        entry["name"] = values["dataset_config"]
+    entry["split"] = values.get("dataset_train_split") or "train"
+    return {"datasets": [entry], **({"streaming": True} if values.get("dataset_streaming") is True else {})}
+
+
+def as_single(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What loads a mixture of one by name alone; empty where it says more than a name can."""
+    entries = entries_of(values)
+    if len(entries) != 1 or values.get("test_split_size") is not None:
+        return {}
+    entry = {key: value for key, value in entries[0].items() if value is not None}
+    split = entry.get("split", "train")
+    # One fraction is a fraction of itself: TRL keeps all rows.
+    if set(entry) - {"path", "name", "split", "fraction"} or entry.get("path") in BUILDERS:
+        return {}
+    if not isinstance(split, str) or not re.fullmatch(r"\w+(\.\w+)*", split):
+        return {}
+    single: dict[str, Any] = {"dataset_name": entry["path"]}
+    single |= {"dataset_config": entry["name"]} if entry.get("name") else {}
+    single |= {"dataset_train_split": split} if split != "train" else {}
+    return single | ({"dataset_streaming": True} if values.get("streaming") is True else {})
+
+
+def hold_out(values: Mapping[str, Any], size: float = 0.1) -> Fix | None:
+    """Has a share of the rows held out for evaluation: for a single dataset by way of a mixture of one."""
+    mixture = values if entries_of(values) else as_mixture(values)
+    if not entries_of(mixture) or True in (mixture.get("streaming"), values.get("streaming")):
+        return None
+    changes = {"datasets": entries_of(mixture), "test_split_size": size}
+    return Fix("Hold out a tenth of the rows", changes, tuple(name for name in SINGLE if name in values))
+
+
+# --- rows
+
+
+def base_split(spec: Any) -> str:
+    """The split that an entry's `split` takes rows of: `train[:10%]` is of train."""
+    match = _SLICE.match(str(spec or "train"))
+    return match["split"] if match else str(spec)
+
+
+def sliced(spec: Any, count: int | None) -> int | None:
+    """How many of a split's `count` rows `train[:10%]` and its like leave; None where that is not known."""
+    match = _SLICE.fullmatch(str(spec or "train").strip())
+    if match is None or count is None:
+        return None
+
+    def place(name: str, default: int) -> int:
+        if match[name] is None:
+            return default
+        value = int(match[name])
+        value = round(value * count / 100) if match[f"{name}_pct"] else value
+        return min(max(count + value if value < 0 else value, 0), count)
+
+    return max(0, place("to", count) - place("from", 0))
+
+
+def contributed(counts: Sequence[int | None], fractions: Sequence[Any]) -> list[int | None]:
+    """The rows of each dataset in the mixture, as TRL takes them: as many as no dataset has too few for."""
+    if all(fraction is None for fraction in fractions):
+        return list(counts)
+    if not _are_shares(fractions) or None in counts:
+        return [None] * len(counts)
+    known = [count or 0 for count in counts]
+    weights = [fraction / sum(fractions) for fraction in fractions]
+    total = min(count / weight for count, weight in zip(known, weights, strict=True) if weight > 0)
+    return [round(weight * total) for weight in weights]
+
+
+def held_out(total: int | None, size: Any) -> tuple[int, int] | None:
+    """The rows to learn from and those held out; None where nothing is held out, or it is not known how much."""
+    if total is None or not _is_size(size):
+        return None
+    test = math.ceil(total * size) if isinstance(size, float) else int(size)
+    return (total - test, test) if 0 < test < total else None
+
+
+def _are_shares(fractions: Sequence[Any]) -> bool:
+    numbers = [one for one in fractions if isinstance(one, (int, float)) and not isinstance(one, bool) and one >= 0]
+    return len(numbers) == len(fractions) and sum(numbers) > 0
+
+
+def _is_size(size: Any) -> bool:
+    if isinstance(size, bool) or not isinstance(size, (int, float)):
+        return False
+    return 0 < size < 1 if isinstance(size, float) else size > 0
+
+
+# --- what TRL stumbles over
+
+
+def mixture_findings(recipe: Recipe) -> Iterator[Finding]:
+    """What is wrong with a mixture as such, whatever its data is like."""
+    values, entries = recipe.values, entries_of(recipe.values)
+    if not entries:
+        return
+    yield from _fractions(values, entries)
+    yield from _held_out(values)
+    evaluates = values.get("eval_strategy", "no") not in ("no", None, False)
+    for name, part in (("dataset_train_split", "train"), ("dataset_test_split", "test")):
+        given = values.get(name)
+        if given not in (None, part) and (part == "train" or evaluates):
+            yield finding(
+                "error",
+                name,
+                f"A mixture has no part '{given}': TRL calls its rows train, and those held out test.",
+                "TRL would stop with a KeyError after loading the data.",
+                Fix(f"Leave {name} out", {}, (name,)),
+            )
+    if evaluates and not values.get("test_split_size"):
+        streams = values.get("streaming") is True
+        yield finding(
+            "error",
+            "test_split_size",
+            "Evaluation is on, and a mixture has no evaluation split.",
+            "TRL stops with a KeyError after loading, unless a share of the rows is held out.",
+            Fix("Do not evaluate", {}, ("eval_strategy", "eval_steps"))
+            if streams
+            else Fix("Hold out a tenth", {"test_split_size": 0.1}),
+        )
+
+
+def _fractions(values: Mapping[str, Any], entries: list[dict[str, Any]]) -> Iterator[Finding]:
+    shares = [entry.get("fraction") for entry in entries]
+    if all(share is None for share in shares):
+        return
+    without = [{key: value for key, value in entry.items() if key != "fraction"} for entry in entries]
+    take_all = Fix("Take all rows of each", {"datasets": without})
+    if any(share is None for share in shares):
+        yield finding(
+            "error",
+            "datasets",
+            "Some datasets have a `fraction` and some have none.",
+            "TRL wants all or none.",
+            take_all,
+        )
+    elif values.get("streaming") is True:
+        why = "TRL stops: it cannot know how many rows a stream has."
+        yield finding("error", "datasets", "A `fraction` of a stream cannot be taken.", why, take_all)
+    elif not _are_shares(shares):
+        why = "TRL makes shares of them, which have to be 0 or more, and together more than 0."
+        yield finding("error", "datasets", "The fractions are no shares of a mixture.", why, take_all)
+    elif len(entries) == 1:
+        why = "TRL makes shares of the fractions: one alone is all of it. `split: train[:10%]` takes a part."
+        yield finding("note", "datasets", "A fraction of a single dataset takes all its rows.", why, take_all)
+
+
+def _held_out(values: Mapping[str, Any]) -> Iterator[Finding]:
+    size = values.get("test_split_size")
+    if size is None:
+        return
+    if values.get("streaming") is True:
+        yield finding(
+            "error",
+            "test_split_size",
+            "No rows of a stream can be held out.",
+            "TRL would stop with an AttributeError after opening the data.",
+            Fix("Do not stream", {}, ("streaming",)),
+        )
+    elif isinstance(size, float) and not 0 < size < 1:
+        whole = size.is_integer() and size > 1
+        yield finding(
+            "error",
+            "test_split_size",
+            f"{size:g} is no share of the rows to hold out.",
+            "A fraction lies between 0 and 1; a number of rows is written without a point.",
+            Fix(f"Hold out {size:.0f} rows", {"test_split_size": int(size)})
+            if whole
+            else Fix("Hold out a tenth", {"test_split_size": 0.1}),
+        )

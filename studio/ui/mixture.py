@@ -1,0 +1,321 @@
+"""The editor of a mixture: its datasets with the rows that each gives, one to edit, and one more to add."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.domain.mixture import SINGLE, as_mixture, as_single, entries_of
+from studio.domain.values import number_text
+from studio.service.mixing import Part, mix_of
+from studio.ui import pieces
+from studio.ui.controls import hub_name
+from studio.ui.form import Form, dataset_text
+from studio.ui.pager import FIRST_ROWS, Viewing
+
+if TYPE_CHECKING:
+    from studio.ui.page import Page
+
+_SCRIPT = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-entry]');
+  if (button) trigger('click', {entry: Number(button.dataset.entry), what: button.dataset.what});
+});
+"""
+_FIELDS = (
+    ("path", "Path or name", "A folder or name on the Hub; for files their format: json, csv, parquet, arrow."),
+    ("name", "Subset of it", "Its configuration, where it has several."),
+    ("split", "Split of it", "Also a part of one: train[:10%]."),
+    ("columns", "Columns", "The ones to take, with commas between; none: all."),
+    ("fraction", "Share", "Of the mixture; for all datasets or none."),
+    ("data_files", "Files", "A file or pattern; several with commas between."),
+    ("data_dir", "Folder in it", "Where only a part of a folder is meant."),
+)
+_SWITCHES = (("mixture-several", "Columns, parts and held-out rows"), ("mixture-single", "As a single dataset"))
+
+
+def is_mixture(form: Form) -> bool:
+    """Whether the recipe has datasets that the box for one cannot name."""
+    return len(entries_of(form.recipe.values)) > 1
+
+
+def build(page: Page) -> None:
+    """The list of the datasets, the fields of the chosen one, and the box for one more."""
+    listed = page.html(_listed, ("test_split_size", "streaming"), js_on_load=_SCRIPT, elem_id="mixture")
+    some = bool(entries_of(page.start_form.recipe.values))
+    with gr.Group(elem_classes="ts-card", visible=some) as card, gr.Row(elem_classes="ts-fields"):
+        fields = [_field(page, *one) for one in _FIELDS]
+    page.redrawn.append((card, lambda form: gr.update(visible=bool(entries_of(form.recipe.values)))))
+    with gr.Row(elem_classes="ts-actions-row ts-adding"):
+        more = gr.Textbox(
+            label="Add another dataset",
+            placeholder="A name on the Hub, or a folder or file here",
+            max_lines=1,
+            elem_id="mixture-add",
+        )
+        shown = [
+            gr.Button(words, size="sm", elem_id=name, visible=_can(name, page.start_form)) for name, words in _SWITCHES
+        ]
+    page.redrawn.append((more, lambda form: ""))
+    for button, (name, _) in zip(shown, _SWITCHES, strict=True):
+        page.redrawn.append((button, partial(_visible, name)))
+    page.wiring.append(partial(_wire, page, listed, fields, more, shown))
+
+
+def _field(page: Page, key: str, label: str, info: str) -> Any:
+    box = gr.Textbox(_shown(key, page.start_form), label=label, info=info, max_lines=1, elem_id=f"mixture-{key}")
+    page.redrawn.append((box, partial(_shown, key)))
+    return box
+
+
+def chosen(form: Form) -> int:
+    """The number of the dataset that is edited and whose rows are shown."""
+    return max(0, min(form.viewing.entry, len(entries_of(form.recipe.values)) - 1))
+
+
+def _shown(key: str, form: Form) -> str:
+    entries = entries_of(form.recipe.values)
+    value = entries[chosen(form)].get(key) if entries else None
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return ", ".join(f"{split}: {_joined(files)}" for split, files in value.items())
+    return number_text(value) if isinstance(value, float) else _joined(value)
+
+
+def _joined(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def meant(key: str, typed: str) -> Any:
+    """What a field's text means in the recipe; None where nothing is typed. What is no number stays to be seen."""
+    text = hub_name(typed) if key == "path" else typed.strip()
+    if not text:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if key == "columns":
+        return parts
+    if key == "data_files":
+        named = [re.fullmatch(r"(\w+): (.+)", part) for part in parts]
+        if named and all(named):
+            return {one[1]: one[2] for one in named if one}
+        return parts if len(parts) > 1 else text
+    if key == "fraction":
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+# Changes to the form ---------------------------------------------------------------------------------------------
+
+
+def _put(page: Page, form: Form, entries: list[dict[str, Any]], entry: int, **more: Any) -> None:
+    """The recipe with these datasets; only those that are other ones than before are looked at."""
+    unset = tuple(name for name in SINGLE if form.recipe.get(name) is not None)
+    form.recipe = form.recipe.with_changes(page.catalog, {"datasets": entries, **more}, unset)
+    for name in ("datasets", *unset):
+        form.put_aside(page.catalog, name)
+    form.typed = dataset_text(form.recipe)
+    form.opened = tuple(found for found in form.opened if found.where.name not in ("datasets", *unset))
+    form.viewing = Viewing(entry, asked=form.viewing.asked + 1)
+    form.looked = tuple(page.studio.recipes.look(form.recipe, before=form.looked))
+
+
+def add(page: Page, form: Form, typed: str) -> None:
+    """One more dataset, behind those that are there; a single one becomes a mixture by it."""
+    name = hub_name(typed)
+    if not name:
+        return
+    found = page.studio.inspect(name, form.recipe.method, values=_without_data(form))
+    new = entries_of(found.values) or entries_of(as_mixture({"dataset_name": name, **found.values}))
+    if found.source == "local" and "dataset_name" in found.values:
+        new[0]["path"] = name  # as it was typed: the recipe for elsewhere names no folder of this machine
+    if found.columns and new[0].get("split") not in found.splits:
+        new[0]["split"] = found.split
+    mixture = dict(form.recipe.values) if entries_of(form.recipe.values) else as_mixture(form.recipe.values)
+    entries = entries_of(mixture)
+    if any(entry.get("fraction") is not None for entry in entries):
+        new[0]["fraction"] = 1.0
+    form.remember()
+    stream = {"streaming": True} if mixture.get("streaming") is True else {}
+    _put(page, form, [*entries, *new], len(entries), **stream)
+
+
+def _without_data(form: Form) -> dict[str, Any]:
+    """What another dataset is judged by: the recipe's values, without those that name its data."""
+    return {name: value for name, value in form.recipe.values.items() if name not in (*SINGLE, "datasets")}
+
+
+def remove(page: Page, form: Form, entry: int) -> None:
+    """Takes a dataset out; the last one that is left becomes a single one where a name says it all."""
+    entries = entries_of(form.recipe.values)
+    if not 0 <= entry < len(entries):
+        return
+    form.remember()
+    del entries[entry]
+    if not entries:
+        form.recipe = form.recipe.with_changes(page.catalog, {}, ("datasets", "streaming", "test_split_size"))
+        form.typed, form.looked, form.viewing = "", (), FIRST_ROWS
+        form.put_aside(page.catalog, "datasets")
+        return
+    _put(page, form, entries, max(0, min(entry, len(entries) - 1)))
+    if as_single(form.recipe.values):
+        switch(page, form)
+
+
+def edit(page: Page, form: Form, key: str, typed: str) -> bool:
+    """One field of the chosen dataset; whether that changed anything."""
+    entries = entries_of(form.recipe.values)
+    if not entries or typed.strip() == _shown(key, form):
+        return False
+    entry, value = chosen(form), meant(key, typed)
+    entries[entry] = {name: old for name, old in entries[entry].items() if name != key or value is not None}
+    if value is not None:
+        entries[entry][key] = value
+    if key == "fraction" and len(entries) > 1:
+        _share_all(entries, entry)
+    _put(page, form, entries, entry)
+    return True
+
+
+def _share_all(entries: list[dict[str, Any]], changed: int) -> None:
+    """TRL wants a share of all datasets or of none: the first one that is typed, or taken away, speaks for all."""
+    others = [entry for number, entry in enumerate(entries) if number != changed]
+    if "fraction" in entries[changed] and all("fraction" not in entry for entry in others):
+        left = entries[changed]["fraction"]
+        rest = (1 - left) / len(others) if isinstance(left, float) and 0 < left < 1 else 1.0
+        for entry in others:
+            entry["fraction"] = round(rest, 4)
+    elif "fraction" not in entries[changed]:
+        for entry in others:
+            entry.pop("fraction", None)
+
+
+def switch(page: Page, form: Form) -> None:
+    """A single dataset as a mixture of one, which says more, or back."""
+    single, mixture = as_single(form.recipe.values), as_mixture(form.recipe.values)
+    if single:
+        unset = tuple(name for name in ("datasets", "streaming") if name in form.recipe.values)
+        form.recipe = form.recipe.with_changes(page.catalog, single, unset)
+        form.put_aside(page.catalog, "datasets")
+        form.typed, form.viewing = dataset_text(form.recipe), FIRST_ROWS
+        form.looked = tuple(page.studio.recipes.look(form.recipe))
+    elif mixture and not entries_of(form.recipe.values):
+        entries = mixture.pop("datasets")
+        _put(page, form, entries, 0, **mixture)
+
+
+def _can(name: str, form: Form) -> bool:
+    values = form.recipe.values
+    if name == "mixture-single":
+        return bool(as_single(values))
+    return not entries_of(values) and bool(as_mixture(values))
+
+
+def _visible(name: str, form: Form) -> Any:
+    return gr.update(visible=_can(name, form))
+
+
+# What is drawn ---------------------------------------------------------------------------------------------------
+
+
+def _listed(form: Form) -> str:
+    values = form.recipe.values
+    if not entries_of(values):
+        return ""
+    mix = mix_of(values, form.looked)
+    rows = "".join(_row(number, part, mix.total, form) for number, part in enumerate(mix.parts))
+    words = "Rows in all: {total}"
+    if mix.split is not None:
+        sums = pieces.spoken(
+            "Rows to learn from: {train}, held out for evaluation: {test}",
+            train=pieces.count(mix.split[0]),
+            test=pieces.count(mix.split[1]),
+        )
+    elif mix.total is not None:
+        sums = pieces.spoken(words, total=pieces.count(mix.total))
+    else:
+        sums = pieces.spoken("How many rows that are is not known.")
+    head = pieces.heading("Mixture")
+    body = f'<div class="ts-parts">{rows}</div><div class="ts-hint">{sums}</div>'
+    return f'<div class="ts-card ts-mixture">{head}{body}</div>'
+
+
+def _row(number: int, part: Part, total: int | None, form: Form) -> str:
+    entry, looked = part.entry, form.looked[number] if number < len(form.looked) else None
+    name = dataset_text_of(entry)
+    more = " · ".join(str(entry[key]) for key in ("name", "split") if entry.get(key))
+    sign = {"accept": "ok", "reject": "error"}.get(looked.verdict if looked else "", "note")
+    words = {"ok": "Can be learned from", "error": "Would stop the run", "note": "Not known yet"}[sign]
+    gives = pieces.spoken("rows not known")
+    if part.gives is not None:
+        gives = pieces.spoken("{rows} of {all} rows", rows=pieces.count(part.gives), all=pieces.count(part.rows))
+    share = f" · {100 * part.gives / total:.0f} %" if part.gives is not None and total and len(form.looked) > 1 else ""
+    pressed = str(number == chosen(form)).lower()
+    return (
+        '<div class="ts-part-row"><button type="button" class="ts-part-choice" '
+        f'data-entry="{number}" data-what="choose" aria-pressed="{pressed}">'
+        f'<i class="ts-sign {sign}" title="{words}"></i>'
+        f"<b>{pieces.place(name)}</b>"
+        f'<small>{pieces.text(more)}</small><span class="ts-num">{gives}{share}</span></button>'
+        f'<button type="button" class="ts-btn quiet" data-entry="{number}" data-what="remove">'
+        f"{pieces.spoken('Remove')}</button></div>"
+    )
+
+
+def dataset_text_of(entry: Any) -> str:
+    """What an entry is called: its file, else its path."""
+    files = entry.get("data_files")
+    if isinstance(files, dict):
+        files = next(iter(files.values()), None)
+    if isinstance(files, list):
+        files = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more" if files else None
+    return str(files or entry.get("path") or "")
+
+
+# Events ----------------------------------------------------------------------------------------------------------
+
+
+def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[Any]) -> None:
+    from studio.ui.page import BUSY, guarded
+
+    def press(form: Form, event: gr.EventData) -> list[Any]:
+        entry, what = event._data.get("entry"), event._data.get("what")
+        if not isinstance(entry, int):
+            return [gr.skip()] * len(page.all_outputs)
+        if what == "remove":
+            remove(page, form, entry)
+            return page.everything(form)
+        form.viewing = Viewing(entry, asked=form.viewing.asked + 1)
+        return page.surroundings(form)
+
+    def typed_in(key: str, box: Any, typed: str, form: Form) -> list[Any]:
+        if not edit(page, form, key, typed):
+            return [gr.skip()] * len(page.all_outputs)
+        return page.surroundings(form, left_alone=box)
+
+    def adding(typed: str, form: Form) -> list[Any]:
+        add(page, form, typed)
+        return page.everything(form)
+
+    def switched(form: Form) -> list[Any]:
+        switch(page, form)
+        return page.everything(form)
+
+    def unchanged(*values: Any) -> list[Any]:
+        return page.everything(values[-1])
+
+    options = {"outputs": page.all_outputs, "trigger_mode": "multiple", **BUSY}
+    page.follow_up(listed.click(press, [page.form], **options))
+    last = {"outputs": page.all_outputs, "trigger_mode": "always_last", **BUSY}
+    for (key, _, _), box in zip(_FIELDS, fields, strict=True):
+        for listen in (box.submit, box.blur):
+            page.follow_up(listen(guarded(partial(typed_in, key, box), unchanged), [box, page.form], **last))
+    page.follow_up(more.submit(guarded(adding, unchanged), [more, page.form], **last))
+    for button in switches:
+        page.follow_up(button.click(guarded(switched, unchanged), [page.form], **last))
