@@ -33,13 +33,26 @@ SCRIPTED = (
 # What is said of an adapter once the model's layers are known, and of a run.
 _OF_AN_ADAPTER = ("Trainable", "Share of all", "Adapter file", "Acts on", "Saved model")
 _OF_A_RUN = ("Run", "Method", "State", "Step", "Last", "Started", "Time left", "Took", "Log")
+# What is said of rows that were turned to, and of a mixture.
+_OF_ROWS = ("Rows {first} to {last}", "Rows {first} to {last} cannot be read", "No rows here")
+_OF_A_MIXTURE = (
+    *("Mixture", "Remove", "{rows} of {all} rows", "rows not known", "Rows in all: {total}"),
+    *("Rows to learn from: {train}, held out for evaluation: {test}", "How many rows that are is not known."),
+)
 
 
 def page_words(studio: Studio) -> set[str]:
     """The keys of the languages, for all methods and states of the form."""
     page = Page(studio)
     blocks = page.build(translated=False)
-    words = {*SCRIPTED, *_OF_A_RUN, *_OF_AN_ADAPTER, *(state.capitalize() for state in STATES)}
+    words = {
+        *SCRIPTED,
+        *_OF_ROWS,
+        *_OF_A_MIXTURE,
+        *_OF_A_RUN,
+        *_OF_AN_ADAPTER,
+        *(state.capitalize() for state in STATES),
+    }
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))
     words |= {step.title for step in STEPS} | {step.text for step in STEPS}

@@ -259,7 +259,8 @@ def _row(number: int, part: Part, total: int | None, form: Form) -> str:
     pressed = str(number == chosen(form)).lower()
     return (
         '<div class="ts-part-row"><button type="button" class="ts-part-choice" '
-        f'data-entry="{number}" data-what="choose" aria-pressed="{pressed}"><i class="ts-sign {sign}" title="{words}"></i>'
+        f'data-entry="{number}" data-what="choose" aria-pressed="{pressed}">'
+        f'<i class="ts-sign {sign}" title="{words}"></i>'
         f"<b>{pieces.place(name)}</b>"
         f'<small>{pieces.text(more)}</small><span class="ts-num">{gives}{share}</span></button>'
         f'<button type="button" class="ts-btn quiet" data-entry="{number}" data-what="remove">'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,9 @@ _KNOWN = {
 def build(page: Page) -> None:
     """One box for a name, a folder or a file; the preview; the verdict."""
     page.html(_lead)
-    with gr.Group(elem_classes="ts-card"), gr.Row(elem_classes="ts-fields"):
+    single = gr.Group(elem_classes="ts-card", visible=not mixture.is_mixture(page.start_form))
+    page.redrawn.append((single, lambda form: gr.update(visible=not mixture.is_mixture(form))))
+    with single, gr.Row(elem_classes="ts-fields"):
         name = gr.Textbox(
             page.start_form.typed,
             label="Dataset",
@@ -45,7 +46,7 @@ def build(page: Page) -> None:
             scale=3,
             elem_id="dataset",
         )
-        page.redrawn.append((name, lambda form: gr.update(value=form.typed, visible=not mixture.is_mixture(form))))
+        page.redrawn.append((name, lambda form: form.typed))
         choosers = [_chooser(page, key, label) for key, label in _SPLITS]
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
@@ -118,16 +119,7 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
         return page.surroundings(form, left_alone=name)
 
     def take_file(path: str, form: Form) -> list[Any]:
-        kept = page.studio.home.datasets / "uploads" / Path(path).name
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, kept)
-        except OSError as error:
-            from studio.domain.errors import StudioError
-
-            raise StudioError(
-                f"{kept} could not be written: {error.strerror}.", "Make room in the home folder."
-            ) from None
+        kept = page.studio.take_file(Path(path))
         form.choose_dataset(page.studio, str(kept))
         return page.everything(form)
 
