@@ -60,6 +60,12 @@ _OF_REWARDS = (
     *("Own code", "Prompt", "Completion", "Sum", "rewards.py, beside it"),
 )
 _OF_A_RUN = ("Run", "Method", "State", "Step", "Last", "Started", "Time left", "Took", "Log")
+# What is said of rows that were turned to, and of a mixture.
+_OF_ROWS = ("Rows {first} to {last}", "Rows {first} to {last} cannot be read", "No rows here")
+_OF_A_MIXTURE = (
+    *("Mixture", "Remove", "{rows} of {all} rows", "rows not known", "Rows in all: {total}"),
+    *("Rows to learn from: {train}, held out for evaluation: {test}", "How many rows that are is not known."),
+)
 
 
 def _of_a_search() -> set[str]:
@@ -81,7 +87,8 @@ def page_words(studio: Studio) -> set[str]:
     """The keys of the languages, for all methods and states of the form."""
     page = Page(studio)
     blocks = page.build(translated=False)
-    of_parts = {*_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *_OF_REWARDS, *_of_the_library(), *_of_a_search()}
+    of_parts = {*_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *_OF_REWARDS, *_OF_ROWS, *_OF_A_MIXTURE}
+    of_parts |= {*_of_the_library(), *_of_a_search()}
     words = {*SCRIPTED, *of_parts, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))

@@ -27,7 +27,7 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where, errors
 from studio.domain.push_checks import leaves_this_machine
 from studio.domain.recipe import Recipe
-from studio.service import data, preview
+from studio.service import data, preview, uploads
 from studio.service.access import Access
 from studio.service.account import Accounts
 from studio.service.data import Inspection
@@ -231,6 +231,10 @@ class Studio:
     def rows_of(self, looked: Inspection, split: str, offset: int) -> RowsPage:
         """A page of rows of a dataset that was looked at, one of a mixture too."""
         return preview.rows_of(looked, self.recipes.paths(), self.hub, split, offset)
+
+    def take_file(self, sent: Path) -> Path:
+        """Keeps a file that was sent, whole, and says where it lies. Raises StudioError where it is not taken."""
+        return uploads.take(sent, self.home, self.access)
 
     def convert(
         self, text: str, to: Form, method: str | None = None, base: Path | None = None, name: str = "the recipe"

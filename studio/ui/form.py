@@ -270,8 +270,10 @@ class Form:
         """The recipe's texts with every Finding: of the recipe, its data, and of what was opened."""
         prepared = studio.prepare(self.recipe, self.elsewhere)
         known = {(found.where.name, found.message) for found in prepared.findings}
-        more = [*(found for one in self.looked for found in one.findings), *self._demo_numbers()]
-        more += studio.rewards.findings(self.recipe, self.looked)
+        more: list[Finding] = []
+        for one in self.looked:  # what several datasets of a mixture have in common is said once
+            more += [found for found in one.findings if found not in more]
+        more += self._demo_numbers() + studio.rewards.findings(self.recipe, self.looked)
         turns = any(column.type == "messages" for one in self.looked for column in one.columns)
         more += studio.models.findings(self.recipe, turns, self.elsewhere)
         more += studio.layers.findings(self.recipe, studio.arguments.get())

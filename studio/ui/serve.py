@@ -22,6 +22,7 @@ from studio.adapters.space import Space
 from studio.domain.errors import StudioError
 from studio.service.access import Access
 from studio.service.studio import Studio
+from studio.service.uploads import upload_limit
 from studio.ui import pieces
 from studio.ui.origins import Origins, Refusal
 from studio.ui.page import Page
@@ -53,6 +54,7 @@ def gradio_app(studio: Studio, password: str | None = None, space: Space | None 
         footer_links=[],
         mcp_server=has_package("mcp"),
         auth=("studio", password) if password else None,
+        max_file_size=upload_limit(),
         **launch_options(),
     )
     return mounted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,9 @@ _KNOWN = {
 def build(page: Page) -> None:
     """One box for a name, a folder or a file; the preview; the verdict."""
     page.html(_lead)
-    with gr.Column(elem_classes="ts-card"):
+    single = gr.Column(elem_classes="ts-card", visible=not mixture.is_mixture(page.start_form))
+    page.redrawn.append((single, lambda form: gr.update(visible=not mixture.is_mixture(form))))
+    with single:
         with gr.Row(elem_classes="ts-fields"):
             name = gr.Textbox(
                 page.start_form.typed,
@@ -48,9 +49,7 @@ def build(page: Page) -> None:
             )
             page.redrawn.append((name, _typed))
             choosers = [_chooser(page, key, label) for key, label in _SPLITS]
-        with gr.Column(visible=not mixture.is_mixture(page.start_form)) as search:
-            found = search_list.build(page, "datasets", "dataset", partial(_here, page), elem_id="dataset-search")
-        page.redrawn.append((search, lambda form: gr.update(visible=not mixture.is_mixture(form))))
+        found = search_list.build(page, "datasets", "dataset", partial(_here, page), elem_id="dataset-search")
     with gr.Row(elem_classes="ts-actions-row"):
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
@@ -125,16 +124,7 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
         return page.surroundings(form, left_alone=name)
 
     def take_file(path: str, form: Form) -> list[Any]:
-        kept = page.studio.home.datasets / "uploads" / Path(path).name
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, kept)
-        except OSError as error:
-            from studio.domain.errors import StudioError
-
-            raise StudioError(
-                f"{kept} could not be written: {error.strerror}.", "Make room in the home folder."
-            ) from None
+        kept = page.studio.take_file(Path(path))
         form.choose_dataset(page.studio, str(kept))
         return page.everything(form)
 
@@ -174,9 +164,8 @@ def _wire_search(page: Page, name: Any, found: Any) -> None:
 
 
 def _typed(form: Form) -> Any:
-    """What the box shows, where it stands for one dataset; what is being typed there is left alone."""
-    visible = not mixture.is_mixture(form)
-    return gr.update(visible=visible) if form.typing else gr.update(value=form.typed, visible=visible)
+    """What the box shows; what is being typed there is left alone."""
+    return gr.skip() if form.typing else form.typed
 
 
 def _here(page: Page, form: Form) -> Any:

@@ -1,0 +1,207 @@
+"""Mixtures of datasets, with TRL's own `get_dataset` as the judge: what it takes, how many rows it makes of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.adapters.hub import HubClient
+from studio.domain.arguments import Catalog
+from studio.domain.checks import check
+from studio.domain.findings import errors
+from studio.domain.mixture import as_mixture, as_single, contributed, held_out, hold_out, sliced
+from studio.domain.recipe import Recipe
+from studio.service.data import all_rejudged, inspect_recipe
+from studio.service.mixing import mix_of
+from studio.service.paths import Paths
+from studio.service.preview import rows_of
+
+TRL = """
+import json, sys
+import datasets
+from trl.scripts.utils import DatasetMixtureConfig, get_dataset
+datasets.disable_progress_bars()
+answers = []
+for values in json.load(open(sys.argv[1])):
+    try:
+        if "datasets" in values:
+            made = get_dataset(DatasetMixtureConfig(**values))
+        else:
+            made = datasets.load_dataset(values["dataset_name"], name=values.get("dataset_config"))
+        answers.append({part: len(made[part]) if hasattr(made[part], "__len__") else None for part in made})
+    except Exception as error:
+        answers.append(repr(error)[:200])
+json.dump(answers, open(sys.argv[2], "w"))
+"""
+
+
+def write(path: Path, count: int, **more: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps({"text": f"text {n}", **more}) + "\n" for n in range(count)))
+
+
+def cases(folder: Path) -> dict[str, dict[str, Any]]:
+    """Recipes' values by name; the files that they load are written."""
+    for name, count, more in (
+        ("a", 100, {}), ("b", 37, {"extra": "e"}), ("whole", 10, {"n": 1}), ("half", 10, {"n": 0.5}),
+        ("none", 10, {"n": None}), ("d/train", 50, {}), ("d/test", 9, {}), ("d/sub/train", 4, {}),
+        ("only/train", 30, {}),
+    ):  # fmt: skip
+        write(folder / f"{name}.jsonl", count, **more)
+    write(folder / "p" / "part-1.jsonl", 5)
+    write(folder / "p" / "part-2.jsonl", 6)
+
+    def file(name: str, **more: Any) -> dict[str, Any]:
+        return {"path": "json", "data_files": str(folder / f"{name}.jsonl"), **more}
+
+    a, b = file("a"), file("b")
+    pair = {"train": str(folder / "a.jsonl"), "test": str(folder / "p" / "part-1.jsonl")}
+    return {
+        "one": {"datasets": [a]},
+        "two": {"datasets": [a, b]},
+        "columns": {"datasets": [a, {**b, "columns": ["text"]}]},
+        "no such column": {"datasets": [{**a, "columns": ["nothing"]}]},
+        "halves": {"datasets": [{**a, "fraction": 0.5}, {**b, "fraction": 0.5}]},
+        "shares": {"datasets": [{**a, "fraction": 7}, {**b, "fraction": 3}]},
+        "thirds": {"datasets": [{**a, "fraction": 1}, {**b, "fraction": 1}, {**file("none"), "fraction": 1}]},
+        "none of one": {"datasets": [{**a, "fraction": 0}, {**b, "fraction": 3}]},
+        "none of any": {"datasets": [{**a, "fraction": 0}, {**b, "fraction": 0.0}]},
+        "some without": {"datasets": [{**a, "fraction": 0.5}, b]},
+        "alone": {"datasets": [{**a, "fraction": 0.3}]},
+        "tenth": {"datasets": [a], "test_split_size": 0.1},
+        "rounded": {"datasets": [b], "test_split_size": 0.033},
+        "rows": {"datasets": [a], "test_split_size": 10},
+        "rows with a point": {"datasets": [a], "test_split_size": 10.0},
+        "all of it": {"datasets": [a], "test_split_size": 1.0},
+        "nothing held": {"datasets": [a], "test_split_size": 0},
+        "shares and held": {"datasets": [{**a, "fraction": 0.5}, {**b, "fraction": 0.5}], "test_split_size": 0.25},
+        "stream": {"datasets": [a], "streaming": True},
+        "stream held": {"datasets": [a], "streaming": True, "test_split_size": 0.1},
+        "stream shares": {"datasets": [{**a, "fraction": 1}], "streaming": True},
+        "types": {"datasets": [file("whole"), file("half")]},
+        "types and none": {"datasets": [file("whole"), file("none")]},
+        "slices": {"datasets": [{**a, "split": "train[:10%]"}, {**b, "split": "train[5:]"}]},
+        "odd slices": {"datasets": [{**b, "split": "train[10%:35%]"}, {**a, "split": "train[-7:]"}]},
+        "pattern": {"datasets": [{"path": "json", "data_files": str(folder / "p" / "part-*.jsonl")}]},
+        "list": {"datasets": [{"path": "json", "data_files": [str(folder / "p" / f"part-{n}.jsonl") for n in (1, 2)]}]},
+        "files by split": {"datasets": [{"path": "json", "data_files": pair, "split": "test"}]},
+        "no such split": {"datasets": [{**a, "split": "dev"}]},
+        "no such file": {"datasets": [file("nowhere")]},
+        "folder": {"datasets": [{"path": str(folder / "d"), "split": "test"}]},
+        "folder without it": {"datasets": [{"path": str(folder / "only"), "split": "test"}]},
+        "part of a folder": {"datasets": [{"path": str(folder / "d"), "data_dir": "sub"}]},
+        "folder of files": {"datasets": [{"path": "json", "data_dir": str(folder / "only")}]},
+        "file of a folder": {"datasets": [{"path": str(folder), "data_files": "a.jsonl"}]},
+        "held out of a folder": {"datasets": [{"path": str(folder / "only")}], "test_split_size": 0.1},
+    }
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], Any]]:
+    """The recipes' values, and what TRL makes of them: the rows of each part, or its error."""
+    folder = tmp_path_factory.mktemp("mixtures")
+    known = cases(folder / "data")
+    (folder / "cases.json").write_text(json.dumps(list(known.values())))
+    environment = {**os.environ, "HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1"}
+    line = [sys.executable, "-W", "ignore", "-c", TRL, str(folder / "cases.json"), str(folder / "answers.json")]
+    subprocess.run(line, env=environment, check=True, capture_output=True)
+    answers = json.loads((folder / "answers.json").read_text())
+    return {name: (values, answer) for (name, values), answer in zip(known.items(), answers, strict=True)}
+
+
+def test_the_studio_takes_what_trl_takes_and_counts_as_it_does(
+    judged: dict[str, tuple[dict[str, Any], Any]], catalog: Catalog, tmp_path: Path
+) -> None:
+    assert sum(isinstance(answer, str) for _, answer in judged.values()) >= 11
+    paths = Paths(tmp_path, tmp_path)
+    for name, (values, answer) in judged.items():
+        looked = inspect_recipe("sft", values, paths, HubClient())
+        recipe = Recipe("sft", values={"model_name_or_path": "a/b", **values})
+        wrong = errors(check(recipe, catalog)) + errors([found for one in looked for found in one.findings])
+        assert bool(wrong) == isinstance(answer, str), (name, answer, wrong)
+        assert (all(one.verdict == "accept" for one in looked) and not wrong) == (not isinstance(answer, str)), name
+        if isinstance(answer, str) or values.get("streaming"):
+            continue
+        mix = mix_of(values, looked)
+        told = {"train": mix.total} if mix.split is None else dict(zip(("train", "test"), mix.split, strict=True))
+        assert told == answer, name
+
+
+def test_a_changed_share_reads_no_data_again(tmp_path: Path) -> None:
+    values = cases(tmp_path)["two"]
+    paths = Paths(tmp_path, tmp_path)
+    looked = inspect_recipe("sft", values, paths, HubClient())
+    for file in tmp_path.glob("*.jsonl"):
+        file.unlink()
+    shared = {"datasets": [{**entry, "fraction": 0.5} for entry in values["datasets"]]}
+    again = inspect_recipe("sft", shared, paths, HubClient(), looked)
+    assert [part.gives for part in mix_of(shared, again).parts] == [37, 37]
+    assert [one.verdict for one in again] == ["accept", "accept"]
+    assert len(all_rejudged(again, "sft", shared)[0].findings) == len(again[0].findings)
+    assert [one.verdict for one in all_rejudged(again, "dpo", shared)] == ["reject", "reject"]
+
+
+def test_rows_of_several_files_are_paged_through(tmp_path: Path) -> None:
+    values = cases(tmp_path)["pattern"]
+    paths = Paths(tmp_path, tmp_path)
+    (looked,) = inspect_recipe("sft", values, paths, HubClient())
+    assert looked.num_rows == 11
+    page = rows_of(looked, paths, HubClient(), "train", 3)
+    assert [row["text"] for row in page.rows] == [f"text {n}" for n in (3, 4, 0, 1, 2, 3, 4, 5)]
+    assert page.total == 11
+
+
+def test_a_single_dataset_becomes_a_mixture_and_back() -> None:
+    singles: list[dict[str, Any]] = [
+        {"dataset_name": "org/d"},
+        {"dataset_name": "org/d", "dataset_config": "en", "dataset_train_split": "dev"},
+        {"dataset_name": "data/folder", "dataset_streaming": True},
+    ]
+    for values in singles:
+        assert as_single(as_mixture(values)) == values
+    assert as_mixture({}) == {}
+    more: list[dict[str, Any]] = [
+        {"datasets": [{"path": "json", "data_files": "a.jsonl"}]},
+        {"datasets": [{"path": "a"}, {"path": "b"}]},
+        {"datasets": [{"path": "a", "columns": ["x"]}]},
+        {"datasets": [{"path": "a", "split": "train[:5]"}]},
+        {"datasets": [{"path": "a"}], "test_split_size": 0.1},
+    ]
+    assert [as_single(values) for values in more] == [{}] * 5
+
+
+def test_arithmetic_of_rows() -> None:
+    assert sliced("train", None) is None
+    assert [sliced(f"train[{part}]", 200) for part in (":10%", "50:", "-30:", "10:20", "90%:", ":999", "20:10")] == [
+        20, 150, 30, 10, 20, 200, 0,
+    ]  # fmt: skip
+    assert sliced("train+test", 200) is None
+    assert contributed([100, None], [0.5, 0.5]) == [None, None]
+    assert contributed([100, 50], ["x", 1]) == [None, None]
+    assert held_out(None, 0.1) is None
+    assert held_out(10, 1) == (9, 1)
+
+
+def test_an_evaluation_without_a_split_offers_to_hold_rows_out(tmp_path: Path, catalog: Catalog) -> None:
+    write(tmp_path / "only" / "train.jsonl", 40)
+    values = {"dataset_name": str(tmp_path / "only"), "eval_strategy": "steps", "dataset_test_split": "test"}
+    paths = Paths(tmp_path, tmp_path)
+    (looked,) = inspect_recipe("sft", values, paths, HubClient())
+    (wrong,) = errors(list(looked.findings))
+    assert wrong.fix is not None
+    assert wrong.fix.label == "Hold out a tenth of the rows"
+    cured = Recipe("sft", values=values).with_changes(catalog, wrong.fix.set, wrong.fix.unset)
+    (looked,) = inspect_recipe("sft", cured.values, paths, HubClient())
+    assert (looked.verdict, errors(list(looked.findings))) == ("accept", [])
+    assert mix_of(cured.values, [looked]).split == (36, 4)
+    assert "dataset_name" not in cured.values
+    assert hold_out({"dataset_name": "a/b", "dataset_streaming": True}) is None
+    several = hold_out({"datasets": [{"path": "a"}, {"path": "b"}]})
+    assert several is not None
+    assert several.set["test_split_size"] == 0.1
