@@ -108,9 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     arguments.add_argument("method", metavar="METHOD", choices=METHOD_NAMES, help=", ".join(METHOD_NAMES))
     arguments.add_argument("--json", action="store_true", help=HELP.json)
-    inspect = command(
-        "inspect", _inspect, "Show a dataset and whether a method takes it; exit code 1 where it does not."
-    )
+    about = "Show a dataset and whether a method takes it; exit code 1 where it does not."
+    inspect = command("inspect", _inspect, about)
     inspect.add_argument("dataset", metavar="DATASET", help="a name on the Hub, or the path of a folder or file")
     inspect.add_argument("--method", required=True, choices=METHOD_NAMES, help="the method that is to take it")
     inspect.add_argument("--config", help="the dataset's configuration")

@@ -258,11 +258,16 @@ def _at(reward: Reward) -> Where:
     return Where("argument", FUNCTIONS)
 
 
+def _short(name: str) -> str:
+    """A name in a sentence: whatever was typed, the sentence stays one."""
+    return name if len(name) <= 80 else f"{name[:79]}…"
+
+
 def _unknown(recipe: Recipe, reward: Reward, built_in: Mapping[str, BuiltIn]) -> Finding:
     near = difflib.get_close_matches(reward.key, built_in, 1)
     why = f"TRL knows {', '.join(f'`{name}`' for name in built_in)}; own functions are `module.function`."
     fix = _instead(recipe, reward.key, near[0] if near else None)
-    return finding("error", FUNCTIONS, f"TRL knows no reward function `{reward.key}`.", why, fix)
+    return finding("error", FUNCTIONS, f"TRL knows no reward function `{_short(reward.key)}`.", why, fix)
 
 
 def _absent(recipe: Recipe, reward: Reward) -> Finding:
@@ -274,7 +279,7 @@ def _absent(recipe: Recipe, reward: Reward) -> Finding:
     file = FILE_NAME if own else reward.key.rpartition(".")[0].replace(".", "/") + ".py"
     # A module may make its functions in ways that are only seen when it is run.
     level: Literal["error", "warning"] = "error" if own else "warning"
-    return finding(level, FUNCTIONS, f"{file} has no function `{reward.name}`.", why, fix)
+    return finding(level, FUNCTIONS, f"{_short(file)} has no function `{_short(reward.name)}`.", why, fix)
 
 
 def _elsewhere(reward: Reward, has_package: Callable[[str], bool] | None) -> Iterable[Finding]:
@@ -283,8 +288,8 @@ def _elsewhere(reward: Reward, has_package: Callable[[str], bool] | None) -> Ite
     if has_package is None or has_package(module.split(".")[0]):
         return
     file = module.replace(".", "/") + ".py"
-    why = f"TRL imports it from the run's folder. Open the recipe in the folder where {file} lies."
-    yield finding("error", FUNCTIONS, f"There is no module `{module}` here, for `{reward.name}`.", why)
+    why = f"TRL imports it from the run's folder. Open the recipe in the folder where {_short(file)} lies."
+    yield finding("error", FUNCTIONS, f"There is no module `{_short(module)}` here, for `{_short(reward.name)}`.", why)
 
 
 def _instead(recipe: Recipe, key: str, other: str | None) -> Fix | None:
