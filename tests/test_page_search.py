@@ -197,6 +197,7 @@ def test_a_dataset_is_found_here_and_on_the_hub(studio: StudioPage) -> None:
     studio.wait_for("dataset_name", "org/pairs")
     expect(studio.page.locator("#data-preview")).to_contain_text("Rows 1 to 1 of 4,321")
     found.type("own")
+    expect(found.here("own-pairs.jsonl")).to_be_visible()
     found.box.press("ArrowDown")
     found.box.press("Enter")
     expect(found.box).to_have_value(re.compile("own-pairs.jsonl$"))
