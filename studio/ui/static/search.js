@@ -84,7 +84,7 @@ class SearchList {
     const text = this.browsing ? '' : this.box?.value ?? '';
     // Without words, what most people take is as good a beginning as any.
     if (this.browsing && !chosen.sort) chosen.sort = 'downloads';
-    return {text, method: this.here.querySelector('[data-method]')?.dataset.method ?? '', ...chosen};
+    return {text, method: this.here.querySelector('[data-wanted-for]')?.dataset.wantedFor ?? '', ...chosen};
   }
 
   search(pause, again = false) {
