@@ -197,6 +197,7 @@ def test_a_dataset_is_found_here_and_on_the_hub(studio: StudioPage) -> None:
     studio.wait_for("dataset_name", "org/pairs")
     expect(studio.page.locator("#data-preview")).to_contain_text("Rows 1 to 1 of 4,321")
     found.type("own")
+    expect(found.here("own-pairs.jsonl")).to_be_visible()
     found.box.press("ArrowDown")
     found.box.press("Enter")
     expect(found.box).to_have_value(re.compile("own-pairs.jsonl$"))
@@ -217,23 +218,21 @@ def test_a_hub_in_trouble_is_one_calm_line(studio: StudioPage, hub: FakeHub) -> 
     expect(found.hits).to_have_count(3)
 
 
-def test_a_hub_that_never_answers_and_none_at_all(tmp_path: Path, catalog_folder: Path) -> None:
-    with (
-        silent() as url,
-        app(tmp_path, catalog_folder, HF_ENDPOINT=url, HF_HUB_OFFLINE="0") as started,
-        open_page(started.url) as opened,
-    ):
-        found = List(StudioPage(opened, started.url).open(), "model")
+def test_a_hub_that_never_answers(browser_page: Opened, tmp_path: Path, catalog_folder: Path) -> None:
+    with silent() as url, app(tmp_path, catalog_folder, HF_ENDPOINT=url, HF_HUB_OFFLINE="0") as started:
+        found = List(StudioPage(browser_page, started.url).fresh(), "model")
         found.type("demo")
         expect(found.here("Demo model")).to_be_visible()
         expect(found.status).to_contain_text("The Hub did not answer in time.")
         expect(found.here("Demo model")).to_be_visible()
-        assert opened.errors == []
+        browser_page.page.goto("about:blank")
 
 
-def test_offline_mode_says_so_and_keeps_what_is_here(tmp_path: Path, catalog_folder: Path) -> None:
-    with app(tmp_path, catalog_folder) as started, open_page(started.url) as opened:
-        studio = StudioPage(opened, started.url).open()
+def test_offline_mode_says_so_and_keeps_what_is_here(
+    browser_page: Opened, tmp_path: Path, catalog_folder: Path
+) -> None:
+    with app(tmp_path, catalog_folder) as started:
+        studio = StudioPage(browser_page, started.url).fresh()
         found = List(studio, "data")
         found.type("demo")
         expect(found.status).to_have_text("Offline mode is on (HF_HUB_OFFLINE), so the Hub is not searched.")
@@ -241,4 +240,6 @@ def test_offline_mode_says_so_and_keeps_what_is_here(tmp_path: Path, catalog_fol
         expect(found.root.locator(".hits")).to_be_hidden()
         found.here("Demo data: dpo").click()
         expect(found.box).to_have_value("assets/demo/dpo")
-        assert opened.errors == []
+        expect(studio.page.locator("#data-preview")).to_contain_text("Rows 1 to 5 of")
+        assert browser_page.errors == []
+        browser_page.page.goto("about:blank")

@@ -22,6 +22,13 @@ class Asks(Protocol):
     def ask(self, question: Callable[[Any, Callable[[], float]], Answer], what: str) -> Any: ...
 
 
+def is_offline() -> bool:
+    """Whether the Hub is not to be asked at all (HF_HUB_OFFLINE)."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
 def find_models(hub: Asks, query: Query, method: str = "sft") -> Any:
     """Models that fit, as `ModelHit`s in the Hub's order; or what `hub` answers where there is no answer."""
 

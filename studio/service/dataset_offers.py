@@ -79,7 +79,7 @@ class DatasetOffers:
                 self._told[path, changed] = _told(path)
                 while len(self._told) > 4 * _MOST:
                     self._told.popitem(last=False)
-        except StudioError:
+        except (StudioError, OSError):
             return None
         detail, size = self._told[path, changed]
         used = None if kind == "demo" else changed

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from studio.adapters.hub import DatasetHead, HubClient, Unknown
-from studio.adapters.hubsearch import find_datasets, find_models, may_read
+from studio.adapters.hubsearch import find_datasets, find_models, is_offline, may_read
 from studio.domain.hub_hits import DatasetHit, ModelHit
 from studio.domain.hub_query import Query
 from studio.domain.model_facts import dtype_text
@@ -120,7 +120,7 @@ class Search:
         """What the Hub finds, after some seconds at most. `again` asks also where it was silent a moment ago."""
         if query.is_empty or looks_like_path(query.text):
             return Found(asked=False)
-        if _offline():
+        if is_offline():
             return Found(why="off")
         user, now = self._user(), self._clock()
         key = (user, kind, query, method)
@@ -205,12 +205,6 @@ def _why(answer: Unknown) -> Found:
     if status is not None:
         return Found(why="unsupported", status=status)
     return Found(why=answer.reason if answer.reason in LINES else "trouble")
-
-
-def _offline() -> bool:
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
 
 
 def _remember(into: OrderedDict[Any, Any], key: Any, value: Any) -> None:

@@ -217,7 +217,7 @@ def here(kind: Kind, offers: Iterable[Offer], typed: str, chosen: tuple[str, str
     bare = "" if chosen else " data-bare"  # nothing is chosen yet: what there is to choose from stays in sight
     # As high as the whole list, so that nothing below it jumps while one types.
     space = f'style="min-height: {_ROW * min(len(every), _IN_SIGHT) + 26}px"' if kind == "models" else ""
-    head = f'<div class="ts-offers" data-for="{pieces.text(method)}"{bare} {space}>'
+    head = f'<div class="ts-offers" data-wanted-for="{pieces.text(method)}"{bare} {space}>'
     if not found:
         return f'{head}<div class="ts-hint">{pieces.spoken(_NONE[kind])}</div></div>'
     rows = "".join(_offer(one, one is picked) for one in found)

@@ -14,7 +14,7 @@ class SearchList {
   constructor(root, {props, trigger, watch, server}) {
     Object.assign(this, {root, props, trigger, server, number: 0, asking: 0, open: false, current: null, off: false});
     for (const name of ['here', 'hits', 'status', 'filters', 'toggle', 'sift', 'told']) this[name] = root.querySelector(`.${name}`);
-    const draw = () => { this.here.innerHTML = props.value ?? ''; this.mark(null); };
+    const draw = () => this.keeping(() => { this.here.innerHTML = props.value ?? ''; });
     watch('value', draw);
     draw();
     root.addEventListener('click', (event) => this.click(event));
@@ -43,6 +43,7 @@ class SearchList {
 
   typed() {
     this.browsing = false;
+    this.mark(null);
     if (!this.box.value.trim()) { this.close(); return; }
     this.unfold();
     this.search(PAUSE);
@@ -83,7 +84,7 @@ class SearchList {
     const text = this.browsing ? '' : this.box?.value ?? '';
     // Without words, what most people take is as good a beginning as any.
     if (this.browsing && !chosen.sort) chosen.sort = 'downloads';
-    return {text, method: this.here.querySelector('[data-for]')?.dataset.for ?? '', ...chosen};
+    return {text, method: this.here.querySelector('[data-wanted-for]')?.dataset.wantedFor ?? '', ...chosen};
   }
 
   search(pause, again = false) {
@@ -112,15 +113,20 @@ class SearchList {
   }
 
   show({hits, status, off}) {
-    const kept = this.current?.matches('.ts-hit') ? null : this.current;
     this.off = off;
-    this.hits.innerHTML = hits;
+    this.keeping(() => { this.hits.innerHTML = hits; });
     this.hits.hidden = off;
-    this.hits.scrollTop = 0;
+    if (!this.current) this.hits.scrollTop = 0;
     this.status.innerHTML = status;
     this.root.classList.remove('old');
-    this.mark(kept);
     this.later(this.number, [...this.hits.querySelectorAll('[data-open]')].slice(0, AHEAD));
+  }
+
+  // What the keys have led to is still the same after its part of the list was drawn anew.
+  keeping(draw) {
+    const name = this.current?.dataset.offer;
+    draw();
+    if (name && !this.current.isConnected) this.mark(this.rows.find((one) => one.dataset.offer === name));
   }
 
   // One after the other, and no longer than they are on the screen.
@@ -201,13 +207,13 @@ class SearchList {
     this.trigger('click', {offer, revision});
   }
 
-  // Who goes from the box into the list has not left the box yet; who leaves the list for elsewhere has.
+  // Who goes from the box to a filter has not left the box yet; who goes on from there to elsewhere has.
   blur(event) {
-    if (this.isBox(event.target) && this.root.contains(event.relatedTarget)) event.stopImmediatePropagation();
+    if (this.isBox(event.target) && this.filters.contains(event.relatedTarget)) event.stopImmediatePropagation();
   }
 
   left(event) {
-    if (!event.target.matches('select') || this.isMine(event.relatedTarget)) return;
+    if (!this.filters.contains(event.target) || this.isMine(event.relatedTarget)) return;
     this.box?.dispatchEvent(new FocusEvent('blur'));
   }
 }
