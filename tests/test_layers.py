@@ -20,7 +20,8 @@ HEAVY = {"torch", "transformers", "trl", "datasets", "peft", "accelerate"}
 BELOW = {
     "app": {"cli"},
     "__main__": {"cli"},
-    "cli": {"ui", "service", "adapters", "domain", "terminal"},
+    "cli": {"ui", "service", "adapters", "domain", "terminal", "token_command"},
+    "token_command": {"service", "domain", "terminal"},
     "terminal": {"domain"},
     "ui": {"service", "adapters", "domain"},
     "service": {"adapters", "domain"},

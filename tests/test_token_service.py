@@ -201,7 +201,7 @@ def test_the_child_knows_no_token(base: Path, sets: dict[str, Path], monkeypatch
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     own = TokenCounter()
     try:
-        child, _ = own._started()
+        child, _ = own._launched()
         env = Path(f"/proc/{child.pid}/environ").read_bytes()
         assert b"hf_secret" not in env
         assert b"HF_HUB_OFFLINE=1" in env
