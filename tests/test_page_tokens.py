@@ -49,7 +49,7 @@ def test_a_press_counts_and_shows_an_example_as_it_is_masked(studio: StudioPage)
     expect(text.locator(".ts-token")).to_have_text(["<|im_start|>", "<|im_end|>"] * 2)
     expect(tokens(studio).locator(".ts-lengths")).to_have_attribute(
         "aria-label",
-        "Lengths in tokens: examples of 27 to 38 tokens, half of them up to 32. max_length 128, beyond the right edge.",
+        "Lengths in tokens: examples: 27 to 38 tokens, half of them up to 32. max_length 128, beyond the right edge.",
     )
     expect(tokens(studio).locator(".ts-lengths rect")).not_to_have_count(0)
 

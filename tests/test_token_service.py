@@ -18,6 +18,7 @@ from model_files import NOWHERE, ROOT, models
 from studio.adapters.hub import HubClient
 from studio.adapters.hubcache import HubCache
 from studio.adapters.tokens import TokenCounter
+from studio.cli import main
 from studio.domain.arguments import Catalog
 from studio.domain.recipe import Recipe
 from studio.service.access import Access
@@ -201,7 +202,7 @@ def test_the_child_knows_no_token(base: Path, sets: dict[str, Path], monkeypatch
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     own = TokenCounter()
     try:
-        child, _ = own._started()
+        child, _ = own._launched()
         env = Path(f"/proc/{child.pid}/environ").read_bytes()
         assert b"hf_secret" not in env
         assert b"HF_HUB_OFFLINE=1" in env
@@ -272,3 +273,19 @@ def test_what_is_missing_is_said(
     assert words in desk.tokens.reason(recipe, looked)
     assert desk.tokens.count(recipe, looked).count is None
     assert desk.tokens.open_question(recipe, looked, 0) == ""
+
+
+@pytest.mark.slow
+def test_the_command_prints_what_the_page_shows(
+    tmp_path: Path, catalog_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "cache").symlink_to(catalog_folder)
+    recipe = str(ROOT / "presets/demo-sft.yaml")
+    assert main(["tokens", recipe, "--json", "--home", str(home)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["rows"], told["exact"], told["total_tokens"], told["findings"]) == (432, True, 13_655, [])
+    assert told["lengths"]["example"]["max"] == 38
+    assert main(["tokens", recipe, "--home", str(home)]) == 0
+    assert "24 % of the tokens" in capsys.readouterr().out

@@ -74,6 +74,11 @@ class TokenCounter:
         if self._child is not None and self._child.poll() is None and self._folder is not None:
             return self._child, Path(self._folder.name)
         self._end()
+        child, place = self._launched()
+        self._wait(child, STARTING, "Loading TRL")
+        return child, place
+
+    def _launched(self) -> tuple[subprocess.Popen[bytes], Path]:
         self._folder = tempfile.TemporaryDirectory(prefix="trl-studio-tokens-")
         place = Path(self._folder.name)
         # No token, no Hub and no GPU for the child, and a working folder in which no other `trl` lies.
@@ -86,7 +91,6 @@ class TokenCounter:
                 env=env, cwd=Path(studio.__file__).resolve().parent.parent,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
-        self._wait(self._child, STARTING, "Loading TRL")
         return self._child, place
 
     def _wait(self, child: subprocess.Popen[bytes], seconds: float, what: str) -> None:

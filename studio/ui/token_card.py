@@ -201,17 +201,18 @@ def _histogram(count: TokenCount) -> str:
     said = f"{named} {pieces.count(limit)}" if limit and limit > 0 else ""
     if said and not line:
         said += ", beyond the right edge"
-    words = "; ".join(f"{_part_words(name, count)} {_spread(each)}" for name, each in count.lengths.items())
+    tone = ' class="ts-limit"' if line else ""
+    words = "; ".join(f"{_part_words(name, count)}: {_spread(each)}" for name, each in count.lengths.items())
     label = f"Lengths in tokens: {words}." + (f" {said}." if said else "")
     keys = "".join(
-        f'<span class="ts-key {_COLOURS.get(name, "first")}"><i></i>{pieces.text(_part_words(name, count))} '
+        f'<span class="ts-key {_COLOURS.get(name, "first")}"><i></i>{pieces.text(_part_words(name, count))}: '
         f"{pieces.text(_spread(each))}</span>"
         for name, each in count.lengths.items()
     )
     return (
         f'<figure class="ts-lengths" role="img" aria-label="{pieces.text(label)}">'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">{bars}{line}</svg>'
-        f'<figcaption><span>1</span><span class="ts-limit">{pieces.text(said)}</span>'
+        f"<figcaption><span>1</span><span{tone}>{pieces.text(said)}</span>"
         f"<span>{pieces.count(top)} tokens</span></figcaption><div>{keys}</div></figure>"
     )
 
@@ -237,9 +238,9 @@ def _spread(lengths: tuple[int, ...]) -> str:
     if not known:
         return ""
     if known["min"] == known["max"]:
-        return f"of {pieces.count(known['min'])} tokens"
+        return f"{pieces.count(known['min'])} tokens"
     middle = pieces.count(known["median"])
-    return f"of {pieces.count(known['min'])} to {pieces.count(known['max'])} tokens, half of them up to {middle}"
+    return f"{pieces.count(known['min'])} to {pieces.count(known['max'])} tokens, half of them up to {middle}"
 
 
 # An example ----------------------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ class Counter:
             "kept": len(ids),
             "lengths": {"prompt": [len(one) for one in ids]},
             "tokens": sum(map(len, ids)),
-            "room": whole.trainer.max_completion_length,
+            "room": whole.trainer.max_completion_length or 0,
             "double_bos": double_bos(whole.trainer, ids),
             "shown_of": len(ids),
         }
@@ -139,7 +139,8 @@ class Counter:
     def _tokenised(self, asked: dict[str, Any], rows: Any) -> _Whole:
         """The trainer with the sample as tokens, before anything is cut."""
         method, model = asked["method"], Path(asked["model"])
-        values = {name: asked["values"][name] for name in READING if name in asked["values"]}
+        names = (*READING, "max_completion_length") if method in GENERATING else READING
+        values = {name: asked["values"][name] for name in names if name in asked["values"]}
         key = json.dumps([method, values, asked["model"], asked["stamp"], asked["key"]], sort_keys=True)
         if key not in self._whole:
             refusal = ""
