@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from studio.ui.form import Form
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
+
+# Presses in quick succession are answered at the same time: none may go by the recipe that another one is changing.
+CHANGING = threading.Lock()
 
 
 def build(page: Page) -> tuple[Any, Any, Any]:
@@ -41,14 +45,16 @@ def wire(page: Page, parts: tuple[Any, Any, Any], outputs: list[Any], drawn: Cal
     code, said, begin = parts
 
     def edit(text: str | None, form: Form) -> list[Any]:
-        if len(text or "") <= LARGEST:  # a longer one is told of, and not kept
-            form.recipe = with_own_code(page.studio.rewards.taken_in(form.recipe), text or "")
-        form.editing = _own(form)
+        with CHANGING:
+            if len(text or "") <= LARGEST:  # a longer one is told of, and not kept
+                form.recipe = with_own_code(page.studio.rewards.taken_in(form.recipe), text or "")
+            form.editing = _own(form)
         return [*drawn(form), _said_of(text or ""), _offered(form)]
 
     def start(form: Form) -> list[Any]:
-        form.recipe = with_own_code(page.studio.rewards.taken_in(form.recipe), OWN_TEMPLATE)
-        form.editing = _own(form)
+        with CHANGING:
+            form.recipe = with_own_code(page.studio.rewards.taken_in(form.recipe), OWN_TEMPLATE)
+            form.editing = _own(form)
         return [*drawn(form), _said(form), _offered(form), form.editing]
 
     code.input(edit, [code, page.form], [*outputs, said, begin], trigger_mode="always_last", **QUIET)

@@ -113,14 +113,16 @@ def _wire(page: Page, listed: Any, model: Any, editor: Any) -> None:
 
     def act(form: Form, event: gr.EventData) -> list[Any]:
         try:
-            form.recipe = changed(page, form, event._data)
+            with reward_editor.CHANGING:
+                form.recipe = changed(page, form, event._data)
         except (StudioError, ValueError) as error:
             words = str(error)
             gr.Warning(pieces.text(f"{words[:1].upper()}{words[1:]}"), title="Not changed")
         return drawn(form)
 
     def type_model(value: str, form: Form) -> list[Any]:
-        form.recipe = chosen.with_model(form.recipe, page.catalog, hub_name(value))
+        with reward_editor.CHANGING:
+            form.recipe = chosen.with_model(form.recipe, page.catalog, hub_name(value))
         return drawn(form, left_alone=model)
 
     # Through the queue, for only that way what cannot be is said (Gradio 6.31).
