@@ -169,6 +169,15 @@ def test_the_user_may_choose_any_role_and_is_told_what_is_missing() -> None:
     assert "worse" in propose("dpo", {"a": "chosen"}, columns, rows).missing
 
 
+def test_an_answer_that_stands_in_the_prompt_is_said() -> None:
+    told = "The capital of Peru is Lima, on the coast."
+    rows = [{"question": f"Repeat: {told}", "answer": told}, {"question": "What is 2 and 2?", "answer": "2"}]
+    proposal = recognised("sft", rows)
+    assert proposal.leaks == (0,)
+    assert not proposal.sure
+    assert recognised("sft", FORMATS["alpaca"][0]).leaks == ()
+
+
 def test_every_role_has_words_and_every_method_roles() -> None:
     offered = {role for method in METHOD_NAMES for role in roles_of(method)}
     assert offered == set(ROLE_WORDS)
