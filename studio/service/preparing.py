@@ -120,7 +120,8 @@ class Unmapped(StudioError):
 
     def __init__(self, file: Path, row: int, why: BadRow, hint: str = f"{LEAVE}, or choose other columns.") -> None:
         super().__init__(f"Row {row} of {file.name} cannot be mapped: {_sentence(why)}", f"Nothing was written. {hint}")
-        self.finding = Finding("error", Where("file", str(file), row), self.message, self.hint)
+        told = f"A row of {file.name} cannot be mapped: {_sentence(why)}"  # its number stands beside it
+        self.finding = Finding("error", Where("file", str(file), row), told, self.hint)
 
 
 class Preparing:
