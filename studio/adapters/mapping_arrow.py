@@ -154,16 +154,20 @@ def _json_table(rows: list[dict[str, Any]]) -> Any:
         kinds = {type(cell) for cell in cells if cell is not None}
         if kinds == {list}:
             texts = [None if cell is None else [json.dumps(one) for one in cell] for cell in cells]
-            columns[name] = pyarrow.array(texts, pyarrow.list_(pyarrow.string()))
+            plain = pyarrow.array(texts, pyarrow.list_(pyarrow.string()))
+            # The library takes the declaration for true only where the columns are of Arrow's type for JSON.
+            objects = pyarrow.ExtensionArray.from_storage(pyarrow.json_(), plain.values)
+            columns[name] = pyarrow.ListArray.from_arrays(plain.offsets, objects, mask=plain.is_null())
             features[name] = {"feature": {"_type": "Json"}, "_type": "List"}
         elif len(kinds) == 1 and (kind := next(iter(kinds))) in _VALUES:
             columns[name] = pyarrow.array(cells)
             features[name] = {"dtype": _VALUES[kind], "_type": "Value"}
         else:
-            columns[name] = pyarrow.array([None if cell is None else json.dumps(cell) for cell in cells])
+            told = pyarrow.array([None if cell is None else json.dumps(cell) for cell in cells], pyarrow.string())
+            columns[name] = pyarrow.ExtensionArray.from_storage(pyarrow.json_(), told)
             features[name] = {"_type": "Json"}
-    told = json.dumps({"info": {"features": features}})
-    return pyarrow.table(columns).replace_schema_metadata({"huggingface": told})
+    declared = json.dumps({"info": {"features": features}})
+    return pyarrow.table(columns).replace_schema_metadata({"huggingface": declared})
 
 
 class _Whole:
