@@ -130,7 +130,14 @@ def _forms(studio: Studio) -> Iterator[Form]:
 def _mappings() -> Iterator[str]:
     """Data to be mapped, as each method draws it: recognised, chosen, unclear, without a copy, and what went wrong."""
     asked = [{"question": f"Why {n}?", "answer": f"So {n}."} for n in range(4)]
-    shapes = (asked, [{"a": 1}], [{"content": "It is."}], [{**row, "response": "No."} for row in asked])
+    long = "It is so because it has always been so."
+    shapes = (
+        [{"question": f"Why? {long}", "answer": long}],
+        asked,
+        [{"a": 1}],
+        [{"content": "It is."}],
+        [{**row, "response": "No."} for row in asked],
+    )
     for method in METHOD_NAMES:
         for rows in shapes:
             columns = tuple(column_of(name, (row[name] for row in rows)) for name in rows[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from test_dataset_types import columns_of
 from world_formats import FORMATS
 
-from studio.adapters.mapping_arrow import Mapped, _Whole, map_batch, map_rows
+from studio.adapters.mapping_arrow import Mapped, MoreThanText, _Whole, map_batch, map_rows
 from studio.domain.column_roles import BAD, GOOD
 from studio.domain.dataset_types import judge
 from studio.domain.mapping import DataMapping, Source
@@ -64,7 +65,7 @@ def plain_case(draw: st.DrawFn) -> tuple[DataMapping, pa.RecordBatch]:
 
 
 def by_rows(mapping: DataMapping, batch: pa.RecordBatch) -> Mapped:
-    return map_rows(mapping, iter(batch.to_pylist()), batch.num_rows)
+    return map_rows(mapping, iter(batch.to_pylist()))
 
 
 def same(one: Mapped, other: Mapped) -> None:
@@ -97,7 +98,7 @@ def test_mapped_rows_are_taken_and_hold_no_answer_in_the_prompt(case: tuple[Data
         for role in ANSWERING:
             if f"the {role}" in source:
                 source[f"the {role}"] = f"another {role}"
-        others = map_rows(mapping, iter([source]), 1).table.to_pylist()
+        others = map_rows(mapping, iter([source])).table.to_pylist()
         assert [one.get("prompt") for one in others] == [row.get("prompt")]
 
 
@@ -128,7 +129,13 @@ def test_the_worlds_formats_as_arrow_become_what_they_become_as_rows(name: str, 
         return
     batch = pa.Table.from_pylist(rows).combine_chunks().to_batches()[0]
     read = batch.to_pylist()  # Arrow gives every object all fields
-    same(map_batch(mapping, batch), map_rows(mapping, iter(read), len(read)))
+    if "tools" in name:
+        with pytest.raises(MoreThanText):
+            map_batch(mapping, batch)
+        mapped = map_batch(mapping, batch, as_json=True)
+        assert next(json.loads(one) for one in mapped.table.to_pylist()[0]["messages"])["role"] == "user"
+        return
+    same(map_batch(mapping, batch), map_rows(mapping, iter(read)))
 
 
 def test_a_batch_of_another_kind_is_mapped_row_by_row() -> None:

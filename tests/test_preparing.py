@@ -20,6 +20,7 @@ from world_formats import FORMATS, Rows
 from studio.adapters.datafiles import open_source
 from studio.adapters.hubdownload import HubDownload
 from studio.adapters.prepared import PreparedWriter, free_name, record_of
+from studio.domain.dataset_types import judge
 from studio.domain.errors import StudioError
 from studio.domain.mapping import DataMapping
 from studio.domain.recogniser import recognise
@@ -244,11 +245,20 @@ def test_the_worlds_formats_are_prepared_and_taken(tmp_path: Path, home: Path, n
     path = write(tmp_path, "train.jsonl", rows * 10)
     made = prepare(order(path, method), home)
     source = open_source(made)
-    from studio.domain.dataset_types import judge
-
     for split in source.splits:
         found = judge(method, source.columns(split), source.rows(split))
         assert found.verdict == "accept", found.findings
+
+
+def test_calls_of_tools_that_come_late_have_a_place(tmp_path: Path, home: Path) -> None:
+    talk, calling = FORMATS["sharegpt_roles"][0][0]["conversations"], FORMATS["openai_tools"][0][0]
+    rows = [{"messages": talk, "tools": calling["tools"]} for _ in range(1500)] + [calling] * 10
+    made = prepare(order(write(tmp_path, "train.jsonl", rows), "sft", share=0.0), home)
+    read = rows_of(made, "train")
+    assert read[0]["messages"] == talk
+    assert read[-1]["messages"][1]["tool_calls"] == calling["messages"][1]["tool_calls"]
+    source = open_source(made)
+    assert judge("sft", source.columns(), read[-20:]).verdict == "accept"
 
 
 def test_it_goes_on_in_the_background(tmp_path: Path, home: Path, wait_until: Callable[..., Any]) -> None:
@@ -350,6 +360,7 @@ def test_what_the_hub_refuses_is_said(tmp_path: Path, home: Path, hub: FakeHub) 
         ("sft", "question_answer", {}),
         ("sft", "sharegpt_system", {"assistant_only_loss": True}),
         ("sft", "openai_json", {}),
+        ("sft", "openai_tools", {}),
         ("dpo", "hh_rlhf", {}),
         ("dpo", "ultrafeedback_scored", {}),
         ("kto", "graded_solutions", {"per_device_train_batch_size": 2}),

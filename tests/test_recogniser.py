@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from dataset_shapes import SHAPES
 from test_dataset_types import columns_of
 from world_formats import ASKED, FORMATS, GOOD, POOR, SYSTEM, Rows, human, transcript, turns
 
@@ -14,6 +15,9 @@ from studio.domain.dataset_types import judge
 from studio.domain.mapping import DataMapping
 from studio.domain.methods import METHOD_NAMES, METHODS
 from studio.domain.recogniser import Proposal, propose, recognise
+from studio.service.data import Inspection
+from studio.service.mappings import Choice, draft, key_of
+from studio.ui import before_after
 
 CASES = [(name, method) for name, (_, wanted) in FORMATS.items() for method in wanted]
 ANSWERS = (*GOOD, *POOR)
@@ -169,6 +173,37 @@ def test_the_user_may_choose_any_role_and_is_told_what_is_missing() -> None:
     assert "worse" in propose("dpo", {"a": "chosen"}, columns, rows).missing
 
 
+def test_an_answer_that_stands_in_the_prompt_is_said() -> None:
+    told = "The capital of Peru is Lima, on the coast."
+    rows = [{"question": f"Repeat: {told}", "answer": told}, {"question": "What is 2 and 2?", "answer": "2"}]
+    proposal = recognised("sft", rows)
+    assert proposal.leaks == (0,)
+    assert not proposal.sure
+    assert recognised("sft", FORMATS["alpaca"][0]).leaks == ()
+
+
 def test_every_role_has_words_and_every_method_roles() -> None:
     offered = {role for method in METHOD_NAMES for role in roles_of(method)}
     assert offered == set(ROLE_WORDS)
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_every_shape_of_data_is_met_with_a_proposal_or_a_question(method: str) -> None:
+    sure = 0
+    for name, rows in SHAPES.items():
+        columns = columns_of(rows)
+        found = Inspection(name, method, "reject", columns=tuple(columns), rows=tuple(rows), split="train")
+        drafted = draft(found, Choice(key_of(found)), {})
+        assert drafted is not None
+        proposal = drafted.proposal
+        assert proposal.mapping is not None or proposal.missing, name
+        assert before_after.words(found, Choice(), drafted)
+        if drafted.own is not None:
+            values = {key: value for key, value in drafted.own.set.items() if key != "datasets"}
+            kept = drafted.own.set.get("datasets", [{}])[0].get("columns", [column.name for column in columns])
+            seen = [{key: row[key] for key in kept} for row in rows]
+            assert judge(method, columns_of(seen), seen, values).verdict == "accept", name
+        if proposal.sure:
+            sure += 1
+            assert judge(method, columns_of(made(proposal)), made(proposal)).verdict == "accept", name
+    assert sure > 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +32,19 @@ class MixedTypes(Exception):
         self.column, self.row = column, row
 
 
-def map_batch(mapping: DataMapping, batch: Any) -> Mapped:
-    """The rows of a record batch or table through a mapping; a row that cannot be mapped is left out, and named."""
+class MoreThanText(Exception):
+    """Messages that hold more than role and content, as calls of tools do: `as_json` has a place for that."""
+
+
+def map_batch(mapping: DataMapping, batch: Any, as_json: bool = False) -> Mapped:
+    """The rows of a record batch or table through a mapping; a row that cannot be mapped is left out, and named.
+
+    Raises MoreThanText where messages hold more than text, unless they are to be written `as_json`: as the datasets
+    library keeps objects that differ from row to row.
+    """
     whole = _Whole(mapping, batch)
-    if not whole.fits():
-        return map_rows(mapping, _python_rows(batch, mapping.columns()), batch.num_rows)
+    if as_json or not whole.fits():
+        return map_rows(mapping, _python_rows(batch, mapping.columns()), as_json)
     import numpy
 
     fine = whole.fine()
@@ -51,7 +60,7 @@ def map_batch(mapping: DataMapping, batch: Any) -> Mapped:
     return Mapped(whole.made(fine), numpy.flatnonzero(fine), tuple(bad))
 
 
-def map_rows(mapping: DataMapping, rows: Iterator[dict[str, Any]], count: int) -> Mapped:
+def map_rows(mapping: DataMapping, rows: Iterator[dict[str, Any]], as_json: bool = False) -> Mapped:
     """The same for rows in Python."""
     import numpy
 
@@ -66,7 +75,8 @@ def map_rows(mapping: DataMapping, rows: Iterator[dict[str, Any]], count: int) -
             continue
         made += became
         origin += [number] * len(became)
-    return Mapped(_table(made, origin), numpy.array(origin, dtype="int64"), tuple(bad))
+    table = _json_table(made) if as_json else _table(made, origin)
+    return Mapped(table, numpy.array(origin, dtype="int64"), tuple(bad))
 
 
 def divided(mapped: Mapped, held: Callable[[int], bool]) -> tuple[Any, Any]:
@@ -117,10 +127,11 @@ def _table(rows: list[dict[str, Any]], origin: list[int]) -> Any:
     for name in names:
         cells = [row.get(name) for row in rows]
         lists = [cell for cell in cells if isinstance(cell, list) and cell and isinstance(cell[0], dict)]
-        plain = lists and all(
-            set(one) == {"role", "content"} for cell in lists for one in cell if isinstance(one, dict)
-        )
-        kind = message_type() if plain and len(lists) == len(cells) else None
+        turns = [one for cell in lists for one in cell if isinstance(one, dict)]
+        if any("role" in one and len(one) > 2 for one in turns):
+            raise MoreThanText
+        plain = turns and len(lists) == len(cells) and all(set(one) == {"role", "content"} for one in turns)
+        kind = message_type() if plain else None
         try:
             columns[name] = pyarrow.array(cells, type=kind)
         except (pyarrow.ArrowException, TypeError, ValueError):
@@ -128,6 +139,35 @@ def _table(rows: list[dict[str, Any]], origin: list[int]) -> Any:
             odd = (n for n, cell in enumerate(cells) if cell is not None and not isinstance(cell, first))
             raise MixedTypes(name, origin[next(odd, 0)]) from None
     return pyarrow.table(columns)
+
+
+_VALUES = {str: "string", bool: "bool", int: "int64", float: "float64"}
+
+
+def _json_table(rows: list[dict[str, Any]]) -> Any:
+    """The same with every object as JSON, declared as the datasets library declares such columns."""
+    import pyarrow
+
+    columns, features = {}, {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        cells = [row.get(name) for row in rows]
+        kinds = {type(cell) for cell in cells if cell is not None}
+        if kinds == {list}:
+            texts = [None if cell is None else [json.dumps(one) for one in cell] for cell in cells]
+            plain = pyarrow.array(texts, pyarrow.list_(pyarrow.string()))
+            # The library takes the declaration for true only where the columns are of Arrow's type for JSON.
+            objects = pyarrow.ExtensionArray.from_storage(pyarrow.json_(), plain.values)
+            columns[name] = pyarrow.ListArray.from_arrays(plain.offsets, objects, mask=plain.is_null())
+            features[name] = {"feature": {"_type": "Json"}, "_type": "List"}
+        elif len(kinds) == 1 and (kind := next(iter(kinds))) in _VALUES:
+            columns[name] = pyarrow.array(cells)
+            features[name] = {"dtype": _VALUES[kind], "_type": "Value"}
+        else:
+            told = pyarrow.array([None if cell is None else json.dumps(cell) for cell in cells], pyarrow.string())
+            columns[name] = pyarrow.ExtensionArray.from_storage(pyarrow.json_(), told)
+            features[name] = {"_type": "Json"}
+    declared = json.dumps({"info": {"features": features}})
+    return pyarrow.table(columns).replace_schema_metadata({"huggingface": declared})
 
 
 class _Whole:

@@ -127,7 +127,7 @@ class _SplitFile:
                 field.with_type(pyarrow.string()) if pyarrow.types.is_null(field.type) else field
                 for field in table.schema
             ]
-            self.schema = pyarrow.schema(named)
+            self.schema = pyarrow.schema(named, metadata=table.schema.metadata)
         self._held.append(self._fitted(table))
         if sum(one.num_rows for one in self._held) >= _GROUP or sum(one.nbytes for one in self._held) >= _GROUP_BYTES:
             self._write()

@@ -70,6 +70,7 @@ _NAMES = {
 _ANSWERING = {*_NAMES["answer"], *_NAMES["chosen"], *_NAMES["rejected"], *_NAMES["solution"], *_NAMES["reasoning"]}
 _SPOKEN = ("text", "messages", "json", "transcript")
 _NUMBERS = ("integer", "number")
+_TELLING = 24  # characters of an answer that are no chance in a prompt
 _MARK = "####"  # before the final answer, as in GSM8K
 
 
@@ -78,7 +79,8 @@ class Proposal:
     """What is proposed, or chosen, for a dataset: a role for some columns, and the mapping that they make.
 
     `tried` are pairs of a first row's number and the rows that it becomes, `bad` those that cannot be mapped, with
-    why; `unclear` names roles that more than one column might play. `sure` says that nothing is left to decide.
+    why; `unclear` names roles that more than one column might play, `leaks` the rows whose prompt holds their answer.
+    `sure` says that nothing is left to decide.
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class Proposal:
     unclear: tuple[str, ...] = ()
     tried: tuple[tuple[int, tuple[Row, ...]], ...] = ()
     bad: tuple[tuple[int, BadRow], ...] = ()
+    leaks: tuple[int, ...] = ()
     sure: bool = False
 
 
@@ -121,8 +124,22 @@ def propose(
             tried.append((number, tuple(map_row(resolved.mapping, row))))
         except BadRow as why:
             bad.append((number, why))
-    sure = bool(tried) and not bad and verdict(method, [row for _, made in tried for row in made]) == "accept"
-    return replace(proposal, tried=tuple(tried), bad=tuple(bad), sure=sure)
+    leaks = tuple(number for number, made in tried if any(map(_tells_its_answer, made)))
+    sure = bool(tried) and not bad and not leaks
+    sure = sure and verdict(method, [row for _, made in tried for row in made]) == "accept"
+    return replace(proposal, tried=tuple(tried), bad=tuple(bad), leaks=leaks, sure=sure)
+
+
+def _tells_its_answer(row: Row) -> bool:
+    """Whether the prompt of a row holds an answer of it; short ones may stand there by chance."""
+    answers = [said for name in ("completion", "chosen", "rejected", "solution") for said in _texts(row.get(name))]
+    return any(len(answer) >= _TELLING and answer in said for said in _texts(row.get("prompt")) for answer in answers)
+
+
+def _texts(cell: Any) -> list[str]:
+    """What a text or messages say."""
+    said = [one.get("content") for one in cell] if isinstance(cell, list) else [cell]
+    return [text.strip() for text in said if isinstance(text, str)]
 
 
 def verdict(method: str, rows: list[Row]) -> str:

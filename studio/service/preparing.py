@@ -18,7 +18,15 @@ from studio.adapters import databatches, datafiles
 from studio.adapters.databatches import Batch
 from studio.adapters.datafiles import DataSource
 from studio.adapters.hubdownload import HubDownload, Listing
-from studio.adapters.mapping_arrow import Mapped, MixedTypes, divided, first_unfitting, map_batch, map_rows
+from studio.adapters.mapping_arrow import (
+    Mapped,
+    MixedTypes,
+    MoreThanText,
+    divided,
+    first_unfitting,
+    map_batch,
+    map_rows,
+)
 from studio.adapters.prepared import PreparedWriter, Unfitting, free_name
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
@@ -120,7 +128,8 @@ class Unmapped(StudioError):
 
     def __init__(self, file: Path, row: int, why: BadRow, hint: str = f"{LEAVE}, or choose other columns.") -> None:
         super().__init__(f"Row {row} of {file.name} cannot be mapped: {_sentence(why)}", f"Nothing was written. {hint}")
-        self.finding = Finding("error", Where("file", str(file), row), self.message, self.hint)
+        told = f"A row of {file.name} cannot be mapped: {_sentence(why)}"  # its number stands beside it
+        self.finding = Finding("error", Where("file", str(file), row), told, self.hint)
 
 
 class Preparing:
@@ -202,11 +211,21 @@ def prepare(order: Order, folder: Path, job: Job | None = None) -> Path:
     absent = next((split for split in splits.values() if split not in source.splits), None)
     if absent is not None:
         raise StudioError(f"{order.source} has no split '{absent}'.", f"It has {', '.join(source.splits)}.")
+    try:
+        return _prepared(order, source, folder, job, as_json=False)
+    except MoreThanText:
+        # Only the rows tell, and maybe the last of them: from the beginning again, with a place for calls of tools.
+        job.done, job.left_out = 0, Counter()
+        return _prepared(order, source, folder, job, as_json=True)
+
+
+def _prepared(order: Order, source: DataSource, folder: Path, job: Job, as_json: bool) -> Path:
+    splits = {"train": order.train, **({"test": order.test} if order.test else {})}
     held = _held_out(order.share, order.seed) if not order.test and order.share > 0 else None
     named: list[dict[str, Any]] = []
     with PreparedWriter(folder, order.name) as writer:
         for split, name in splits.items():
-            for batch, mapped in _mapped(order, source, name, job, named):
+            for batch, mapped in _mapped(order, source, name, job, named, as_json):
                 sides = {split: mapped.table}
                 if split == "train" and held is not None:
                     before = job.done
@@ -235,7 +254,7 @@ def _of_two_types(batch: Batch, mixed: MixedTypes) -> Unmapped:
 
 
 def _mapped(
-    order: Order, source: DataSource, split: str, job: Job, named: list[dict[str, Any]]
+    order: Order, source: DataSource, split: str, job: Job, named: list[dict[str, Any]], as_json: bool
 ) -> Iterator[tuple[Batch, Mapped]]:
     """The batches of a split, and what each becomes."""
     columns = source.columns(split)
@@ -246,9 +265,9 @@ def _mapped(
             raise StudioError(_STOPPED, _AGAIN)
         try:
             if batch.arrow is not None:
-                mapped = map_batch(order.mapping, batch.arrow)
+                mapped = map_batch(order.mapping, batch.arrow, as_json)
             else:
-                mapped = map_rows(order.mapping, iter(batch.rows), batch.count)
+                mapped = map_rows(order.mapping, iter(batch.rows), as_json)
         except MixedTypes as mixed:
             raise _of_two_types(batch, mixed) from None
         for number, why in mapped.bad:

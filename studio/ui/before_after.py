@@ -45,6 +45,9 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     if proposal.unclear:
         named = ", ".join(spoken(ROLE_WORDS[role]) for role in proposal.unclear)
         more += f" {spoken('To be chosen in the headers, since several columns may be it:')} {named}."
+    if proposal.leaks:
+        told = spoken("The prompt holds the answer in {count} of these rows.", count=str(len(proposal.leaks)))
+        more += f" {told}"
     tone = "ok" if proposal.sure else "warn"
     reset = f' <button type="button" class="ts-btn quiet" data-mapping="reset">{spoken("As proposed")}</button>'
     again = reset if chosen else ""

@@ -9,6 +9,7 @@ from studio.domain.column_roles import ROLE_WORDS, roles_of
 from studio.domain.columns import Column
 from studio.ui.pieces import cell, text
 
+_CHOICES = 60  # columns that have a choice at once: hundreds of them would weigh more than all the page
 # A role that was chosen is told to the page; a table that is drawn anew gives the focus back to the same header.
 SCRIPT = """
 {
@@ -48,9 +49,10 @@ def table(
     With a `method` each header has a choice of its roles; `roles` are those of a mapping, where one is proposed or
     chosen.
     """
+    chosen = {column.name for column in columns[:_CHOICES]} | set(roles or {}) if method else set()
     head = "".join(
         f'<th scope="col"{_numeric(column)}>{text(column.name)}<small>{text(column.type)}</small>'
-        f"{_choice(column.name, method, used, roles) if method else _tag(column.name, used)}</th>"
+        f"{_choice(column.name, method, used, roles) if column.name in chosen else _tag(column.name, used)}</th>"
         for column in columns
     )
     body = "".join(
