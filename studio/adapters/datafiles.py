@@ -6,7 +6,7 @@ import difflib
 import gzip
 import json
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import islice
@@ -126,11 +126,10 @@ class DataSource:
         try:
             return [column.name for column in self.columns(split)]
         except StudioError:
-            try:
-                for row in self._sample(self._files(split)[0]) if self.format in ("json", "csv", "text") else ():
+            file = self._files(split)[0]
+            with suppress(StudioError), _readable(file):
+                for row in self._sample(file) if self.format in ("json", "csv", "text") else ():
                     names |= dict.fromkeys(row)
-            except StudioError:
-                pass
             if not names:
                 raise
         return list(names)

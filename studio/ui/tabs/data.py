@@ -52,8 +52,9 @@ def build(page: Page) -> None:
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
     mixture.build(page)
-    preview = page.html(_preview, elem_id="data-preview", js_on_load=pager.SCRIPT)
-    page.wiring.append(partial(pager.wire, page, preview, _preview))
+    draw = pager.dated(_preview)
+    preview = page.html(draw, elem_id="data-preview", js_on_load=pager.SCRIPT)
+    page.wiring.append(partial(pager.wire, page, preview, draw))
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
 
