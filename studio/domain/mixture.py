@@ -155,8 +155,9 @@ def mixture_findings(recipe: Recipe) -> Iterator[Finding]:
 
 def _fractions(values: Mapping[str, Any], entries: list[dict[str, Any]]) -> Iterator[Finding]:
     shares = [entry.get("fraction") for entry in entries]
-    if all(share is None for share in shares):
-        return
+    odd = any(isinstance(share, bool) or not isinstance(share, (int, float, type(None))) for share in shares)
+    if odd or all(share is None for share in shares):
+        return  # what is no number at all has a Finding of its own
     without = [{key: value for key, value in entry.items() if key != "fraction"} for entry in entries]
     take_all = Fix("Take all rows of each", {"datasets": without})
     if any(share is None for share in shares):

@@ -106,7 +106,7 @@ def inspect(
 def rejudged(looked: Inspection, method: str, values: Mapping[str, Any]) -> Inspection:
     """The same dataset under another method or other values, without reading it again."""
     if not looked.columns:
-        return replace(looked, method=method)
+        return _of_mixture(replace(looked, method=method))
     values = values if looked.entry is None else _alone(values, looked.entry)
     judged = judge(method, looked.columns, list(looked.rows), values)
     return _of_mixture(_judged(replace(looked, method=method, findings=()), judged, values))
@@ -185,9 +185,10 @@ def _of_mixture(looked: Inspection) -> Inspection:
         for found in looked.findings
     ]
     names, selected = {column.name for column in looked.columns}, looked.entry.get("columns")
-    for name in selected if isinstance(selected, list) and names else ():
-        if name not in names:
-            findings.append(Finding("error", Where("column", str(name)), f"There is no column '{name}' to select."))
+    for name in selected if isinstance(selected, list) and looked.splits else ():  # it could be read
+        absent = Finding("error", Where("column", str(name)), f"There is no column '{name}' to select.")
+        if name not in names and absent not in findings:
+            findings.append(absent)
     wrong = any(found.level == "error" for found in findings)
     return replace(looked, verdict="reject" if wrong else looked.verdict, findings=tuple(findings))
 

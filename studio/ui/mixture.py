@@ -48,6 +48,8 @@ def build(page: Page) -> None:
     some = bool(entries_of(page.start_form.recipe.values))
     with gr.Group(elem_classes="ts-card", visible=some) as card, gr.Row(elem_classes="ts-fields"):
         fields = [_field(page, *one) for one in _FIELDS]
+        fields.insert(0, gr.Textbox(_place(page.start_form), visible="hidden", label=" ", elem_id="mixture-place"))
+    page.redrawn.append((fields[0], _place))
     page.redrawn.append((card, lambda form: gr.update(visible=bool(entries_of(form.recipe.values)))))
     with gr.Row(elem_classes="ts-actions-row ts-adding"):
         more = gr.Textbox(
@@ -76,9 +78,14 @@ def chosen(form: Form) -> int:
     return max(0, min(form.viewing.entry, len(entries_of(form.recipe.values)) - 1))
 
 
-def _shown(key: str, form: Form) -> str:
+def _place(form: Form) -> str:
+    """Which dataset the fields show: what is typed in them goes there, whatever is chosen until it arrives."""
+    return f"{chosen(form)} of {len(entries_of(form.recipe.values))}"
+
+
+def _shown(key: str, form: Form, number: int | None = None) -> str:
     entries = entries_of(form.recipe.values)
-    value = entries[chosen(form)].get(key) if entries else None
+    value = entries[chosen(form) if number is None else number].get(key) if entries else None
     if value is None:
         return ""
     if isinstance(value, dict):
@@ -168,19 +175,25 @@ def remove(page: Page, form: Form, entry: int) -> None:
         switch(page, form)
 
 
-def edit(page: Page, form: Form, key: str, typed: str) -> bool:
-    """One field of the chosen dataset; whether that changed anything."""
+def edit(page: Page, form: Form, place: str, typed: tuple[str, ...]) -> bool:
+    """What is typed in the fields of the dataset at a place; whether that changed anything."""
     entries = entries_of(form.recipe.values)
-    if not entries or typed.strip() == _shown(key, form):
-        return False
-    entry, value = chosen(form), meant(key, typed)
-    entries[entry] = {name: old for name, old in entries[entry].items() if name != key or value is not None}
-    if value is not None:
-        entries[entry][key] = value
-    if key == "fraction" and len(entries) > 1:
-        _share_all(entries, entry)
-    _put(page, form, entries, entry)
-    return True
+    number, _, count = place.partition(" of ")
+    if not entries or count != str(len(entries)):
+        return False  # it was taken out meanwhile, or another one came
+    entry, changed = int(number), False
+    for (key, _, _), text in zip(_FIELDS, typed, strict=True):
+        if text.strip() == _shown(key, form, entry):
+            continue
+        value, changed = meant(key, text), True
+        entries[entry] = {name: old for name, old in entries[entry].items() if name != key or value is not None}
+        if value is not None:
+            entries[entry][key] = value
+        if key == "fraction" and len(entries) > 1:
+            _share_all(entries, entry)
+    if changed:
+        _put(page, form, entries, chosen(form))
+    return changed
 
 
 def _share_all(entries: list[dict[str, Any]], changed: int) -> None:
@@ -294,10 +307,13 @@ def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[
         form.viewing = Viewing(entry, asked=form.viewing.asked + 1)
         return page.surroundings(form)
 
-    def typed_in(key: str, box: Any, typed: str, form: Form) -> list[Any]:
-        if not edit(page, form, key, typed):
+    def typed_in(place: str, *given: Any) -> list[Any]:
+        form: Form = given[-1]
+        if not edit(page, form, place, given[:-1]):
             return [gr.skip()] * len(page.all_outputs)
-        return page.surroundings(form, left_alone=box)
+        # The fields hold what was typed, and perhaps more by now.
+        drawn = page.surroundings(form)
+        return [gr.skip() if one in fields else new for one, new in zip(page.all_outputs, drawn, strict=True)]
 
     def adding(typed: str, form: Form) -> list[Any]:
         add(page, form, typed)
@@ -313,9 +329,7 @@ def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[
     options = {"outputs": page.all_outputs, "trigger_mode": "multiple", **BUSY}
     page.follow_up(listed.click(press, [page.form], **options))
     last = {"outputs": page.all_outputs, "trigger_mode": "always_last", **BUSY}
-    for (key, _, _), box in zip(_FIELDS, fields, strict=True):
-        for listen in (box.submit, box.blur):
-            page.follow_up(listen(guarded(partial(typed_in, key, box), unchanged), [box, page.form], **last))
+    left = [listen for box in fields[1:] for listen in (box.submit, box.blur)]
+    page.follow_up(gr.on(left, guarded(typed_in, unchanged), [*fields, page.form], **last))
     page.follow_up(more.submit(guarded(adding, unchanged), [more, page.form], **last))
-    for button in switches:
-        page.follow_up(button.click(guarded(switched, unchanged), [page.form], **last))
+    page.follow_up(gr.on([one.click for one in switches], guarded(switched, unchanged), [page.form], **last))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from studio.ui.page import Page
 
 # A number that was typed counts once it is left or Enter is pressed. Where the keyboard was, it is again.
+# Answers may overtake each other on their way here: an older drawing never takes the place of a newer one.
 SCRIPT = """
-let back = '';
+let back = '', newest = '';
+const drawn = (value) => Number(/data-drawn="(\\d+)"/.exec(value ?? '')?.[1] ?? 0);
 const turn = (to) => {
   back = to.startsWith('row:') ? '[data-goto]' : `[data-page="${to}"]`;
   trigger('click', {page: to});
@@ -31,6 +34,8 @@ element.addEventListener('change', (event) => {
   if (event.target.matches('[data-goto]') && event.target.value) turn('row:' + event.target.value);
 });
 watch('value', () => {
+  if (drawn(props.value) < drawn(newest)) { props.value = newest; return; }
+  newest = props.value;
   if (!back) return;
   const wanted = back;
   back = '';
@@ -56,6 +61,16 @@ class Viewing:
 
 
 FIRST_ROWS = Viewing()
+
+
+def dated(draw: Callable[[Form], str]) -> Callable[[Form], str]:
+    """What `draw` draws, with the moment before it read the form: of two drawings the later one knows more."""
+
+    def drawn(form: Form) -> str:
+        moment = time.time_ns() // 1000
+        return f'<div data-drawn="{moment}">{draw(form)}</div>'
+
+    return drawn
 
 
 def looked_at(form: Form) -> Inspection | None:

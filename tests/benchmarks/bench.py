@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import sys
 import tempfile
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT), str(ROOT / "tests")]
 
 import mappings
+from heads import by_datasets, write_files
+from heads import by_studio as head_by_studio
 from pages import edit_seconds, seconds_until_usable
 from servers import ONE_BUTTON, gradio_server, studio_server
 from trainers import STEPS, Timing, by_shell, by_studio
@@ -47,6 +50,10 @@ class Figure:
 
 def at_most(name: str, value: float, limit: float, unit: str, detail: str) -> Figure:
     return Figure(name, value, unit, f"≤ {limit:g}{unit}", value <= limit, detail)
+
+
+def at_least(name: str, value: float, limit: float, unit: str, detail: str) -> Figure:
+    return Figure(name, value, unit, f"≥ {limit:g}{unit}", value >= limit, detail)
 
 
 def start(home: Path, rounds: int) -> list[Figure]:
@@ -146,12 +153,33 @@ def mapping(home: Path, rounds: int) -> list[Figure]:
     ]  # fmt: skip
 
 
+def heads(home: Path, rounds: int) -> list[Figure]:
+    """The first 100 rows of a million beside `load_dataset` on the same file, and the memory that it takes."""
+    figures = []
+    for kind, path in write_files(home).items():
+        ours, theirs = [], []
+        for number in range(rounds):
+            theirs.append(by_datasets(path, home / f"cache-{kind}-{number}"))
+            shutil.rmtree(home / f"cache-{kind}-{number}", ignore_errors=True)
+            ours.append(head_by_studio(path))
+        faster = [other.seconds / mine.seconds for mine, other in zip(ours, theirs, strict=True)]
+        taken = f"{_spread([one.seconds for one in ours])} s beside {_spread([one.seconds for one in theirs])} s"
+        size = max(one.grown for one in ours)
+        figures += [
+            at_least(f"first 100 rows of {kind}, times faster", statistics.median(faster), 20, "", taken),
+            at_most(f"the same, memory for {kind}", size, 150, " MB", f"a file of {path.stat().st_size / 1e6:.0f} MB"),
+        ]
+        path.unlink()
+    return figures
+
+
 MEASURED: dict[str, tuple[Callable[[Path, int], list[Figure]], int]] = {
     "start": (start, 5),
     "page": (page, 7),
     "edit": (edit, 20),
     "trainer": (trainer, 5),
     "mapping": (mapping, 3),
+    "heads": (heads, 3),
 }
 
 
