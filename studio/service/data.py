@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where
 from studio.domain.methods import METHOD_NAMES
+from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
 
@@ -23,7 +25,10 @@ _BUILDERS = ("json", "csv", "parquet", "arrow", "text")
 class Inspection:
     """What is known of a dataset for a method: `source` is `local`, `hub` or `` where nothing could be read.
 
-    `values` is what a recipe says to load it; `rows` are the first ones and `num_rows` is None where not told.
+    `values` is what a recipe says to load it; `rows` are the first ones and `num_rows` is None where not told. `seen`
+    is what was seen of all rows, None where only the first ones were looked at; `read_split` the split they are of,
+    `files` its files where they are more than those of `name`. `entry` is what is wrong with one dataset of a mixture
+    whatever its rows say; None for a dataset that is named by itself.
     """
 
     name: str
@@ -40,6 +45,26 @@ class Inspection:
     num_rows: int | None = None
     findings: tuple[Finding, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    seen: AllRows | None = field(default=None, repr=False, compare=False)
+    read_split: str = ""
+    files: tuple[str, ...] = ()
+    entry: tuple[Finding, ...] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row was looked at."""
+        return self.seen is not None and self.seen.total == self.num_rows
+
+    @property
+    def looked_at(self) -> str:
+        """What the verdict goes by, in a sentence: all rows, or which of them."""
+        if self.seen is not None:
+            if self.whole:
+                return f"All {self.seen.total:,} rows checked in {self.seen.seconds:.1f} s."
+            return f"{self.seen.total:,} rows were checked, up to what stops the loading."
+        where = ", on the Hub" if self.source == "hub" else ""
+        whole = f" of {self.num_rows:,}" if self.num_rows is not None else ""
+        return f"Only the first {len(self.rows):,} rows{whole} were looked at{where}."
 
     def to_json(self) -> dict[str, Any]:
         """The documented form of `trl-studio inspect --json`."""
@@ -54,6 +79,7 @@ class Inspection:
             "split": self.split or None,
             "splits": list(self.splits),
             "rows": self.num_rows,
+            "checked": self.seen.total if self.seen else len(self.rows),
             "columns": [{"name": column.name, "type": column.type} for column in self.columns],
             "findings": [finding.to_json() for finding in self.findings],
             "values": dict(self.values),
@@ -104,8 +130,17 @@ def rejudged(looked: Inspection, method: str, values: Mapping[str, Any]) -> Insp
     """The same dataset under another method or other values, without reading it again."""
     if not looked.columns:
         return replace(looked, method=method)
-    judged = judge(method, looked.columns, list(looked.rows), values)
+    judged = judge(method, looked.columns, _evidence(looked, values), values)
     return _judged(replace(looked, method=method, findings=()), judged, values)
+
+
+def _evidence(looked: Inspection, values: Mapping[str, Any] | None = None) -> Seen:
+    """What the verdict goes by: all rows where they were seen, in all the columns that count; else the first ones."""
+    seen, field = looked.seen, (values or {}).get("dataset_text_field")
+    unseen = seen and field not in seen.columns and any(column.name == field for column in looked.columns)
+    if seen is not None and seen.columns and not unseen:
+        return seen
+    return FirstRows(list(looked.rows), findings=seen.findings if seen else ())
 
 
 def inspect_recipe(method: str, values: Mapping[str, Any], paths: Paths, hub: HubClient) -> list[Inspection]:
@@ -132,24 +167,38 @@ def _entry(
         first = next(iter(first.values() if isinstance(first, Mapping) else first))
     if path in _BUILDERS and isinstance(first, str):
         looked = inspect(_one_file(first, paths), method, paths, hub, values)
-        looked = replace(looked, splits=(str(split),), split=str(split))
+        looked = replace(looked, splits=(str(split),), split=str(split), files=_all_files(files, paths))
     else:
         looked = inspect(path, method, paths, hub, values, _text(entry.get("name")), str(split).split("[")[0])
+    own = [found for found in looked.findings if found.where.kind == "argument"]  # its split
     if isinstance(columns, list) and looked.columns:
         kept = [column for column in looked.columns if column.name in columns]
         absent = [str(name) for name in columns if name not in {column.name for column in looked.columns}]
         shown = [{column.name: row.get(column.name) for column in kept} for row in looked.rows]
-        judged = judge(method, kept, shown, values)
-        looked = _judged(replace(looked, columns=tuple(kept), rows=tuple(shown), findings=()), judged, {})
         if absent:
-            wrong = Finding("error", Where("column", absent[0]), f"There is no column '{absent[0]}' to select.")
-            looked = replace(looked, verdict="reject", findings=(*looked.findings, wrong))
-    return looked
+            own.append(Finding("error", Where("column", absent[0]), f"There is no column '{absent[0]}' to select."))
+        judged = judge(method, kept, shown, values)
+        looked = replace(looked, columns=tuple(kept), rows=tuple(shown), entry=tuple(own))
+        return _judged(looked, judged, {})
+    return replace(looked, entry=tuple(own))
 
 
 def _text(value: Any) -> str | None:
     """A value that has to be a text; anything else has its own Finding and is left aside here."""
     return value if isinstance(value, str) else None
+
+
+def _all_files(files: Any, paths: Paths) -> tuple[str, ...]:
+    """The files of a mixture's entry, patterns resolved."""
+    if isinstance(files, Mapping):
+        files = files.get("train", next(iter(files.values()), None))
+    found: list[str] = []
+    for pattern in files if isinstance(files, list) else [files]:
+        place = paths.find(pattern) if isinstance(pattern, str) else None
+        if place is not None:
+            wild = "*" in place.name and not place.exists()
+            found += [str(file) for file in sorted(place.parent.glob(place.name))] if wild else [str(place)]
+    return tuple(found)
 
 
 def _one_file(pattern: str, paths: Paths) -> str:
@@ -168,12 +217,14 @@ def _local(
         chosen = split if split in source.splits else source.splits[0]
         columns = source.columns(chosen)
         head = source.rows(chosen, rows)
-        count = source.num_rows(chosen)
     except StudioError as error:
         return _refused(name, method, where, error)
+    count = None
+    with suppress(StudioError):  # what is broken further on has its Finding when all rows are checked
+        count = source.num_rows(chosen)
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
-        tuple(head), count, (), source.recipe_values(),
+        tuple(head), count, (), source.recipe_values(), None, chosen,
     )  # fmt: skip
     wanted = {**values} if split is None else {**values, "dataset_train_split": split}
     return _judged(looked, judge(method, columns, head, values), wanted)
@@ -181,11 +232,11 @@ def _local(
 
 def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:
     """The inspection with the verdict on rows and columns, and on the splits that the recipe will ask for."""
-    missing = _missing_splits(looked, values)
+    missing = _missing_splits(looked, values) if looked.entry is None else list(looked.entry)
     kind = judged.type
     if judged.verdict == "reject":
         # What the data is does not hang on the method that refused it.
-        others = (judge(method, looked.columns, list(looked.rows)) for method in METHOD_NAMES)
+        others = (judge(method, looked.columns, _evidence(looked)) for method in METHOD_NAMES)
         kind = next((other.type for other in others if other.verdict == "accept"), "")
     verdict = "reject" if any(finding.level == "error" for finding in missing) else judged.verdict
     return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *missing))

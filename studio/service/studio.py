@@ -34,6 +34,7 @@ from studio.service.layers import KnownLayers, RecipeLayers
 from studio.service.models import Models
 from studio.service.recipes import Form, Prepared, Recipes, mint_name
 from studio.service.runs import Runs
+from studio.service.whole_data import WholeData
 
 # What TRL's config classes judge by the machine they run on: the studio's own checks have the right one in mind.
 _BY_MACHINE = (
@@ -64,6 +65,7 @@ class Studio:
         self.access = Access()
         self._layers = KnownLayers(home.cache / "layers")
         self._runs = Runs(home)
+        self.whole = WholeData()
 
     def guarded(self, access: Access) -> Studio:
         """The same studio as people see it whom `access` tells apart: what one may not do raises StudioError."""
@@ -113,15 +115,23 @@ class Studio:
         return self.recipes.prepare(recipe, None if elsewhere else self.run_name(recipe), base)
 
     def check(
-        self, recipe: Recipe, elsewhere: bool = False, base: Path | None = None, by_trl: bool = False
+        self,
+        recipe: Recipe,
+        elsewhere: bool = False,
+        base: Path | None = None,
+        by_trl: bool = False,
+        all_rows: bool = True,
     ) -> list[Finding]:
-        """All Findings: of the recipe, of its data and, with `by_trl`, of TRL's own config classes (some seconds)."""
+        """All Findings: of the recipe, of its data and, with `by_trl`, of TRL's own config classes (some seconds).
+
+        Of local data every row is looked at, unless `all_rows` is false.
+        """
         if not elsewhere and leaves_this_machine(recipe):
             self.recipes.learn_account(recipe)
         prepared = self.prepare(recipe, elsewhere, base)
         findings = list(prepared.findings)
         for looked in self.recipes.look(recipe, base):
-            findings += looked.findings
+            findings += (self.whole.checked(looked, recipe.values) if all_rows else looked).findings
         if by_trl and not errors(findings):
             findings += self.validate(prepared)
         rank = {"error": 0, "warning": 1, "note": 2}
@@ -134,10 +144,11 @@ class Studio:
         elsewhere: bool = False,
         by_trl: bool = False,
         base: Path | None = None,
+        all_rows: bool = True,
     ) -> list[Finding]:
         """`check`, with what was found while the recipe was read (`opened`): of two errors of an argument, that."""
         said = {finding.where.name for finding in errors(opened)}
-        more = self.check(recipe, elsewhere, base, by_trl and not said)
+        more = self.check(recipe, elsewhere, base, by_trl and not said, all_rows)
         return opened + [finding for finding in more if finding.level != "error" or finding.where.name not in said]
 
     def validate(self, prepared: Prepared) -> list[Finding]:
@@ -181,9 +192,16 @@ class Studio:
         split: str | None = None,
         values: Mapping[str, Any] | None = None,
         base: Path | None = None,
+        all_rows: bool = False,
     ) -> Inspection:
-        """A dataset by path or Hub name: columns, first rows, and TRL's verdict for the method."""
-        return data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
+        """A dataset by path or Hub name: columns, first rows, and TRL's verdict for the method.
+
+        With `all_rows` every row of local data is looked at for it, else the first ones.
+        """
+        looked = data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
+        if not all_rows:
+            return looked
+        return self.whole.checked(looked, {**(values or {}), **({"dataset_train_split": split} if split else {})})
 
     def convert(
         self, text: str, to: Form, method: str | None = None, base: Path | None = None, name: str = "the recipe"

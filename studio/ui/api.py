@@ -119,7 +119,8 @@ class Api:
         Returns:
             verdict (accept, reject or unknown), type, columns, splits, rows, findings, and the options that load it
         """
-        return self._studio.inspect(name, method_named(method).name, config or None, split or None).to_json()
+        known = method_named(method).name
+        return self._studio.inspect(name, known, config or None, split or None, all_rows=True).to_json()
 
     def start(self, recipe: str, name: str = "", tags: list[str] | None = None, method: str = "") -> Json:
         """Start a recipe on the machine where the studio runs. It trains on when the caller has gone: see show, stop.

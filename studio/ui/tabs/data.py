@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
-from studio.ui import pieces
+from studio.ui import pieces, whole_check
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -50,6 +50,7 @@ def build(page: Page) -> None:
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
     page.html(_preview, elem_id="data-preview")
+    whole_check.build(page)
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
 
@@ -166,7 +167,7 @@ def _looked(looked: Inspection, form: Form) -> str:
         shown = f"Rows 1 to {min(len(looked.rows), 5)}"
         shown += f" of {pieces.count(looked.num_rows)}" if looked.num_rows is not None else ""
         place = "this machine" if looked.source == "local" else "Hub"
-        note = f"{shown} · {place} · the first {len(looked.rows)} rows were checked"
+        note = f"{shown} · {place}"
         table = pieces.data_table(looked.columns, looked.rows[:5], _roles(looked, form), note)
     found = pieces.findings(_without_buttons(looked))
     # A refusal is read first; a yes may stand below what it speaks of.
