@@ -14,7 +14,7 @@ from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
 from studio.domain.states import STATES
 from studio.service.studio import Studio
-from studio.ui import whole_check
+from studio.ui import data_statistics, whole_check
 from studio.ui.form import Form
 from studio.ui.page import Page
 from studio.ui.theme import STATIC
@@ -40,7 +40,14 @@ def page_words(studio: Studio) -> set[str]:
     """The keys of the languages, for all methods and states of the form."""
     page = Page(studio)
     blocks = page.build(translated=False)
-    words = {*SCRIPTED, *whole_check.WORDS, *_OF_A_RUN, *_OF_AN_ADAPTER, *(state.capitalize() for state in STATES)}
+    words = {
+        *SCRIPTED,
+        *whole_check.WORDS,
+        *data_statistics.WORDS,
+        *_OF_A_RUN,
+        *_OF_AN_ADAPTER,
+        *(state.capitalize() for state in STATES),
+    }
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))
     words |= {step.title for step in STEPS} | {step.text for step in STEPS}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.adapters.cellcodes import alike, holding
+from studio.adapters.datacounts import MOST_PRINTS, prints, repeated, shared
 from studio.adapters.datapieces import Piece, Pieces, Stopped
 from studio.domain.columns import Column
 from studio.domain.findings import Finding
@@ -20,27 +21,48 @@ def check_all(
     wanted: Iterable[str],
     heard: Callable[[int, float], None] = lambda rows, share: None,
     size: int | None = None,
+    held_out: Sequence[Path] = (),
 ) -> AllRows:
     """All rows of a split's files, told in alike cells. Where the datasets library would stop, it stops too.
 
     `wanted` are the columns to look into; `heard` is told rows and share after each piece, and may raise to end it;
-    `size` is that of a piece, for JSON and text in bytes, else in rows.
+    `size` is that of a piece, for JSON and text in bytes, else in rows. `held_out` are files to evaluate on.
     """
     known = list(columns)
     names = [column.name for column in known if column.name in set(wanted)]
     seen = AllRows(names)
     source = Pieces(form, files, known, names, size)
     stopped: list[Finding] = []
+    printed: list[Any] = []
     asked = set(seen.relations)
     try:
         for piece in source:
             _add(seen, piece, asked)
+            if seen.total < MOST_PRINTS:
+                printed.append(prints(piece.columns, piece.rows))
             seen.total = piece.start + piece.rows
             heard(seen.total, source.share)
     except Stopped as error:
         stopped.append(error.finding)
     seen.findings = (*stopped, *source.warnings)
+    if seen.total <= MOST_PRINTS:
+        seen.repeated = repeated(printed)
+        others = _prints(Pieces(form, held_out, known, names, size)) if held_out and not stopped else []
+        seen.shared, seen.held_out = shared(printed, others), sum(len(one) for one in others)
     return seen
+
+
+def _prints(source: Pieces) -> list[Any]:
+    """The rows of other files, as far as they can be read: what is wrong with those is for who trains on them."""
+    found: list[Any] = []
+    try:
+        for piece in source:
+            found.append(prints(piece.columns, piece.rows))
+            if source.start > MOST_PRINTS:
+                return []
+    except Stopped:
+        return found
+    return found
 
 
 def _add(seen: AllRows, piece: Piece, asked: set[Any]) -> None:

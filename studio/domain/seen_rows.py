@@ -69,12 +69,14 @@ class AllRows:
     """Every row of a split, told in alike cells: bounded, however many rows there are.
 
     Filled with `add_cell` and `add_related`, by rising row number; `columns` are those that were looked into. `total`
-    is how many rows were read, `findings` what was wrong with reading them.
+    is how many rows were read, `findings` what was wrong with reading them; `repeated` rows are like an earlier one,
+    and `shared` of the `held_out` rows, which are there to evaluate on, are like one of these.
     """
 
     whole = True
 
     seconds = 0.0  # that looking took
+    repeated = shared = held_out = 0
 
     def __init__(self, columns: Iterable[str], total: int = 0, findings: tuple[Finding, ...] = ()) -> None:
         self.columns = tuple(columns)

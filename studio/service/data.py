@@ -14,6 +14,7 @@ from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where
 from studio.domain.methods import METHOD_NAMES
+from studio.domain.repeats import repeats, same_split
 from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
@@ -239,7 +240,8 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
         others = (judge(method, looked.columns, _evidence(looked)) for method in METHOD_NAMES)
         kind = next((other.type for other in others if other.verdict == "accept"), "")
     verdict = "reject" if any(finding.level == "error" for finding in missing) else judged.verdict
-    return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *missing))
+    more = [*missing, *(repeats(looked.seen, values) if looked.seen else ()), *same_split(values)]
+    return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *more))
 
 
 def _missing_splits(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:

@@ -30,7 +30,7 @@ def build(page: Page) -> None:
     line = page.html(draw, elem_id="data-whole")
     timer = gr.Timer(_REFRESH, active=False)
     page.redrawn.append((timer, lambda form: gr.Timer(active=_begun(page.studio, form))))
-    page.follow(timer, lambda form: gr.Timer(active=_begun(page.studio, form)), ("dataset_text_field",))
+    page.follow(timer, lambda form: gr.Timer(active=_begun(page.studio, form)), ("dataset_text_field", "eval_strategy"))
     page.wiring.append(partial(_wire, page, timer, line, draw))
 
 

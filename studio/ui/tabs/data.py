@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.domain.methods import method_named
 from studio.service.data import Inspection
-from studio.ui import pieces, whole_check
+from studio.ui import data_statistics, pieces, whole_check
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -51,6 +51,7 @@ def build(page: Page) -> None:
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
     page.html(_preview, elem_id="data-preview")
     whole_check.build(page)
+    data_statistics.build(page)
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
 
