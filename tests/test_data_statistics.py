@@ -42,7 +42,7 @@ def test_columns_are_counted(tmp_path: Path) -> None:
     assert (found.rows, found.whole, found.repeated) == (100, True, 0)
     text, label, chat = found.columns
     assert (text.nulls, text.empties) == (1, 1)  # of the first row nothing is said
-    assert text.lengths == (0, 24, 50, 75, 95, 99)
+    assert text.lengths == (0, 25, 50, 75, 95, 99)
     assert (len(text.bars), sum(text.bars)) == (BARS, 99)
     assert dict(label.words) == {"true": 49, "false": 50, "": 1}
     assert chat.turns == ((0, 1), (2, 98), (3, 1))

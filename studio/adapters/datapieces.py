@@ -63,7 +63,9 @@ class Pieces:
         self._form, self._files, self._size = form, files, size
         self._columns = {column.name: column for column in columns}
         self._wanted = tuple(wanted)
-        self._json = {name for name in self._wanted if name in self._columns and _has_json(self._columns[name])}
+        # Text files have JSON text nowhere: their mixed cells are told from what is read.
+        stored = self._wanted if form in ("parquet", "arrow") else ()
+        self._json = {name for name in stored if name in self._columns and _has_json(self._columns[name])}
         self._schema: Any = None
         self._mixed = Mixed()
         self._read = 0  # bytes of files that were read whole

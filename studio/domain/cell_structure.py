@@ -33,7 +33,7 @@ def structure(cell: Any, name: str = "", named: bool = True) -> Hashable:
     Without `named` unusual roles are not told apart, so that there are few structures whatever the data.
     """
     if isinstance(cell, str):
-        return ("json", is_json(cell)) if name in WORDED and cell else ("text", cell != "")
+        return ("tools", tools_in(cell)) if name in WORDED and cell else ("text", cell != "")
     if isinstance(cell, (bool, int, float)):
         return (type(cell).__name__, cell if cell in (0, 1) else "other")
     return _below(cell, "", named)
@@ -109,10 +109,10 @@ def relations(names: Iterable[str]) -> list[Relation]:
     return [EQUAL, STRANGERS, *(unsaid(name) for name in QUESTIONS if name in known)]
 
 
-def is_json(text: str) -> bool:
-    """Whether a text is JSON."""
+def tools_in(text: str) -> str:
+    """What a text of tools holds: `list` for what TRL takes, `other` for JSON that is none, `` for no JSON."""
     try:
-        json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError):
-        return False
-    return True
+        return ""
+    return "other" if found and not isinstance(found, list) else "list"

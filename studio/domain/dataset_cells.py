@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from studio.domain.cell_structure import ROLES, Relation, is_json
+from studio.domain.cell_structure import ROLES, Relation, tools_in
 from studio.domain.columns import Column, kind_of
 from studio.domain.findings import Finding, Fix, Level, Where
 from studio.domain.seen_rows import Alike, FirstRows, Row, Seen
@@ -130,8 +130,13 @@ class Cells:
 
     # --- cells
 
-    def check(self, name: str, kind: str, empty: Level = "error", null: Level = "error") -> None:
-        """Each cell of a column against its kind; `empty` is how bad an empty text or list of messages is."""
+    def check(
+        self, name: str, kind: str, empty: Level = "error", null: Level = "error", also: tuple[str, ...] = ()
+    ) -> None:
+        """Each cell of a column against its kind; `empty` is how bad an empty text or list of messages is.
+
+        Kinds that may stand beside it are `also` taken.
+        """
         wrong: dict[str, list[Alike]] = {}
         nulls: list[Alike] = []
         empties: list[Alike] = []
@@ -141,7 +146,7 @@ class Cells:
                 nulls.append(one)
             elif one.cell in ("", []):
                 empties.append(one)
-            elif found != kind:
+            elif found != kind and found not in also:
                 wrong.setdefault(found, []).append(one)
         stops = "One such cell stops the run, after the model has been loaded."
         self.add_rows(null, name, nulls, "is null", stops)
@@ -175,6 +180,10 @@ class Cells:
                 self.unsure = True
                 words = "has a message whose content is a list of blocks"
                 self.add_rows("warning", name, rows, words, "Not every chat template takes blocks; many stop the run.")
+            elif problem == "call":
+                self.unsure = True
+                words = "has a message that calls a tool and has no content"
+                self.add_rows("warning", name, rows, words, "Not every chat template takes it without.")
             elif problem == "silent":
                 words = "has a message with empty content"
                 self.add_rows("warning", name, rows, words, "The model learns to say nothing there.")
@@ -199,8 +208,10 @@ class Cells:
     def check_chat_extras(self) -> None:
         """`tools` as JSON, `chat_template_kwargs` in every row: what else the chat template is given."""
         if "tools" in self:
-            bad = self.where("tools", lambda cell: isinstance(cell, str) and not is_json(cell))
+            bad = self.where("tools", lambda cell: isinstance(cell, str) and tools_in(cell) == "")
             self.add_rows("error", "tools", bad, "is no JSON", "TRL reads text in `tools` as JSON, and stops.")
+            odd = self.where("tools", lambda cell: isinstance(cell, str) and tools_in(cell) == "other")
+            self.add_rows("error", "tools", odd, "is no list of tools", "TRL takes a list of them, also for one.")
         if "chat_template_kwargs" in self:
             nulls = self.where("chat_template_kwargs", lambda cell: not isinstance(cell, dict))
             why = "TRL unpacks it for every row, and stops at one without."
@@ -210,11 +221,14 @@ class Cells:
         """A column of token ids: a list of integers in every row."""
 
         def wrong(cell: Any) -> bool:
-            return not (isinstance(cell, list) and all(isinstance(i, int) and not isinstance(i, bool) for i in cell))
+            if not isinstance(cell, list):
+                return True
+            inside = [item for part in cell for item in (part if isinstance(part, list) else [part])]
+            return not all(isinstance(item, int) and not isinstance(item, bool) for item in inside)
 
         rows = self.where(name, wrong)
         self.add_rows("error", name, rows, "is no list of token ids", "One such cell stops the run.")
-        if not self.seen.total and self.columns[name].type != "list<integer>":
+        if not self.seen.total and self.columns[name].type not in ("list<integer>", "list<list<integer>>"):
             self.add("error", name, f"`{name}` holds {self.columns[name].type} and not lists of token ids.")
 
 
@@ -226,7 +240,7 @@ def _message_problem(message: Any) -> str:
     if not isinstance(message.get("role"), str):
         return "without a role"
     if message.get("tool_calls"):
-        return ""
+        return "" if isinstance(content, str) else "call"
     if content is None:
         return "without content"
     if isinstance(content, list):

@@ -103,9 +103,9 @@ def _sft(cells: Cells, method: str) -> tuple[str, bool | None]:
         return "prompt-completion", _sft_pairs(cells, method)
     kind = "text"
     field = str(cells.values.get("dataset_text_field") or "text")
-    if "conversations" in cells and cells.kind("conversations") == "turns":
+    if "conversations" in cells and _may_be_turns(cells):
         kind = "messages"
-        cells.check("conversations", "turns")
+        cells.check("conversations", "turns", also=("messages",))  # once the first has from and value
     elif "messages" in cells and cells.kind("messages") == "messages":
         kind = cells.same_kind(["messages"], SPEAKING)
         cells.check("messages", "messages")
@@ -118,6 +118,12 @@ def _sft(cells: Cells, method: str) -> tuple[str, bool | None]:
         return "", None
     _check_loss_choices(cells, kind)
     return "language modeling", _is(kind)
+
+
+def _may_be_turns(cells: Cells) -> bool:
+    """Whether the first row has from and value; where none was seen, whether rows may have them."""
+    fields = cells.columns["conversations"].field_names
+    return cells.kind("conversations") == "turns" or (not cells.seen.total and {"from", "value"} <= set(fields))
 
 
 def _sft_pairs(cells: Cells, method: str) -> bool | None:
