@@ -44,7 +44,7 @@ def test_columns_are_counted(tmp_path: Path) -> None:
     assert (text.nulls, text.empties) == (1, 1)  # of the first row nothing is said
     assert text.lengths == (0, 25, 50, 75, 95, 99)
     assert (len(text.bars), sum(text.bars)) == (BARS, 99)
-    assert dict(label.words) == {"true": 49, "false": 50, "": 1}
+    assert dict(label.words) == {"true": 50, "false": 49, "": 1}
     assert chat.turns == ((0, 1), (2, 98), (3, 1))
     assert dict(chat.words) == {"user": 100, "assistant": 99}
     assert (chat.empties, chat.lengths[-1]) == (1, 5)

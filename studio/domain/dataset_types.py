@@ -34,6 +34,7 @@ _ALIASES = {
     "label": ("labels", "score", "rating", "feedback"),
     "messages": ("conversation", "conversations", "dialog", "chat"),
 }
+_SHOWN = 20  # columns of a dataset that are named in a sentence
 _CHAT_REWARDS = ("accuracy_reward", "reasoning_accuracy_reward", "think_format_reward")
 _SOLUTION_REWARDS = ("accuracy_reward", "reasoning_accuracy_reward")
 
@@ -349,7 +350,8 @@ def _missing(cells: Cells, method: str, name: str, before: str = "", fix: Fix | 
     others = [other for other in _JUDGES if other != method and _takes(other, cells)]
     if others:
         hint += f" As it is, {quoted(others)} can learn from it."
-    has = quoted(cells.columns) if cells.columns else "no columns"
+    shown, more = list(cells.columns)[:_SHOWN], len(cells.columns) - _SHOWN
+    has = f"{', '.join(f'`{one}`' for one in shown)} and {more:,} more" if more > 0 else quoted(shown) or "no columns"
     cells.add(
         "error",
         name,
