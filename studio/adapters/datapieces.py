@@ -134,8 +134,7 @@ class Pieces:
         return piece
 
     def _binary(self) -> BinaryIO:
-        plain = self.file.open("rb")
-        return cast(BinaryIO, gzip.open(plain, "rb")) if self.file.suffix == ".gz" else plain
+        return cast(BinaryIO, gzip.open(self.file, "rb")) if self.file.suffix == ".gz" else self.file.open("rb")
 
     def _passed(self, place: int) -> None:
         if self.file.suffix != ".gz":
