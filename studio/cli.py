@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     _recipe(check)
     check.add_argument("--json", action="store_true", help=HELP.json)
     check.add_argument("--elsewhere", action="store_true", help="check it as for another machine")
-    check.add_argument("--quick", action="store_true", help="do not ask TRL's own config classes, which takes seconds")
+    check.add_argument("--quick", action="store_true", help="first rows only, without TRL's own config classes")
     convert = command("convert", _convert, "Turn a YAML into a command line, or a command line into YAML.")
     _recipe(convert)
     convert.add_argument("--to", required=True, choices=("yaml", "command", "config-command"), help="the form wanted")
@@ -197,7 +197,7 @@ def _free(host: str, port: int, protected: bool) -> None:
 def _check(options: argparse.Namespace) -> int:
     studio = _studio(options)
     recipe, opened = _open(studio, options)
-    found = studio.findings(recipe, opened, options.elsewhere, not options.quick)
+    found = studio.findings(recipe, opened, options.elsewhere, not options.quick, all_rows=not options.quick)
     if options.json:
         print_json([finding.to_json() for finding in found])
     else:
@@ -247,7 +247,7 @@ def _inspect(options: argparse.Namespace) -> int:
     if options.recipe:
         text, name = _text(options.recipe)
         values = _catalog(studio).open_checked(text, options.method, None, name)[0].values
-    looked = studio.inspect(options.dataset, options.method, options.config, options.split, values)
+    looked = studio.inspect(options.dataset, options.method, options.config, options.split, values, all_rows=True)
     if options.json:
         print_json(looked.to_json())
         return 1 if looked.verdict == "reject" else 0
@@ -256,6 +256,8 @@ def _inspect(options: argparse.Namespace) -> int:
     print(f"{looked.name} ({where}{count})" if where else looked.name)
     print(f"{looked.verdict} for {options.method}" + (f": {looked.type}" if looked.type else ""))
     print_table([(f"  {column.name}", column.type) for column in looked.columns])
+    if looked.columns:
+        print(looked.looked_at)
     print_findings(looked.findings, sys.stdout)
     return 1 if looked.verdict == "reject" else 0
 

@@ -21,6 +21,7 @@ import transformers
 import trl
 import trl.rewards
 from dataset_shapes import ONLY, SHAPES, VALUES
+from later_shapes import CHUNKS
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
@@ -111,7 +112,9 @@ def verdict(method: str, model: str, shape: str, folder: Path) -> str:
     path = folder / f"{shape}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in SHAPES[shape]))
     try:
-        rows = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(folder / "cache"))
+        reading: dict[str, Any] = {"chunksize": CHUNKS[shape]} if shape in CHUNKS else {}
+        cache = str(folder / "cache")
+        rows = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=cache, **reading)
         trainer = make_trainer(method, model, rows, VALUES.get(shape, {}), folder / "out")
         trainer.train()
     except Exception as error:  # noqa: BLE001 (whatever the trainer raises is the record)

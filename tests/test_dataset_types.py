@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from dataset_shapes import SHAPES, VALUES, assistant, turn, user
+from later_shapes import CHUNKS
 
 from studio.domain.columns import Column, column_of, column_of_feature, item_of
 from studio.domain.dataset_types import Verdict, judge, methods_for
@@ -20,9 +21,12 @@ from studio.domain.methods import METHOD_NAMES, METHODS
 TRUTH_FILE = Path(__file__).with_name("dataset_truth.json")
 TRUTH: dict[str, dict[str, str]] = json.loads(TRUTH_FILE.read_text())["shapes"]
 CASES = [(shape, method) for shape, verdicts in TRUTH.items() for method in verdicts]
+# What only shows when all rows are read as TRL reads them: see test_whole_data.py.
+WHEN_READ = {*CHUNKS, "mid_text_dates"}
+AT_FIRST = [(shape, method) for shape, method in CASES if shape not in WHEN_READ]
 
 # Where the model or its chat template decides. The record was made with a text model and a template of plain strings.
-DEPENDS = {"text_and_image", "prompt_and_image", "prompt_and_image_chat", "messages_blocks"}
+DEPENDS = {"text_and_image", "prompt_and_image", "prompt_and_image_chat", "messages_blocks", "mid_messages_call"}
 
 
 def columns_of(rows: list[dict[str, Any]]) -> list[Column]:
@@ -46,13 +50,13 @@ def the_error(found: Verdict) -> Finding:
 
 def test_the_record_is_whole() -> None:
     assert set(TRUTH) == set(SHAPES)
-    assert len(CASES) > 900
+    assert len(CASES) > 1700
     assert {method for _, method in CASES} == set(METHOD_NAMES)
     accepted = sum(TRUTH[shape][method] == "accept" for shape, method in CASES)
     assert 200 < accepted < len(CASES) - 200
 
 
-@pytest.mark.parametrize(("shape", "method"), CASES, ids=lambda part: part)
+@pytest.mark.parametrize(("shape", "method"), AT_FIRST, ids=lambda part: part)
 def test_the_verdict_is_trls(shape: str, method: str) -> None:
     found = verdict(method, SHAPES[shape], **VALUES.get(shape, {}))
     truth = "accept" if TRUTH[shape][method] == "accept" else "reject"
@@ -64,7 +68,7 @@ def test_the_verdict_is_trls(shape: str, method: str) -> None:
         assert finding.where.name
 
 
-@pytest.mark.parametrize(("shape", "method"), CASES, ids=lambda part: part)
+@pytest.mark.parametrize(("shape", "method"), AT_FIRST, ids=lambda part: part)
 def test_columns_alone_never_refuse_what_trl_takes(shape: str, method: str) -> None:
     found = judge(method, columns_of(SHAPES[shape]), [], VALUES.get(shape, {}))
     if TRUTH[shape][method] == "accept":

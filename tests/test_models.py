@@ -312,6 +312,25 @@ def test_learning_from_the_assistant_alone_needs_marks(base: Path) -> None:
     assert all_models.findings(recipe, conversational=True) == []  # not known yet
     assert all_models.learn_template(facts)
     assert all_models.learn_template(facts) is False
-    (found,) = all_models.findings(recipe, conversational=True)
+    found, end = all_models.findings(recipe, conversational=True)
     assert found.where.name == "assistant_only_loss"
+    assert (end.level, end.message) == ("warning", "The end token </s> does not end turns in this chat template.")
     assert found.fix is not None
+
+
+def test_the_end_token_has_to_end_turns(base: Path) -> None:
+    template = b"{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}<|im_end|>\n{% endfor %}"
+    special = json.dumps({"eos_token": "<|end|>", "additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    model_folder(base / "m", chat_template__jinja=template, tokenizer_config__json=special.encode())
+    all_models = models(base)
+    facts = look(all_models.known("m")).facts
+    assert facts is not None
+    assert all_models.learn_template(facts)
+    recipe = Recipe("sft", {"model_name_or_path": "m"})
+    assert all_models.findings(recipe) == []
+    (found,) = all_models.findings(recipe, conversational=True)
+    assert found.where.name == "eos_token"
+    assert found.fix is not None
+    assert found.fix.set == {"eos_token": "<|im_end|>"}
+    cured = Recipe("sft", {"model_name_or_path": "m", **found.fix.set})
+    assert all_models.findings(cured, conversational=True) == []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from studio.domain.cell_structure import ROLES, Relation, tools_in
 from studio.domain.columns import Column, kind_of
 from studio.domain.findings import Finding, Fix, Level, Where
+from studio.domain.seen_rows import Alike, FirstRows, Row, Seen
 
 # The columns that TRL looks at, in no order that it promises, to tell a conversation from text.
 SPEAKING = ("prompt", "chosen", "rejected", "completion", "messages")
-ROLES = ("system", "developer", "user", "assistant", "tool")
 KIND_WORDS = {
     "text": "text",
     "messages": "messages (a list of role and content)",
@@ -23,37 +23,34 @@ KIND_WORDS = {
     "number": "numbers",
     "boolean": "true or false",
 }
-_UNSEEN = object()
 
 
 class Cells:
-    """The columns and first rows of a dataset, and the findings that checking them has brought so far.
+    """The columns and the seen rows of a dataset, and the findings that checking them has brought so far.
 
-    Rows are counted from `offset`. A row without a column's key was not seen whole there, and is not judged.
+    A few rows are counted from `offset`. What the rules say of one cell holds for all that are alike.
     """
 
-    def __init__(self, columns: Iterable[Column], rows: list[dict[str, Any]], values: Mapping[str, Any], offset: int):
+    def __init__(
+        self, columns: Iterable[Column], seen: list[Row] | Seen, values: Mapping[str, Any], offset: int = 0
+    ) -> None:
         self.columns = {column.name: column for column in columns}
-        self.rows = rows
+        self.seen: Seen = FirstRows(seen, offset) if isinstance(seen, list) else seen
         self.values = values
-        self.offset = offset
-        self.findings: list[Finding] = []
+        self.findings: list[Finding] = list(self.seen.findings)
         self.unsure = False
 
     def __contains__(self, name: str) -> bool:
         return name in self.columns
 
-    def cells(self, name: str) -> Iterator[tuple[int, Any]]:
-        """The row numbers and cells of a column."""
-        for number, row in enumerate(self.rows, self.offset):
-            cell = row.get(name, _UNSEEN)
-            if cell is not _UNSEEN:
-                yield number, cell
+    def cells(self, name: str) -> Iterator[Alike]:
+        """The cells of a column, with their rows."""
+        return self.seen.cells(name)
 
     def kind(self, name: str) -> str:
         """What the column mostly is: the kind of its first cell that holds something, else what its type says."""
-        for _, cell in self.cells(name):
-            found = kind_of(cell)
+        for one in self.cells(name):
+            found = kind_of(one.cell)
             if found not in ("null", "empty"):
                 return found
         declared = self.columns[name].type
@@ -66,12 +63,14 @@ class Cells:
     ) -> None:
         self.findings.append(Finding(level, Where("column", name, row), message, why, fix))
 
-    def add_rows(self, level: Level, name: str, rows: list[int], what: str, why: str) -> None:
+    def add_rows(self, level: Level, name: str, rows: list[Alike], what: str, why: str) -> None:
         """One finding for a problem of several rows: `what` happens "in row 3"; nothing where there are no rows."""
         if not rows:
             return
-        more = f" and {len(rows) - 1} more of the {len(self.rows)} rows looked at" if len(rows) > 1 else ""
-        self.add(level, name, f"`{name}` {what} in row {rows[0]}{more}.", why, rows[0])
+        first, count = min(one.row for one in rows), sum(one.count for one in rows)
+        of = f"{self.seen.total:,} rows" if self.seen.whole else f"{self.seen.total:,} rows looked at"
+        more = f" and {count - 1:,} more of the {of}" if count > 1 else ""
+        self.add(level, name, f"`{name}` {what} in row {first}{more}.", why, first)
 
     # --- columns
 
@@ -127,23 +126,28 @@ class Cells:
         self.add("error", name, f"`{name}` holds {KIND_WORDS.get(kind, kind)}.", why, self._first_of(name, kind))
 
     def _first_of(self, name: str, kind: str) -> int | None:
-        return next((number for number, cell in self.cells(name) if kind_of(cell) == kind), None)
+        return next((one.row for one in self.cells(name) if kind_of(one.cell) == kind), None)
 
     # --- cells
 
-    def check(self, name: str, kind: str, empty: Level = "error", null: Level = "error") -> None:
-        """Each cell of a column against its kind; `empty` is how bad an empty text or list of messages is."""
-        wrong: dict[str, list[int]] = {}
-        nulls: list[int] = []
-        empties: list[int] = []
-        for number, cell in self.cells(name):
-            found = kind_of(cell)
+    def check(
+        self, name: str, kind: str, empty: Level = "error", null: Level = "error", also: tuple[str, ...] = ()
+    ) -> None:
+        """Each cell of a column against its kind; `empty` is how bad an empty text or list of messages is.
+
+        Kinds that may stand beside it are `also` taken.
+        """
+        wrong: dict[str, list[Alike]] = {}
+        nulls: list[Alike] = []
+        empties: list[Alike] = []
+        for one in self.cells(name):
+            found = kind_of(one.cell)
             if found == "null":
-                nulls.append(number)
-            elif cell in ("", []):
-                empties.append(number)
-            elif found != kind:
-                wrong.setdefault(found, []).append(number)
+                nulls.append(one)
+            elif one.cell in ("", []):
+                empties.append(one)
+            elif found != kind and found not in also:
+                wrong.setdefault(found, []).append(one)
         stops = "One such cell stops the run, after the model has been loaded."
         self.add_rows(null, name, nulls, "is null", stops)
         self.add_rows(
@@ -156,26 +160,30 @@ class Cells:
             self._check_messages(name, kind)
 
     def _check_messages(self, name: str, kind: str) -> None:
-        problems: dict[str, list[int]] = {}
-        strange: dict[str, list[int]] = {}
-        for number, cell in self.cells(name):
-            if kind_of(cell) != kind:
+        problems: dict[str, list[Alike]] = {}
+        strange: dict[str, list[Alike]] = {}
+        for one in self.cells(name):
+            if kind_of(one.cell) != kind:
                 continue
-            for message in cell:
+            for message in one.cell:
                 if kind == "turns" and isinstance(message, dict):  # TRL renames the two, and then takes it as a message
                     message = {"role": message.get("from"), "content": message.get("value")}
                 problem = _message_problem(message)
                 rows = problems.setdefault(problem, [])
                 if problem == "" and message["role"] not in ROLES:
                     rows = strange.setdefault(message["role"], [])
-                if number not in rows[-1:]:
-                    rows.append(number)
+                if one not in rows[-1:]:
+                    rows.append(one)
         problems.pop("", None)
         for problem, rows in problems.items():
             if problem == "blocks":
                 self.unsure = True
                 words = "has a message whose content is a list of blocks"
                 self.add_rows("warning", name, rows, words, "Not every chat template takes blocks; many stop the run.")
+            elif problem == "call":
+                self.unsure = True
+                words = "has a message that calls a tool and has no content"
+                self.add_rows("warning", name, rows, words, "Not every chat template takes it without.")
             elif problem == "silent":
                 words = "has a message with empty content"
                 self.add_rows("warning", name, rows, words, "The model learns to say nothing there.")
@@ -187,23 +195,23 @@ class Cells:
             why = f"Chat templates know {quoted(ROLES)}; another role is refused or written as it stands."
             self.add_rows("warning", name, rows, words, why)
 
-    def where(self, name: str, test: Callable[[Any], bool]) -> list[int]:
-        """The rows whose cell in this column passes the test."""
-        return [number for number, cell in self.cells(name) if test(cell)]
+    def where(self, name: str, test: Callable[[Any], bool]) -> list[Alike]:
+        """The rows whose cell in this column passes the test, which may go by nothing but the cell's `structure`."""
+        return [one for one in self.cells(name) if test(one.cell)]
 
-    def rows_where(self, names: Iterable[str], test: Callable[..., bool]) -> list[int]:
-        """The rows whose cells in these columns, all seen, pass the test together."""
-        wanted = list(names)
-        numbered = enumerate(self.rows, self.offset)
-        return [n for n, row in numbered if all(name in row for name in wanted) and test(*(row[w] for w in wanted))]
+    def related(self, relation: Relation) -> list[Alike]:
+        """The rows for which a relation of two columns holds."""
+        return self.seen.related(relation)
 
     # --- columns that every conversation may have beside it
 
     def check_chat_extras(self) -> None:
         """`tools` as JSON, `chat_template_kwargs` in every row: what else the chat template is given."""
         if "tools" in self:
-            bad = self.where("tools", lambda cell: isinstance(cell, str) and not _is_json(cell))
+            bad = self.where("tools", lambda cell: isinstance(cell, str) and tools_in(cell) == "")
             self.add_rows("error", "tools", bad, "is no JSON", "TRL reads text in `tools` as JSON, and stops.")
+            odd = self.where("tools", lambda cell: isinstance(cell, str) and tools_in(cell) == "other")
+            self.add_rows("error", "tools", odd, "is no list of tools", "TRL takes a list of them, also for one.")
         if "chat_template_kwargs" in self:
             nulls = self.where("chat_template_kwargs", lambda cell: not isinstance(cell, dict))
             why = "TRL unpacks it for every row, and stops at one without."
@@ -213,11 +221,14 @@ class Cells:
         """A column of token ids: a list of integers in every row."""
 
         def wrong(cell: Any) -> bool:
-            return not (isinstance(cell, list) and all(isinstance(i, int) and not isinstance(i, bool) for i in cell))
+            if not isinstance(cell, list):
+                return True
+            inside = [item for part in cell for item in (part if isinstance(part, list) else [part])]
+            return not all(isinstance(item, int) and not isinstance(item, bool) for item in inside)
 
         rows = self.where(name, wrong)
         self.add_rows("error", name, rows, "is no list of token ids", "One such cell stops the run.")
-        if not self.rows and self.columns[name].type != "list<integer>":
+        if not self.seen.total and self.columns[name].type not in ("list<integer>", "list<list<integer>>"):
             self.add("error", name, f"`{name}` holds {self.columns[name].type} and not lists of token ids.")
 
 
@@ -229,7 +240,7 @@ def _message_problem(message: Any) -> str:
     if not isinstance(message.get("role"), str):
         return "without a role"
     if message.get("tool_calls"):
-        return ""
+        return "" if isinstance(content, str) else "call"
     if content is None:
         return "without content"
     if isinstance(content, list):
@@ -241,14 +252,6 @@ def _message_problem(message: Any) -> str:
 
 def _hold(names: list[str]) -> str:
     return "holds" if len(names) == 1 else "hold"
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 def quoted(names: Iterable[str]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, Literal
 
+from studio.domain.cell_structure import EQUAL, QUESTIONS, STRANGERS, unsaid
 from studio.domain.columns import Column
 from studio.domain.dataset_cells import SPEAKING, Cells, quoted
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix
+from studio.domain.seen_rows import Row, Seen
 
 Answer = Literal["accept", "reject", "unknown"]
 
@@ -33,7 +34,7 @@ _ALIASES = {
     "label": ("labels", "score", "rating", "feedback"),
     "messages": ("conversation", "conversations", "dialog", "chat"),
 }
-_QUESTIONS = ("question", "instruction", "query", "problem", "input")
+_SHOWN = 20  # columns of a dataset that are named in a sentence
 _CHAT_REWARDS = ("accuracy_reward", "reasoning_accuracy_reward", "think_format_reward")
 _SOLUTION_REWARDS = ("accuracy_reward", "reasoning_accuracy_reward")
 
@@ -55,13 +56,14 @@ class Verdict:
 def judge(
     method: str,
     columns: Iterable[Column],
-    rows: list[dict[str, Any]],
+    rows: list[Row] | Seen,
     values: Mapping[str, Any] | None = None,
     offset: int = 0,
 ) -> Verdict:
     """What TRL's trainer of `method` does with such columns and rows, given the recipe's values.
 
-    `rows` are a few of them, the first being number `offset`; none are needed, but then only the columns are judged.
+    `rows` are a few of them, the first being number `offset`, or what was seen of all; none are needed, but then only
+    the columns are judged.
     Raises StudioError for a method that there is not.
     """
     if method not in _JUDGES:
@@ -75,7 +77,7 @@ def judge(
     return Verdict(method, answer, kind, conversational, tuple(cells.findings))
 
 
-def methods_for(columns: Iterable[Column], rows: list[dict[str, Any]]) -> list[str]:
+def methods_for(columns: Iterable[Column], rows: list[Row] | Seen) -> list[str]:
     """The methods that accept such a dataset as it is."""
     known = list(columns)
     return [method for method in _JUDGES if judge(method, known, rows).verdict == "accept"]
@@ -102,9 +104,9 @@ def _sft(cells: Cells, method: str) -> tuple[str, bool | None]:
         return "prompt-completion", _sft_pairs(cells, method)
     kind = "text"
     field = str(cells.values.get("dataset_text_field") or "text")
-    if "conversations" in cells and cells.kind("conversations") == "turns":
+    if "conversations" in cells and _may_be_turns(cells):
         kind = "messages"
-        cells.check("conversations", "turns")
+        cells.check("conversations", "turns", also=("messages",))  # once the first has from and value
     elif "messages" in cells and cells.kind("messages") == "messages":
         kind = cells.same_kind(["messages"], SPEAKING)
         cells.check("messages", "messages")
@@ -117,6 +119,12 @@ def _sft(cells: Cells, method: str) -> tuple[str, bool | None]:
         return "", None
     _check_loss_choices(cells, kind)
     return "language modeling", _is(kind)
+
+
+def _may_be_turns(cells: Cells) -> bool:
+    """Whether the first row has from and value; where none was seen, whether rows may have them."""
+    fields = cells.columns["conversations"].field_names
+    return cells.kind("conversations") == "turns" or (not cells.seen.total and {"from", "value"} <= set(fields))
 
 
 def _sft_pairs(cells: Cells, method: str) -> bool | None:
@@ -209,41 +217,26 @@ def _preference(cells: Cells, method: str) -> bool | None:
         _warn_last_speaker(cells, name)
     if not given:
         _check_common_start(cells, chat, splits)
-    same = cells.rows_where(("chosen", "rejected"), lambda chosen, rejected: bool(chosen) and chosen == rejected)
+    same = cells.related(EQUAL)
     cells.add_rows("warning", "chosen", same, "equals `rejected`", "There is nothing to prefer in such a row.")
     return chat
 
 
 def _check_common_start(cells: Cells, chat: bool, splits: bool) -> None:
     """Without `prompt`, the question is what both answers begin with."""
-    rows = cells.rows_where(("chosen", "rejected"), lambda a, b: bool(a) and bool(b) and not _common_start(a, b))
+    rows = cells.related(STRANGERS)
     level: Literal["error", "warning"] = "error" if chat and splits else "warning"
     why = "Without a `prompt` column the common beginning of both is the prompt"
     why += "; with none the chat template fails." if level == "error" else ", so answers are learnt without a question."
     cells.add_rows(level, "chosen", rows, "and `rejected` have no common beginning", why)
-    question = next((name for name in _QUESTIONS if name in cells and cells.kind(name) == "text"), None)
-    if question and cells.rows_where((question, "chosen"), lambda asked, told: not _is_in(asked, told)):
+    question = next((name for name in QUESTIONS if name in cells and cells.kind(name) == "text"), None)
+    if question and cells.related(unsaid(question)):
         cells.add(
             "warning",
             question,
             f"`{question}` is not used: TRL looks for a column named `prompt`.",
             "The answers are learnt without it. Name it `prompt` in a prepared copy.",
         )
-
-
-def _common_start(one: Any, other: Any) -> bool:
-    if isinstance(one, str) and isinstance(other, str):
-        return any(
-            not a.isspace() for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-        )
-    return bool(one[0] == other[0])
-
-
-def _is_in(asked: Any, told: Any) -> bool:
-    """Whether a question is part of an answer's text or messages."""
-    said = told if isinstance(told, list) else [{"content": told}]
-    texts = [str(message.get("content")) for message in said if isinstance(message, dict)]
-    return any(str(asked).strip() in text for text in texts)
 
 
 def _kto(cells: Cells, method: str) -> tuple[str, bool | None]:
@@ -270,7 +263,7 @@ def _kto(cells: Cells, method: str) -> tuple[str, bool | None]:
 
 
 def _check_label(cells: Cells) -> None:
-    seen = [cell for _, cell in cells.cells("label")]
+    seen = [one.cell for one in cells.cells("label")]
     if not seen and cells.columns["label"].type not in ("boolean", "integer", "number"):
         cells.add("error", "label", f"`label` holds {cells.columns['label'].type} and not true or false.")
     wrong = cells.where("label", lambda cell: not isinstance(cell, (bool, int, float)))
@@ -279,10 +272,15 @@ def _check_label(cells: Cells) -> None:
     odd = cells.where("label", lambda cell: isinstance(cell, (int, float)) and cell not in (0, 1))
     why = "Every number but 0 counts as good, so -1 and 0.1 are thumbs up."
     cells.add_rows("warning", "label", odd, "is neither true, false, 0 nor 1", why)
-    if len(seen) > 1 and not wrong and len({bool(cell) for cell in seen}) == 1:
+    count = sum(one.count for one in cells.cells("label"))
+    if count > 1 and not wrong and len({bool(cell) for cell in seen}) == 1:
         side = "good" if seen[0] else "bad"
-        why = "KTO needs both kinds. They may come later in the data."
-        cells.add("note", "label", f"All {len(seen)} rows looked at are {side}.", why)
+        if cells.seen.whole:
+            why = "KTO learns from the good beside the bad."
+            cells.add("warning", "label", f"All {count:,} rows are {side}.", why)
+        else:
+            why = "KTO needs both kinds. They may come later in the data."
+            cells.add("note", "label", f"All {count} rows looked at are {side}.", why)
 
 
 # --- prompts
@@ -352,7 +350,8 @@ def _missing(cells: Cells, method: str, name: str, before: str = "", fix: Fix | 
     others = [other for other in _JUDGES if other != method and _takes(other, cells)]
     if others:
         hint += f" As it is, {quoted(others)} can learn from it."
-    has = quoted(cells.columns) if cells.columns else "no columns"
+    shown, more = list(cells.columns)[:_SHOWN], len(cells.columns) - _SHOWN
+    has = f"{', '.join(f'`{one}`' for one in shown)} and {more:,} more" if more > 0 else quoted(shown) or "no columns"
     cells.add(
         "error",
         name,

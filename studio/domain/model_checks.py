@@ -42,11 +42,18 @@ def model_findings(
 
 
 def template_findings(
-    name: str, facts: ModelFacts, marks: str, method: str, values: Mapping[str, Any], conversational: bool
+    name: str,
+    facts: ModelFacts,
+    marks: str,
+    method: str,
+    values: Mapping[str, Any],
+    conversational: bool,
+    example: str = "",
 ) -> Iterator[Finding]:
     """What the data and the recipe ask of the chat template in effect; `marks` says whether it marks what is learnt.
 
-    Only for facts whose tokenizer could be read: of others nothing is known.
+    `example` is a conversation as the template writes it, `` where it has not been tried out. Only for facts whose
+    tokenizer could be read: of others nothing is known.
     """
     if facts.template is None and conversational and "tokenizer_config.json" in facts.files:
         label = method_named(method).label
@@ -67,6 +74,21 @@ def template_findings(
             "`assistant_only_loss` needs the marks, and TRL has no marked version of this template: it would stop.",
             Fix("Learn from the whole text", {"assistant_only_loss": False}),
         )
+    if method == "sft" and conversational:
+        yield from _end_of_turn(facts, values, example)
+
+
+def _end_of_turn(facts: ModelFacts, values: Mapping[str, Any], example: str) -> Iterator[Finding]:
+    """Generation stops at the end token: where the template ends turns with another one, stopping is never learnt."""
+    end = values.get("eos_token") or facts.tokens.get("eos_token")
+    if not isinstance(end, str) or not end or not example or end in example:
+        return
+    meant = next((mark for mark in facts.marks if mark and example.rstrip().endswith(mark)), None)
+    fix = Fix(f"Use {meant}", {"eos_token": meant}) if meant else None
+    why = "The model learns its turns without it, and then does not know where to stop."
+    if meant:
+        why += f" The template ends a turn with {meant}."
+    yield finding("warning", "eos_token", f"The end token {end} does not end turns in this chat template.", why, fix)
 
 
 def _adapter(argument: str, name: str, facts: ModelFacts, method: str) -> Finding:

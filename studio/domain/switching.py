@@ -11,12 +11,13 @@ from studio.domain.columns import Column
 from studio.domain.dataset_types import Verdict
 from studio.domain.findings import Fix
 from studio.domain.methods import METHOD_NAMES, method_named
+from studio.domain.seen_rows import Row, Seen
 
 
 def judge(
     method: str,
     columns: Iterable[Column],
-    rows: list[dict[str, Any]],
+    rows: list[Row] | Seen,
     values: Mapping[str, Any] | None = None,
     offset: int = 0,
 ) -> Verdict:
@@ -40,9 +41,7 @@ def _lacks(found: Any, names: set[str]) -> bool:
     return found.where.row is None and found.where.name not in names
 
 
-def _suited(
-    method: str, columns: list[Column], rows: list[dict[str, Any]], values: Mapping[str, Any] | None
-) -> str | None:
+def _suited(method: str, columns: list[Column], rows: list[Row] | Seen, values: Mapping[str, Any] | None) -> str | None:
     """The method that makes the most of such data: one that uses a verdict or a pair comes before SFT and prompts."""
     fitting = [
         other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,8 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.mixture import SINGLE, base_split, entries_of, hold_out
+from studio.domain.repeats import repeats, same_split
+from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
 from studio.service import preview
 from studio.service.mixing import aligned, entry_source
@@ -25,7 +28,8 @@ class Inspection:
     """What is known of a dataset for a method: `source` is `local`, `hub` or `` where nothing could be read.
 
     `values` is what a recipe says to load it, `entry` the one of a mixture that it is; `rows` are the first ones and
-    `num_rows` is None where not told.
+    `num_rows` is None where not told. `seen` is what was seen of all rows, None where only the first ones were looked
+    at; `read_split` the split they are of, `files` its files where they are more than those of `name`.
     """
 
     name: str
@@ -43,6 +47,25 @@ class Inspection:
     findings: tuple[Finding, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     entry: Mapping[str, Any] | None = None
+    seen: AllRows | None = field(default=None, repr=False, compare=False)
+    read_split: str = ""
+    files: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row was looked at."""
+        return self.seen is not None and self.seen.total == self.num_rows
+
+    @property
+    def looked_at(self) -> str:
+        """What the verdict goes by, in a sentence: all rows, or which of them."""
+        if self.seen is not None:
+            if self.whole:
+                return f"All {self.seen.total:,} rows checked in {self.seen.seconds:.1f} s."
+            return f"{self.seen.total:,} rows were checked, up to what stops the loading."
+        where = ", on the Hub" if self.source == "hub" else ""
+        whole = f" of {self.num_rows:,}" if self.num_rows is not None else ""
+        return f"Only the first {len(self.rows):,} rows{whole} were looked at{where}."
 
     def to_json(self) -> dict[str, Any]:
         """The documented form of `trl-studio inspect --json`."""
@@ -57,6 +80,7 @@ class Inspection:
             "split": self.split or None,
             "splits": list(self.splits),
             "rows": self.num_rows,
+            "checked": self.seen.total if self.seen else len(self.rows),
             "columns": [{"name": column.name, "type": column.type} for column in self.columns],
             "findings": [finding.to_json() for finding in self.findings],
             "values": dict(self.values),
@@ -108,8 +132,17 @@ def rejudged(looked: Inspection, method: str, values: Mapping[str, Any]) -> Insp
     if not looked.columns:
         return _of_mixture(replace(looked, method=method))
     values = values if looked.entry is None else _alone(values, looked.entry)
-    judged = judge(method, looked.columns, list(looked.rows), values)
+    judged = judge(method, looked.columns, _evidence(looked, values), values)
     return _of_mixture(_judged(replace(looked, method=method, findings=()), judged, values))
+
+
+def _evidence(looked: Inspection, values: Mapping[str, Any] | None = None) -> Seen:
+    """What the verdict goes by: all rows where they were seen, in all the columns that count; else the first ones."""
+    seen, field = looked.seen, (values or {}).get("dataset_text_field")
+    unseen = seen and field not in seen.columns and any(column.name == field for column in looked.columns)
+    if seen is not None and seen.columns and not unseen:
+        return seen
+    return FirstRows(list(looked.rows), findings=seen.findings if seen else ())
 
 
 def all_rejudged(looked: Iterable[Inspection], method: str, values: Mapping[str, Any]) -> tuple[Inspection, ...]:
@@ -156,6 +189,7 @@ def _entry(
         return replace(_refused(named, method, Where("file", named), error), entry=entry)
     if source is not None:
         looked = _opened_source(source, method, values, split, 20)
+        looked = replace(looked, files=tuple(map(str, source.files.get(looked.read_split, ()))))
     else:
         looked = inspect(str(entry.get("path")), method, paths, hub, values, _text(entry.get("name")), split)
     looked = replace(looked, entry=entry)
@@ -216,12 +250,14 @@ def _opened_source(
         chosen = split if split in source.splits else source.splits[0]
         columns = source.columns(chosen)
         head = source.rows(chosen, rows)
-        count = source.num_rows(chosen)
     except StudioError as error:
         return _refused(name, method, Where("file", name), error)
+    count = None
+    with suppress(StudioError):  # what is broken further on has its Finding when all rows are checked
+        count = source.num_rows(chosen)
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
-        tuple(head), count, (), source.recipe_values(),
+        tuple(head), count, (), source.recipe_values(), None, None, chosen,
     )  # fmt: skip
     wanted = {**values} if split is None else {**values, "dataset_train_split": split}
     return _judged(looked, judge(method, columns, head, values), wanted)
@@ -233,10 +269,11 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
     kind = judged.type
     if judged.verdict == "reject":
         # What the data is does not hang on the method that refused it.
-        others = (judge(method, looked.columns, list(looked.rows)) for method in METHOD_NAMES)
+        others = (judge(method, looked.columns, _evidence(looked)) for method in METHOD_NAMES)
         kind = next((other.type for other in others if other.verdict == "accept"), "")
     verdict = "reject" if any(finding.level == "error" for finding in missing) else judged.verdict
-    return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *missing))
+    more = [*missing, *(repeats(looked.seen, values) if looked.seen else ()), *same_split(values)]
+    return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *more))
 
 
 def _missing_splits(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:

@@ -239,7 +239,8 @@ class Models:
                 facts, _ = self.templated(recipe, look.facts)
                 tried = self.template(facts)
                 marks = tried.marks if tried else ""
-                found += template_findings(name, facts, marks, recipe.method, recipe.values, conversational)
+                text = tried.text if tried else ""
+                found += template_findings(name, facts, marks, recipe.method, recipe.values, conversational, text)
         return found
 
     # --- chat templates

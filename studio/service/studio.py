@@ -41,6 +41,7 @@ from studio.service.rewards import Rewards
 from studio.service.runs import Runs
 from studio.service.search import Search
 from studio.service.tokens import KnownTokens, Tokens
+from studio.service.whole_data import WholeData
 
 # What TRL's config classes judge by the machine they run on: the studio's own checks have the right one in mind.
 _BY_MACHINE = (
@@ -73,6 +74,7 @@ class Studio:
         self._tokens = KnownTokens()
         self._runs = Runs(home)
         self._preparing = Preparing(home.datasets)
+        self.whole = WholeData()
 
     def guarded(self, access: Access) -> Studio:
         """The same studio as people see it whom `access` tells apart: what one may not do raises StudioError."""
@@ -149,14 +151,24 @@ class Studio:
         return self.recipes.prepare(recipe, None if elsewhere else self.run_name(recipe), base)
 
     def check(
-        self, recipe: Recipe, elsewhere: bool = False, base: Path | None = None, by_trl: bool = False
+        self,
+        recipe: Recipe,
+        elsewhere: bool = False,
+        base: Path | None = None,
+        by_trl: bool = False,
+        all_rows: bool = True,
     ) -> list[Finding]:
-        """All Findings: of the recipe, of its data and, with `by_trl`, of TRL's own config classes (some seconds)."""
+        """All Findings: of the recipe, of its data and, with `by_trl`, of TRL's own config classes (some seconds).
+
+        Of local data every row is looked at, unless `all_rows` is false.
+        """
         if not elsewhere and leaves_this_machine(recipe):
             self.recipes.learn_account(recipe)
         prepared = self.prepare(recipe, elsewhere, base)
         findings = list(prepared.findings)
         looked = self.recipes.look(recipe, base)
+        if all_rows:
+            looked = [self.whole.checked(one, recipe.values) for one in looked]
         findings += [found for one in looked for found in one.findings]
         findings += self.rewards.findings(recipe, looked)
         if by_trl and not errors(findings):
@@ -171,10 +183,11 @@ class Studio:
         elsewhere: bool = False,
         by_trl: bool = False,
         base: Path | None = None,
+        all_rows: bool = True,
     ) -> list[Finding]:
         """`check`, with what was found while the recipe was read (`opened`): of two errors of an argument, that."""
         said = {finding.where.name for finding in errors(opened)}
-        more = self.check(recipe, elsewhere, base, by_trl and not said)
+        more = self.check(recipe, elsewhere, base, by_trl and not said, all_rows)
         return opened + [finding for finding in more if finding.level != "error" or finding.where.name not in said]
 
     def validate(self, prepared: Prepared) -> list[Finding]:
@@ -218,9 +231,16 @@ class Studio:
         split: str | None = None,
         values: Mapping[str, Any] | None = None,
         base: Path | None = None,
+        all_rows: bool = False,
     ) -> Inspection:
-        """A dataset by path or Hub name: columns, first rows, and TRL's verdict for the method."""
-        return data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
+        """A dataset by path or Hub name: columns, first rows, and TRL's verdict for the method.
+
+        With `all_rows` every row of local data is looked at for it, else the first ones.
+        """
+        looked = data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
+        if not all_rows:
+            return looked
+        return self.whole.checked(looked, {**(values or {}), **({"dataset_train_split": split} if split else {})})
 
     def rows(
         self, name: str, config: str, split: str, offset: int = 0, n: int = preview.PAGE_ROWS, base: Path | None = None

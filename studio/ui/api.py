@@ -120,7 +120,8 @@ class Api:
         Returns:
             verdict (accept, reject or unknown), type, columns, splits, rows, findings, and the options that load it
         """
-        return self._studio.inspect(name, method_named(method).name, config or None, split or None).to_json()
+        known = method_named(method).name
+        return self._studio.inspect(name, known, config or None, split or None, all_rows=True).to_json()
 
     def search(
         self, kind: Literal["models", "datasets"], text: str = "", task: str = "", size: str = "", sort: str = ""

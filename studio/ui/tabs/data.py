@@ -11,7 +11,17 @@ import gradio as gr
 from studio.domain.methods import method_named
 from studio.domain.mixture import entries_of
 from studio.service.data import Inspection
-from studio.ui import mapping_card, mixture, pager, pieces, preview_table, search_list, token_card
+from studio.ui import (
+    data_statistics,
+    mapping_card,
+    mixture,
+    pager,
+    pieces,
+    preview_table,
+    search_list,
+    token_card,
+    whole_check,
+)
 from studio.ui.controls import hub_name
 from studio.ui.form import Form
 
@@ -57,7 +67,9 @@ def build(page: Page) -> None:
     draw = pager.dated(_preview)
     preview = page.html(draw, js_on_load=preview_table.SCRIPT + pager.SCRIPT, elem_id="data-preview")
     page.wiring.append(partial(pager.wire, page, preview, draw))
+    whole_check.build(page)
     mapping_card.build(page, preview, draw)
+    data_statistics.build(page)
     token_card.build(page)
     page.section(("Data",), leave_out=("dataset_name", "datasets", *(key for key, _ in _SPLITS)))
     page.wiring.append(partial(_wire, page, name, choosers, (look, upload)))
@@ -204,9 +216,8 @@ def _looked(looked: Inspection, form: Form) -> str:
     table = ""
     if looked.columns:
         place = "this machine" if looked.source == "local" else "Hub"
-        note = f"{place} · the first {len(looked.rows)} rows were checked"
         rows, roles = pager.page_of(form, looked).rows, mapping_card.shown_roles(form, looked)
-        table = preview_table.table(looked.columns, rows, _roles(looked, form), note, looked.method, roles)
+        table = preview_table.table(looked.columns, rows, _roles(looked, form), place, looked.method, roles)
         table += pager.bar(form, looked)
     found = pieces.findings(_without_buttons(looked), place=mapping_card.mapped_at(form, lambda finding: ""))
     # A refusal is read first; a yes may stand below what it speaks of.

@@ -1,0 +1,335 @@
+"""All rows of data files, piece by piece, as Arrow columns, and what would stop the datasets library on the way."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+
+from studio.adapters.fitting import Misfit, fitted, whole
+from studio.adapters.jsonpieces import Mixed, first_mixed, loaded, pieces, rows_of
+from studio.domain.columns import Column, item_of
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Where
+from studio.domain.row_text import json_rows
+
+# The pieces in which the datasets library reads: the types of the first one hold for all.
+JSON_BYTES = 10 << 20
+CSV_ROWS = 10_000
+_BATCH_BYTES = 32 << 20
+_STOPS = "The datasets library takes the types of the first part for all rows, and stops there."
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows in a row: each column an Arrow array, or a list of cells where they are of several kinds."""
+
+    start: int
+    rows: int
+    columns: Mapping[str, Any]
+
+
+@dataclass
+class Stopped(Exception):
+    """The loading would end here."""
+
+    finding: Finding
+
+
+class Pieces:
+    """The rows of a split, from its files. `warnings` are what was found on the way and stops nothing.
+
+    `columns` are the split's; only those that are `wanted` are handed out. `share` is how much has been read, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        form: str,
+        files: Sequence[Path],
+        columns: Iterable[Column],
+        wanted: Iterable[str],
+        size: int | None = None,
+    ) -> None:
+        self._form, self._files, self._size = form, files, size
+        self._columns = {column.name: column for column in columns}
+        self._wanted = tuple(wanted)
+        # Text files have JSON text nowhere: their mixed cells are told from what is read.
+        stored = self._wanted if form in ("parquet", "arrow") else ()
+        self._json = {name for name in stored if name in self._columns and _has_json(self._columns[name])}
+        self._schema: Any = None
+        self._mixed = Mixed()
+        self._read = 0  # bytes of files that were read whole
+        self._all = sum(file.stat().st_size for file in files) or 1
+        self.warnings: list[Finding] = []
+        self.share = 0.0
+        self.start = 0
+        self.file = files[0]
+
+    def __iter__(self) -> Iterator[Piece]:
+        """Raises Stopped where the loading would end."""
+        read = {"json": self._jsons, "csv": self._csvs, "parquet": self._parquet, "arrow": self._arrow}
+        for file in self._files:
+            self.file = file
+            with self._told():
+                yield from read.get(self._form, self._texts)()
+            self._read += self.file.stat().st_size
+        self.share = 1.0
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What goes wrong with a file, as the Finding that ends the reading."""
+        try:
+            yield
+        except Misfit as error:
+            raise Stopped(self._misfit(error)) from error
+        except StudioError as error:
+            line = re.match(r"Line (\d+) of", error.message)
+            raise self._stop(error.message, error.hint, int(line[1]) if line else None) from error
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise self._stop(f"{self.file} is no whole gzip file.", "Download or pack it again.") from error
+        except UnicodeDecodeError as error:
+            raise self._stop(f"{self.file} is no UTF-8 text: {error.reason}.", "Save it as UTF-8.") from error
+        except (pa.ArrowException, OSError) as error:
+            what = f"{self.file} is broken after row {self.start}: {_first_line(error)}."
+            raise self._stop(what, "Download it again, or write it anew.") from error
+
+    def _stop(self, message: str, why: str, line: int | None = None) -> Stopped:
+        return Stopped(
+            Finding("error", Where("file", str(self.file), None if line else self.start, line), message, why)
+        )
+
+    def _misfit(self, error: Misfit) -> Finding:
+        row = self.start + error.place
+        where = Where("file", str(self.file), row)
+        if error.wanted == "no such column":
+            message = f"`{error.column}` begins in row {row}, and the first rows have no such column."
+            return Finding("error", where, message, f"{_STOPS} Give every row the same keys.")
+        message = f"`{error.column}` changes its type in row {row}: {_type(error.found)}, after {_type(error.wanted)}."
+        return Finding("error", where, message, _STOPS)
+
+    def _piece(self, table: Any, raw: Mapping[str, list[Any]] | None = None) -> Piece:
+        """A table as a piece, made to fit the first one."""
+        if self._schema is None:
+            self._schema = table.schema.remove_metadata()
+        table = fitted(table, self._schema)
+        found: dict[str, Any] = {}
+        for name in self._wanted:
+            if raw and name in raw:
+                found[name] = raw[name]
+            elif name in table.column_names:
+                array = whole(table.column(name))
+                found[name] = _decoded(array, self._columns[name]) if name in self._json else array
+        piece = Piece(self.start, table.num_rows, found)
+        self.start += table.num_rows
+        return piece
+
+    def _binary(self) -> BinaryIO:
+        return cast(BinaryIO, gzip.open(self.file, "rb")) if self.file.suffix == ".gz" else self.file.open("rb")
+
+    def _passed(self, place: int) -> None:
+        if self.file.suffix != ".gz":
+            self.share = min(1.0, (self._read + place) / self._all)
+
+    # --- JSON
+
+    def _jsons(self) -> Iterator[Piece]:
+        with self._binary() as file:
+            head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+            file.seek(0)
+            if head.startswith(b"[") or re.match(rb"\{\s*\n", head):
+                yield from self._one_value(file)  # the library reads such a file whole
+                return
+            line = 1
+            for number, piece in enumerate(pieces(file, self._size or JSON_BYTES)):
+                found = self._json_piece(piece, line, first=self.file == self._files[0] and number == 0)
+                line += piece.count(b"\n")
+                if found is not None:
+                    yield found
+                self._passed(file.tell())
+
+    def _one_value(self, file: BinaryIO) -> Iterator[Piece]:
+        rows = json_rows(file, str(self.file))
+        while some := list(islice(rows, CSV_ROWS)):
+            yield Piece(self.start, len(some), {name: [row.get(name) for row in some] for name in self._wanted})
+            self.start += len(some)
+            if not file.closed:
+                self._passed(file.tell())
+
+    def _json_piece(self, piece: bytes, line: int, first: bool) -> Piece | None:
+        if not piece.strip():
+            return None
+        mixed, rows, before = self._mixed, None, len(self._mixed.written)
+        try:
+            if first or mixed.raw or mixed.written:
+                rows = rows_of(piece, str(self.file), line)
+            try:
+                table = mixed.table(piece, rows, first)
+            except pa.ArrowInvalid:
+                rows = rows_of(piece, str(self.file), line)  # names the line where it is broken
+                table = mixed.table(piece, rows, first)
+        except pa.ArrowInvalid as error:
+            raise self._stop(f"{self.file} is broken: {_first_line(error)}.", _STOPS, line) from error
+        for path in mixed.written[before:]:
+            self._warn_written(path, rows or [])
+        return self._piece(table, self._raw(rows or []))
+
+    def _raw(self, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+        raw: dict[str, list[Any]] = {}
+        for path in self._mixed.raw:
+            name = str(path[0])
+            cells = raw.get(name) or [row.get(name) for row in rows]
+            raw[name] = [loaded(cell, path[1:]) for cell in cells]
+        return raw
+
+    def _warn_written(self, path: tuple[str | int, ...], rows: list[dict[str, Any]]) -> None:
+        row = self.start + first_mixed(rows, path)
+        message = f"`{path[0]}` changes its type in row {row}."
+        why = f"The datasets library then writes {len(rows):,} rows around it as JSON: texts get quotes around them."
+        self.warnings.append(Finding("warning", Where("file", str(self.file), row), message, why))
+
+    # --- the other formats
+
+    def _csvs(self) -> Iterator[Piece]:
+        import pandas
+
+        separator = "\t" if ".tsv" in self.file.suffixes else ","
+        with self._binary() as file:
+            reader = pandas.read_csv(file, sep=separator, iterator=True, chunksize=self._size or CSV_ROWS)
+            while True:
+                try:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore", pandas.errors.DtypeWarning)
+                        frame = next(reader, None)
+                except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as error:
+                    raise self._no_csv(str(error)) from error
+                if frame is None:
+                    return
+                yield self._piece(self._table(frame))
+                self._passed(file.tell())
+
+    def _table(self, frame: Any) -> Any:
+        try:
+            return pa.Table.from_pandas(frame)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            for name in frame.columns:
+                kinds: dict[type, int] = {}
+                for place, cell in enumerate(frame[name].dropna().items()):
+                    kinds.setdefault(type(cell[1]), place)
+                if len(kinds) > 1:
+                    raise Misfit(str(name), max(kinds.values()), "another type", "one type") from None
+            raise
+
+    def _no_csv(self, error: str) -> Stopped:
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
+        if not found:
+            return self._stop(f"{self.file} is no CSV: {_first_line(error)}.", "Save the table as CSV in UTF-8.")
+        hint = 'A cell with commas or line breaks must stand in double quotes: "like, this".'
+        what = f"Line {found[2]} of {self.file} has {found[3]} cells, and the header has {found[1]}."
+        return self._stop(what, hint, int(found[2]))
+
+    def _texts(self) -> Iterator[Piece]:
+        with io.TextIOWrapper(self._binary(), encoding="utf-8") as file:
+            while text := file.read(self._size or JSON_BYTES):
+                lines = (text + file.readline()).removesuffix("\n").split("\n")
+                yield self._piece(pa.table({"text": pa.array(lines, pa.string())}))
+
+    def _parquet(self) -> Iterator[Piece]:
+        import pyarrow.parquet
+
+        with pyarrow.parquet.ParquetFile(self.file) as file:
+            schema, count = file.schema_arrow, file.metadata.num_rows
+            names = [name for name in self._wanted if name in schema.names]
+            self._check_schema(schema)
+            groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+            size = sum(group.total_byte_size for group in groups) // max(count, 1)
+            batch = self._size or min(max(_BATCH_BYTES // max(size, 1), 1000), 1 << 15)
+            begun = self.start
+            for group in range(len(groups)):  # one after the other, so that it is known where one is broken
+                for part in file.iter_batches(batch_size=batch, columns=names, row_groups=[group]):
+                    yield self._columns_of(pa.Table.from_batches([part]))
+                    self.share = (self._read + (self.start - begun) / count * self.file.stat().st_size) / self._all
+
+    def _arrow(self) -> Iterator[Piece]:
+        with pa.memory_map(str(self.file)) as source:
+            try:
+                reader = pa.ipc.open_stream(source)
+                schema: Any = reader.schema
+                batches: Any = reader
+            except (pa.ArrowInvalid, OSError):
+                opened = pa.ipc.open_file(source)
+                schema = opened.schema
+                batches = (opened.get_batch(number) for number in range(opened.num_record_batches))
+            self._check_schema(schema)
+            names = [name for name in self._wanted if name in schema.names]
+            for part in batches:
+                yield self._columns_of(pa.Table.from_batches([part]).select(names))
+                self._passed(source.tell())
+
+    def _check_schema(self, schema: Any) -> None:
+        """A file's own types against those of the first."""
+        plain = schema.remove_metadata()
+        if self._schema is None:
+            self._schema = plain
+        elif plain != self._schema:
+            fitted(plain.empty_table(), self._schema)
+
+    def _columns_of(self, table: Any) -> Piece:
+        """Some columns of a file with a schema; those that it lacks are null."""
+        schema = pa.schema([field for field in self._schema if field.name in self._wanted])
+        found = {}
+        for name in schema.names:
+            array = whole(
+                fitted(table.select([n for n in schema.names if n in table.column_names]), schema).column(name)
+            )
+            found[name] = _decoded(array, self._columns[name]) if name in self._json else array
+        piece = Piece(self.start, table.num_rows, found)
+        self.start += table.num_rows
+        return piece
+
+
+def _has_json(column: Column) -> bool:
+    return "json" in column.type or any(_has_json(field) for field in column.fields)
+
+
+def _decoded(array: Any, column: Column) -> list[Any]:
+    """The cells of a column that keeps some of them as JSON text."""
+    return [_plain(cell, column) for cell in array.to_pylist()]
+
+
+def _plain(cell: Any, column: Column) -> Any:
+    if column.type == "json" and isinstance(cell, str):
+        try:
+            return json.loads(cell)
+        except ValueError:
+            return cell
+    if isinstance(cell, dict):
+        below = {field.name: field for field in column.fields}
+        return {key: _plain(value, below[key]) if key in below else value for key, value in cell.items()}
+    item = item_of(column)
+    if isinstance(cell, list) and item is not None:
+        return [_plain(one, item) for one in cell]
+    return cell
+
+
+def _type(arrow: str) -> str:
+    """An Arrow type in our words."""
+    if arrow.startswith(("list", "large_list")):
+        return "a list"
+    if arrow.startswith("struct"):
+        return "an object"
+    words = {"string": "text", "large_string": "text", "bool": "true or false", "null": "nothing", "double": "numbers"}
+    return words.get(arrow, "whole numbers" if "int" in arrow else arrow)
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

@@ -1,0 +1,170 @@
+"""JSON in pieces, as the datasets library reads it: the first says the types, and mixed cells become JSON text."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.json
+
+from studio.domain.errors import StudioError
+from studio.domain.row_text import json_rows
+
+Path = tuple[str | int, ...]  # the keys from a row down to a cell; 0 stands for every item of a list
+Row = dict[str, Any]
+
+
+def pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """A file in pieces of some `size` bytes that end with a line."""
+    first = True
+    while piece := file.read(size):
+        if first:
+            piece, first = piece.removeprefix(b"\xef\xbb\xbf"), False
+        yield piece + file.readline()
+
+
+def rows_of(piece: bytes, name: str, line: int) -> list[Row]:
+    """The rows of a piece that begins with line `line` of the file. Raises StudioError, with the line that is wrong."""
+    blank = b"\n" * (line - 1)  # so that the lines have the numbers that they have in the file
+    return list(json_rows(io.BytesIO(blank + piece), name))
+
+
+class Mixed:
+    """What is known of cells of several kinds in one place: `raw` ones were seen in the first piece.
+
+    Those stay what they are. In a later piece the types are fixed, and such cells are written out as JSON text.
+    """
+
+    def __init__(self) -> None:
+        self.raw: list[Path] = []
+        self.written: list[Path] = []
+
+    def table(self, piece: bytes, rows: list[Row] | None, first: bool) -> Any:
+        """A piece as an Arrow table, its mixed cells as JSON text. Raises ArrowException where it is no such thing."""
+        if first and rows is not None:
+            self.raw += _mixed_objects(rows)
+        known = [*self.raw, *self.written]
+        text = _encoded(rows or [], known) if known else piece
+        while True:
+            try:
+                return _read(text)
+            except pa.ArrowInvalid as error:
+                path = _changed(str(error))
+                if rows is None or path is None or path in known:
+                    raise
+                (self.raw if first else self.written).append(path)
+                known = [*self.raw, *self.written]
+                text = _encoded(rows, known)
+
+    def columns(self) -> set[str]:
+        """The columns with cells of several kinds in the first piece."""
+        return {str(path[0]) for path in self.raw}
+
+
+def _read(piece: bytes) -> Any:
+    size = max(len(piece) // 8, 1 << 20)
+    while True:
+        try:
+            options = pyarrow.json.ReadOptions(block_size=size)
+            return pyarrow.json.read_json(io.BytesIO(piece), read_options=options)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            if size >= len(piece) or not ("straddling" in str(error) or "JSON conversion to" in str(error)):
+                raise
+            size *= 2  # a row was longer than a block
+
+
+def _changed(error: str) -> Path | None:
+    """The place whose cells Arrow found to be of several kinds; None where it stopped at something else."""
+    if "Column(" not in error or ") changed from" not in error:
+        return None
+    place = error.split("Column(", 1)[1].rsplit(") changed from", 1)[0]
+    return tuple(0 if part == "[]" else part for part in place.strip("/").split("/")) or None
+
+
+def _encoded(rows: Iterable[Row], paths: Iterable[Path]) -> bytes:
+    for path in paths:
+        rows = [_write(row, path) for row in rows]
+    return "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode("utf-8", "surrogatepass")
+
+
+def _write(cell: Any, path: Path) -> Any:
+    if cell is None:
+        return None
+    if not path:
+        return cell if isinstance(cell, str) and _is_json(cell) else json.dumps(cell, ensure_ascii=False)
+    if path[0] == 0:
+        return [_write(item, path[1:]) for item in cell] if isinstance(cell, list) else cell
+    return {**cell, path[0]: _write(cell.get(path[0]), path[1:])} if isinstance(cell, dict) else cell
+
+
+def loaded(cell: Any, path: Path) -> Any:
+    """A cell as it comes back from JSON text: a text that is JSON by itself is no text any more."""
+    if cell is None:
+        return None
+    if not path:
+        return json.loads(cell) if isinstance(cell, str) and _is_json(cell) else cell
+    if path[0] == 0:
+        return [loaded(item, path[1:]) for item in cell] if isinstance(cell, list) else cell
+    return {**cell, path[0]: loaded(cell.get(path[0]), path[1:])} if isinstance(cell, dict) else cell
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _mixed_objects(rows: list[Row]) -> list[Path]:
+    """Where objects have different keys, or objects and lists stand beside other cells."""
+    found: list[Path] = []
+    waiting: list[tuple[Path, list[Any]]] = [((), list(rows))]
+    while waiting:
+        path, cells = waiting.pop(0)
+        if all(isinstance(cell, dict) for cell in cells):
+            if path and (not cells[0] or any(cell.keys() != cells[0].keys() for cell in cells)):
+                found.append(path)
+                continue
+            for key in {key for cell in cells for key in cell}:
+                below = [cell[key] for cell in cells if cell.get(key) is not None]
+                if below:
+                    waiting.append(((*path, key), below))
+        elif all(isinstance(cell, list) for cell in cells):
+            items = [item for cell in cells for item in cell if item is not None]
+            if items:
+                waiting.append(((*path, 0), items))
+        elif any(isinstance(cell, (dict, list)) for cell in cells):
+            found.append(path)
+    return found
+
+
+def first_mixed(rows: list[Row], path: Path) -> int:
+    """The first row whose cell in a place is of another kind than those before."""
+    seen: set[type] = set()
+    for place, row in enumerate(rows):
+        kinds = {float if type(cell) is int else type(cell) for cell in _cells(row, path) if cell is not None}
+        if (seen and kinds - seen) or len(kinds) > 1:
+            return place
+        seen |= kinds
+    return 0
+
+
+def _cells(cell: Any, path: Path) -> Iterator[Any]:
+    if not path:
+        yield cell
+    elif path[0] == 0 and isinstance(cell, list):
+        for item in cell:
+            yield from _cells(item, path[1:])
+    elif isinstance(cell, dict):
+        yield from _cells(cell.get(str(path[0])), path[1:])
+    elif cell is not None:
+        yield cell
+
+
+def broken(error: StudioError | Exception, name: str) -> str:
+    """What is wrong with a piece, for a sentence."""
+    return error.message if isinstance(error, StudioError) else f"{name} is broken: {error}."

@@ -1,0 +1,85 @@
+"""Statistics of a dataset: what people want to know of each column before they train on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from studio.domain.columns import Column
+
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
+BARS = 24
+
+
+@dataclass(frozen=True)
+class ColumnStatistics:
+    """One column. `lengths` are the QUANTILES of its cells' lengths, `bars` a histogram of them from 0 to the longest.
+
+    Lengths are in characters, of conversations all messages together; of lists of numbers in items. `turns` counts
+    conversations by their number of messages, `words` roles or labels.
+    """
+
+    name: str
+    type: str
+    nulls: int
+    empties: int
+    lengths: tuple[int, ...] = ()
+    bars: tuple[int, ...] = ()
+    turns: tuple[tuple[int, int], ...] = ()
+    words: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        column: Column,
+        nulls: int,
+        empties: int,
+        lengths: Mapping[int, int],
+        turns: Mapping[int, int],
+        words: Mapping[str, int],
+    ) -> ColumnStatistics:
+        """From how many cells there are of each length."""
+        used = sorted(lengths.items())
+        most = sorted(words.items(), key=lambda one: -one[1])
+        return cls(
+            column.name,
+            column.type,
+            nulls,
+            empties,
+            _quantiles(used),
+            _bars(used),
+            tuple(sorted(turns.items())),
+            tuple(most),
+        )
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of `rows` rows, `whole` where those are all; `repeated` of them are like an earlier one."""
+
+    rows: int
+    whole: bool
+    repeated: int | None
+    columns: tuple[ColumnStatistics, ...]
+
+
+def _quantiles(used: list[tuple[int, int]]) -> tuple[int, ...]:
+    total, passed = sum(count for _, count in used), 0
+    found: list[int] = []
+    if not total:
+        return ()
+    wanted = [min(int(share * total), total - 1) for share in QUANTILES]
+    for length, count in used:
+        while len(found) < len(wanted) and wanted[len(found)] < passed + count:
+            found.append(length)
+        passed += count
+    return tuple(found)
+
+
+def _bars(used: list[tuple[int, int]]) -> tuple[int, ...]:
+    if not used:
+        return ()
+    longest, bars = used[-1][0], [0] * BARS
+    for length, count in used:
+        bars[min(length * BARS // (longest + 1), BARS - 1)] += count
+    return tuple(bars)

@@ -1,0 +1,154 @@
+"""Every row of local data checked: in the background for the page, at once for the command line, each file once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from studio.adapters import datafiles
+from studio.domain.cell_structure import LOOKED_INTO
+from studio.domain.dataset_statistics import Statistics
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Where
+from studio.domain.seen_rows import AllRows
+from studio.service.background import Background, Heard, Progress
+from studio.service.data import Inspection, rejudged
+
+Key = tuple[Any, ...]
+_SAMPLE = 1000  # rows that statistics go by until all are counted
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be checked; `key` changes with the files."""
+
+    key: Key
+    form: str
+    files: tuple[Path, ...]
+    source: datafiles.DataSource
+    split: str
+    held_out: tuple[Path, ...]
+
+
+class WholeData:
+    """Checks and statistics of whole splits, remembered for as long as the files stay as they are."""
+
+    def __init__(self) -> None:
+        self._checks: Background[AllRows] = Background()
+        self._counts: Background[Statistics | StudioError] = Background()
+        self._samples: Background[Statistics | StudioError] = Background()
+
+    def begin(self, looked: Inspection, values: Mapping[str, Any]) -> bool:
+        """Starts checking all rows of local data in the background; whether there is an answer to come."""
+        job = _job(looked, values)
+        if job is None:
+            return False
+        self._checks.begin(job.key, partial(_check, job))
+        done = self._checks.done(job.key)
+        return done is None or done is not looked.seen
+
+    def progress(self, looked: Inspection, values: Mapping[str, Any]) -> Progress | None:
+        """How far a check in the background has come; None where none is running."""
+        job = _job(looked, values)
+        return self._checks.progress(job.key) if job else None
+
+    def taken(self, looked: Inspection, values: Mapping[str, Any]) -> Inspection:
+        """The inspection with the verdict on all rows, where that is known by now; the same one where it is not."""
+        job = _job(looked, values)
+        seen = self._checks.done(job.key) if job else None
+        return looked if seen is None or looked.seen is seen else with_all(looked, seen, values)
+
+    def checked(self, looked: Inspection, values: Mapping[str, Any]) -> Inspection:
+        """The inspection with the verdict on all rows; where the data is not local, as it was."""
+        job = _job(looked, values)
+        return looked if job is None else with_all(looked, self._checks.now(job.key, partial(_check, job)), values)
+
+    # --- statistics
+
+    def count(self, looked: Inspection) -> None:
+        """Starts counting all rows of local data in the background."""
+        job = _job(looked, {})
+        if job is not None:
+            self._counts.begin((*job.key[:-1], None), partial(_count, job, None))
+
+    def counting(self, looked: Inspection) -> Progress | None:
+        """How far the count of all rows has come; None where none is running."""
+        job = _job(looked, {})
+        return self._counts.progress((*job.key[:-1], None)) if job else None
+
+    def statistics(self, looked: Inspection) -> Statistics | None:
+        """Statistics over all rows where those have been counted, else over the first ones; None of data elsewhere."""
+        job = _job(looked, {})
+        if job is None:
+            return None
+        found = self._counts.done((*job.key[:-1], None))
+        if found is None:
+            found = self._samples.now((*job.key[:-1], _SAMPLE), partial(_count, job, _SAMPLE))
+        return found if isinstance(found, Statistics) else None
+
+
+def with_all(looked: Inspection, seen: AllRows, values: Mapping[str, Any]) -> Inspection:
+    """The inspection, judged anew by all rows."""
+    stopped = any(found.level == "error" for found in seen.findings)
+    count = looked.num_rows if stopped else seen.total
+    return rejudged(replace(looked, seen=seen, num_rows=count), looked.method, values)
+
+
+def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
+    """What there is to check; None for data that is not local, or that could not even be opened."""
+    if looked.source != "local" or not looked.columns:
+        return None
+    try:
+        # Of a mixture, one may be any files; elsewhere the name says which.
+        named = (looked.files[0], None) if looked.files else (looked.name, looked.config or None)
+        source = datafiles.open_source(*named)
+        split = looked.read_split if looked.read_split in source.splits else source.splits[0]
+        files = tuple(Path(file) for file in looked.files) or source.files[split]
+        held_out = () if looked.files else _held_out(source, split, values)
+        stamps = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in (*files, *held_out))
+    except (StudioError, OSError):
+        return None
+    field = values.get("dataset_text_field")
+    wanted = (*LOOKED_INTO, *([field] if isinstance(field, str) and field not in LOOKED_INTO else []))
+    names = {column.name for column in looked.columns}
+    key = (source.format, len(files), stamps, tuple(name for name in wanted if name in names))
+    return _Job(key, source.format, files, source, split, held_out)
+
+
+def _held_out(source: datafiles.DataSource, split: str, values: Mapping[str, Any]) -> tuple[Path, ...]:
+    """The files that a recipe evaluates on; none where it does not, or where that is the same split."""
+    if values.get("eval_strategy", "no") in ("no", None, False):
+        return ()
+    other = str(values.get("dataset_test_split", "test"))
+    return () if other == split else source.files.get(other, ())
+
+
+def _check(job: _Job, heard: Heard) -> AllRows:
+    from studio.adapters.wholecheck import check_all  # here, since Arrow takes a while to import
+
+    begun = time.perf_counter()
+    try:
+        columns = job.source.columns(job.split)
+        seen = check_all(job.form, job.files, columns, job.key[-1], heard, held_out=job.held_out)
+    except StudioError as error:
+        return AllRows((), 0, (Finding("error", Where("file", str(job.files[0])), error.message, error.hint),))
+    except Exception as error:  # noqa: BLE001 - whatever it was, nobody must wait for ever
+        what = f"Not all rows of {job.files[0]} could be checked."
+        return AllRows((), 0, (Finding("warning", Where("file", str(job.files[0])), what, f"{error!r}."),))
+    seen.seconds = time.perf_counter() - begun
+    return seen
+
+
+def _count(job: _Job, most: int | None, heard: Heard = lambda rows, share: None) -> Statistics | StudioError:
+    from studio.adapters.datacounts import count
+
+    try:
+        return count(job.form, job.files, job.source.columns(job.split), most, heard)
+    except StudioError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - whatever it was, nobody must wait for ever
+        return StudioError(f"{job.files[0]} could not be counted: {error!r}.")

@@ -1,0 +1,146 @@
+"""The statistics card of the Data tab: rows, nulls, lengths, turns and labels of each column, of a sample or of all."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.domain.dataset_statistics import ColumnStatistics, Statistics
+from studio.service.data import Inspection
+from studio.service.studio import Studio
+from studio.ui import pieces
+from studio.ui.form import Form
+
+if TYPE_CHECKING:
+    from studio.ui.page import Page
+
+_REFRESH = 0.5  # seconds between two looks at a count that is running
+_MOST = 40  # columns that are shown
+TITLE, BUTTON = "Statistics", "Count all rows"
+SAMPLE = "Of the first {count} rows."
+ALL = "Of all {count} rows."
+COUNTING = "All rows are being counted: {share} %"
+REPEATED = "{count} rows are like an earlier one."
+MORE = "{count} more columns are not shown."
+HEADS = ("Column", "Null", "Empty", "Length: shortest, median, 95 %, longest", "Lengths", "Turns", "Roles and values")
+WORDS = (TITLE, SAMPLE, ALL, COUNTING, REPEATED, MORE, *HEADS)
+
+
+def build(page: Page) -> None:
+    """The card, a button that counts all rows, and a timer that runs while they are counted."""
+    draw = partial(_cards, page.studio)
+    with gr.Column(elem_classes="ts-card ts-statistics", visible=False) as card:
+        shown = page.html(draw, elem_id="data-statistics")
+        button = gr.Button(BUTTON, size="sm", elem_id="data-count")
+    timer = gr.Timer(_REFRESH, active=False)
+    page.redrawn.append((card, lambda form: gr.update(visible=bool(_known(page.studio, form)))))
+    page.redrawn.append((button, lambda form: gr.update(visible=_is_sample(page.studio, form))))
+    page.wiring.append(partial(_wire, page, button, timer, shown))
+
+
+def _wire(page: Page, button: Any, timer: Any, shown: Any) -> None:
+    from studio.ui.page import QUIET
+
+    outputs = [shown, button, timer]
+
+    def drawn(form: Form) -> list[Any]:
+        waiting = any(page.studio.whole.counting(one) for one in form.looked)
+        offered = not waiting and _is_sample(page.studio, form)
+        return [_cards(page.studio, form), gr.update(visible=offered), gr.Timer(active=waiting)]
+
+    def count(form: Form) -> list[Any]:
+        for one in form.looked:
+            page.studio.whole.count(one)
+        return drawn(form)
+
+    button.click(count, [page.form], outputs, **QUIET)
+    timer.tick(drawn, [page.form], outputs, **QUIET)
+
+
+def _known(studio: Studio, form: Form) -> list[tuple[Inspection, Statistics]]:
+    if not form.drawn:
+        return []
+    found = [(one, studio.whole.statistics(one)) for one in form.looked]
+    return [(one, statistics) for one, statistics in found if statistics is not None]
+
+
+def _is_sample(studio: Studio, form: Form) -> bool:
+    return any(not statistics.whole for _, statistics in _known(studio, form))
+
+
+def _cards(studio: Studio, form: Form) -> str:
+    cards = [_card(studio, looked, statistics) for looked, statistics in _known(studio, form)]
+    return pieces.heading(TITLE) + "".join(cards) if cards else ""
+
+
+def _card(studio: Studio, looked: Inspection, found: Statistics) -> str:
+    count = pieces.count(found.rows)
+    running = studio.whole.counting(looked)
+    said = [pieces.spoken(ALL if found.whole else SAMPLE, count=count)]
+    if found.repeated:
+        said.append(pieces.spoken(REPEATED, count=pieces.count(found.repeated)))
+    if running is not None:
+        said.append(pieces.spoken(COUNTING, share=f"{100 * running.share:.0f}"))
+    if len(found.columns) > _MOST:
+        said.append(pieces.spoken(MORE, count=pieces.count(len(found.columns) - _MOST)))
+    numeric = {"Null", "Empty"}
+    head = "".join(
+        f'<th scope="col"{" class=num" if name in numeric else ""}>{pieces.spoken(name)}</th>' for name in HEADS
+    )
+    body = "".join(_row(column, found.rows) for column in found.columns[:_MOST])
+    table = f'<table class="ts-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    region = f'<div class="ts-scroll" tabindex="0" role="region" aria-label="{TITLE}">{table}</div>'
+    return f'{region}<div class="ts-hint" role="status">{" ".join(said)}</div>'
+
+
+def _row(column: ColumnStatistics, rows: int) -> str:
+    lengths = ""
+    if column.lengths:
+        shortest, _, median, _, most, longest = column.lengths
+        lengths = ", ".join(pieces.count(number) for number in (shortest, median, most, longest))
+    cells = (
+        f"{pieces.text(column.name)}<small>{pieces.text(column.type)}</small>",
+        _counted(column.nulls, rows),
+        _counted(column.empties, rows),
+        lengths,
+        _bars(column.bars),
+        _turns(column),
+        _words(column),
+    )
+    places = (' class="num"' if place in (1, 2) else "" for place in range(len(cells)))
+    return "<tr>" + "".join(f"<td{how}>{cell}</td>" for how, cell in zip(places, cells, strict=True)) + "</tr>"
+
+
+def _counted(number: int, rows: int) -> str:
+    return f"<b>{pieces.count(number)}</b>" if number else f'<span class="ts-hint">{0 if rows else "–"}</span>'
+
+
+def _bars(bars: tuple[int, ...]) -> str:
+    """A histogram as small as a word."""
+    tallest = max(bars, default=0)
+    if not tallest:
+        return ""
+    drawn = "".join(
+        f'<rect x="{place * 4}" y="{24 - height}" width="3" height="{height}"></rect>'
+        for place, number in enumerate(bars)
+        if (height := max(1 if number else 0, round(24 * number / tallest)))
+    )
+    size = f'viewBox="0 0 {len(bars) * 4} 24" width="{len(bars) * 4}" height="24"'
+    return f'<svg class="ts-bars" {size} aria-hidden="true">{drawn}</svg>'
+
+
+def _turns(column: ColumnStatistics) -> str:
+    if not column.turns:
+        return ""
+    low, high = column.turns[0][0], column.turns[-1][0]
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _words(column: ColumnStatistics) -> str:
+    """Roles, or the values of labels, the most frequent first, where they are few."""
+    if not column.words or (len(column.words) > 12 and column.type in ("integer", "number")):
+        return ""
+    shown = [f"{pieces.text(word or '–')} {pieces.count(number)}" for word, number in column.words[:6]]
+    return ", ".join(shown) + (" …" if len(column.words) > 6 else "")
