@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from studio import __version__, token_command
+from studio import __version__, search_command, token_command
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
 from studio.domain.states import LIVE
-from studio.search_command import add as add_search
 from studio.terminal import cut, print_findings, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -103,9 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--to", required=True, choices=("yaml", "command", "config-command"), help="the form wanted")
     methods = command("methods", _methods, "List the training methods.")
     methods.add_argument("--json", action="store_true", help=HELP.json)
-    arguments = command(
-        "arguments", _arguments, "List every option of `trl METHOD`, as the installed TRL declares them."
-    )
+    about = "List every option of `trl METHOD`, as the installed TRL declares them."
+    arguments = command("arguments", _arguments, about)
     arguments.add_argument("method", metavar="METHOD", choices=METHOD_NAMES, help=", ".join(METHOD_NAMES))
     arguments.add_argument("--json", action="store_true", help=HELP.json)
     about = "Show a dataset and whether a method takes it; exit code 1 where it does not."
@@ -117,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--recipe", metavar="RECIPE.yaml", help="judge it with this recipe's options")
     inspect.add_argument("--json", action="store_true", help=HELP.json)
     token_command.add(command, _recipe, _studio, _open)
-    add_search(command, _studio)
+    search_command.add(command, _studio)
     run = command("run", _run, "Start a recipe on this machine; prints what was added to it, and the run's name.")
     _recipe(run)
     run.add_argument("--wait", action="store_true", help="stay until it has ended; exit code 0 only where it finished")

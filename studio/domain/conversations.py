@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from studio.domain.dataset_cells import ROLES
+from studio.domain.cell_structure import ROLES
 
 Message = dict[str, Any]
 BLANK = " \t\n\r\x0b\x0c"  # what a text that says nothing is made of
