@@ -166,7 +166,6 @@ def _fractions(values: Mapping[str, Any], entries: list[dict[str, Any]]) -> Iter
             "datasets",
             "Some datasets have a `fraction` and some have none.",
             "TRL wants all or none.",
-            take_all,
         )
     elif values.get("streaming") is True:
         why = "TRL stops: it cannot know how many rows a stream has."
