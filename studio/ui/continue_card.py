@@ -12,6 +12,7 @@ from studio.domain.errors import StudioError
 from studio.domain.methods import method_named
 from studio.service.continuing import ARGUMENT, resumable, taken_up
 from studio.ui import pieces
+from studio.ui.events import BUSY, guarded
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ def build(page: Page) -> None:
 
 
 def _wire(page: Page, offered: Any, folder: Any) -> None:
-    from studio.ui.page import BUSY, guarded
-
     def take(name: str, form: Form) -> list[Any]:
         if not name.strip():
             return page.everything(form)

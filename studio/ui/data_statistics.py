@@ -11,6 +11,7 @@ from studio.domain.dataset_statistics import ColumnStatistics, Statistics
 from studio.service.data import Inspection
 from studio.service.studio import Studio
 from studio.ui import pieces
+from studio.ui.events import QUIET
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def build(page: Page) -> None:
     draw = partial(_cards, page.studio)
     with gr.Column(elem_classes="ts-card ts-statistics", visible=False) as card:
         shown = page.html(draw, elem_id="data-statistics")
-        button = gr.Button(BUTTON, size="sm", elem_id="data-count")
+        with gr.Row(elem_classes="ts-actions-row"):
+            button = gr.Button(BUTTON, size="sm", elem_id="data-count")
     timer = gr.Timer(_REFRESH, active=False)
     page.redrawn.append((card, lambda form: gr.update(visible=bool(_known(page.studio, form)))))
     page.redrawn.append((button, lambda form: gr.update(visible=_is_sample(page.studio, form))))
@@ -41,8 +43,6 @@ def build(page: Page) -> None:
 
 
 def _wire(page: Page, button: Any, timer: Any, shown: Any) -> None:
-    from studio.ui.page import QUIET
-
     outputs = [shown, button, timer]
 
     def drawn(form: Form) -> list[Any]:

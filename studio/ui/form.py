@@ -39,7 +39,7 @@ class Form:
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `viewing` which
     rows of it are, `typing` that its dataset is being typed, `mapping` what was chosen to map it by, `example` the one
     whose tokens are shown, `before` is the form that a larger change replaced, `card` the card last drawn, `sent` what
-    the controls were last given, `surrounded` the form that the last answer to a slow event was drawn from, `editing`
+    the controls were last given, `surrounded` the forms that late answers may have been drawn from, `editing`
     the own code of rewards that its editor holds.
     """
 
@@ -68,12 +68,12 @@ class Form:
     before: Form | None = field(default=None, repr=False)
     card: str = field(default="", repr=False)
     sent: Recipe | None = field(default=None, repr=False)
-    surrounded: Form | None = field(default=None, repr=False)
+    surrounded: tuple[tuple[float, Form], ...] = field(default=(), repr=False)
     editing: str = ""
 
     def as_drawn(self) -> Form:
         """The form as pieces of the page are drawn from it, to be compared with a later one."""
-        return replace(self, before=None, findings=(), card="", sent=None, surrounded=None)
+        return replace(self, before=None, findings=(), card="", sent=None, surrounded=())
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""

@@ -15,6 +15,7 @@ from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft, draft, key_of
 from studio.service.preparing import Order
 from studio.ui import before_after, pieces
+from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -116,8 +117,6 @@ class MappingCard:
     # --- what pressing does
 
     def _wire(self) -> None:
-        from studio.ui.page import BUSY, QUIET
-
         page, outputs = self.page, [component for component, _ in self.drawn]
         self.preview.input(self._choose_role, [page.form], outputs, trigger_mode="multiple", **QUIET)
         controls = list(self.controls.values())

@@ -13,6 +13,7 @@ from studio.domain.values import number_text
 from studio.service.mixing import Part, mix_of
 from studio.ui import pieces
 from studio.ui.controls import hub_name
+from studio.ui.events import BUSY, guarded
 from studio.ui.form import Form, dataset_text
 from studio.ui.pager import FIRST_ROWS, Viewing
 
@@ -61,7 +62,6 @@ def build(page: Page) -> None:
         shown = [
             gr.Button(words, size="sm", elem_id=name, visible=_can(name, page.start_form)) for name, words in _SWITCHES
         ]
-    page.redrawn.append((more, lambda form: ""))
     for button, (name, _) in zip(shown, _SWITCHES, strict=True):
         page.redrawn.append((button, partial(_visible, name)))
     page.wiring.append(partial(_wire, page, listed, fields, more, shown))
@@ -149,6 +149,7 @@ def add(page: Page, form: Form, typed: str) -> None:
     if any(entry.get("fraction") is not None for entry in entries):
         new[0]["fraction"] = 1.0
     form.remember()
+    form.notice = f"{pieces.short_path(name)} was added."
     stream = {"streaming": True} if mixture.get("streaming") is True else {}
     _put(page, form, [*entries, *new], len(entries), **stream)
 
@@ -164,7 +165,7 @@ def remove(page: Page, form: Form, entry: int) -> None:
     if not 0 <= entry < len(entries):
         return
     form.remember()
-    del entries[entry]
+    form.notice = f"{pieces.short_path(entries.pop(entry).get('path'))} was taken out."
     if not entries:
         form.recipe = form.recipe.with_changes(page.catalog, {}, ("datasets", "streaming", "test_split_size"))
         form.typed, form.looked, form.viewing = "", (), FIRST_ROWS
@@ -295,8 +296,6 @@ def dataset_text_of(entry: Any) -> str:
 
 
 def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[Any]) -> None:
-    from studio.ui.page import BUSY, guarded
-
     def press(form: Form, event: gr.EventData) -> list[Any]:
         entry, what = event._data.get("entry"), event._data.get("what")
         if not isinstance(entry, int):
@@ -317,7 +316,10 @@ def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[
 
     def adding(typed: str, form: Form) -> list[Any]:
         add(page, form, typed)
-        return page.everything(form)
+        return ["", *page.everything(form)]
+
+    def not_added(*values: Any) -> list[Any]:
+        return [gr.skip(), *page.everything(values[-1])]
 
     def switched(form: Form) -> list[Any]:
         switch(page, form)
@@ -331,5 +333,7 @@ def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[
     last = {"outputs": page.all_outputs, "trigger_mode": "always_last", **BUSY}
     left = [listen for box in fields[1:] for listen in (box.submit, box.blur)]
     page.follow_up(gr.on(left, guarded(typed_in, unchanged), [*fields, page.form], **last))
-    page.follow_up(more.submit(guarded(adding, unchanged), [more, page.form], **last))
+    # The box is emptied by its own answer alone: others may come while the next name is being typed.
+    with_box = {**last, "outputs": [more, *page.all_outputs]}
+    page.follow_up(more.submit(guarded(adding, not_added), [more, page.form], **with_box))
     page.follow_up(gr.on([one.click for one in switches], guarded(switched, unchanged), [page.form], **last))

@@ -17,17 +17,15 @@ from studio.service.studio import Studio
 from studio.ui import api, pieces, space
 from studio.ui.card import CARD_SCRIPT, card, rewards_code, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, is_worded_by_method, read, shown, words
+from studio.ui.events import BUSY, QUIET, STARTING
 from studio.ui.form import Form, first_form
 from studio.ui.kept import STORAGE_KEY, STORAGE_WORD, kept, restored
 from studio.ui.steps import next_step
 from studio.ui.tabs import compute, data, launch, lora, method, model, options, recipes, runs, training
 from studio.ui.words import say, translate
 
-# Handlers of the page itself: no API, no queue, nothing that dims the page while it works.
-QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-STARTING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 8}
+_LATE = 20.0  # seconds that an answer may be on its way
 RELOAD = "<div data-reload></div>"  # what the page's script answers by loading the page again
-BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "concurrency_limit": 8}
 
 
 class Page:
@@ -161,6 +159,7 @@ class Page:
     def everything(self, form: Form) -> list[Any]:
         """All that the form shows: after another method, an opened recipe, an applied fix."""
         summary = self.summary(form)
+        self._note(form)
         displayed = form.sent = form.displayed()
         values = [
             gr.update(
@@ -188,7 +187,7 @@ class Page:
         The summary follows as an event of its own (`follow_up`): this answer, which comes through the queue, may be
         overtaken by that to an edit, and must not take it back.
         """
-        form.surrounded = form.as_drawn()
+        self._note(form)
         shows = [
             gr.update(visible=control.visible(form.recipe, self.catalog))
             if _depends(control, "datasets", self.catalog.methods)
@@ -207,16 +206,24 @@ class Page:
         """The summary where it is another one now, and all that was drawn where an edit came meanwhile.
 
         The slow answer is on the page by now: if it was drawn before an edit whose answer overtook it, it has taken
-        back what that showed.
+        back what that showed. Which of the late answers came last is not known, so all of them count.
         """
-        shown, drawn_from = form.card, form.surrounded
-        summary, form.surrounded = self.summary(form), None
+        shown = form.card
+        summary = self.summary(form)
         if form.card == shown:
             # Drawing the same card again would take it from under the mouse.
             summary = [gr.skip()] * len(summary)
-        if drawn_from is None or drawn_from == form.as_drawn():
+        now, late = form.as_drawn(), time.monotonic() - _LATE
+        if all(drawn == now for moment, drawn in form.surrounded if moment > late):
             return [*summary, *[gr.skip()] * len(self.redrawn)]
-        return [*summary, *(draw(form) for _, draw in self.redrawn)]
+        # What one may be typing in is left alone.
+        typed = (gr.Textbox, gr.Code)
+        drawn = [gr.skip() if isinstance(component, typed) else draw(form) for component, draw in self.redrawn]
+        return [*summary, *drawn]
+
+    def _note(self, form: Form) -> None:
+        """Remembers what an answer is drawn from that edits may overtake."""
+        form.surrounded = (*form.surrounded[-7:], (time.monotonic(), form.as_drawn()))
 
     def learn(self, event: Any) -> None:
         """After an event that may have changed the model or more: finds out what takes long, and draws it."""
@@ -380,16 +387,3 @@ class Page:
 
 def _depends(other: Control, name: str, methods: Any) -> bool:
     return any(depends(other.name, method, name) for method in other.methods & set(methods))
-
-
-def guarded(handler: Callable[..., Any], fallback: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler, with a StudioError shown as a message and `fallback` drawn instead."""
-
-    def run(*values: Any) -> Any:
-        try:
-            return handler(*values)
-        except StudioError as error:
-            gr.Warning(pieces.text(error), title="That did not work")
-            return fallback(*values)
-
-    return run

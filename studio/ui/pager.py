@@ -12,6 +12,7 @@ import gradio as gr
 from studio.service.data import Inspection
 from studio.service.preview import PAGE_ROWS, RowsPage
 from studio.ui import pieces
+from studio.ui.events import BUSY
 
 if TYPE_CHECKING:
     from studio.ui.form import Form
@@ -148,7 +149,6 @@ def target(to: str, shown: RowsPage) -> tuple[str, int] | None:
 
 def wire(page: Page, preview: Any, draw: Callable[[Form], str]) -> None:
     """Has the pager in `preview` turn its pages; `draw` draws the preview."""
-    from studio.ui.page import BUSY
 
     # Gradio looks the annotations up to know the event, and `Form` is none of this module's names.
     def turn(form: Any, event: gr.EventData) -> Any:

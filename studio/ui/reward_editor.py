@@ -12,6 +12,7 @@ from studio.domain.findings import Finding
 from studio.domain.reward_code import LARGEST, OWN_TEMPLATE, functions_in, parsed, read_file
 from studio.domain.rewards import with_own_code
 from studio.ui import pieces
+from studio.ui.events import QUIET
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ def build(page: Page) -> tuple[Any, Any, Any]:
 
 def wire(page: Page, parts: tuple[Any, Any, Any], outputs: list[Any], drawn: Callable[..., list[Any]]) -> None:
     """Has every edit go into the recipe; `drawn` draws what stands for it elsewhere, in `outputs`."""
-    from studio.ui.page import QUIET
-
     code, said, begin = parts
 
     def edit(text: str | None, form: Form) -> list[Any]:

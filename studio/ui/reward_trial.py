@@ -10,6 +10,7 @@ import gradio as gr
 from studio.domain.reward_trial import Outcome, Trial, typed_completions
 from studio.service.rewards import Ask
 from studio.ui import pieces
+from studio.ui.events import BUSY, guarded
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -66,8 +67,6 @@ def _refused(page: Page, form: Form) -> str:
 
 
 def _wire(page: Page, parts: tuple[Any, ...]) -> None:
-    from studio.ui.page import BUSY, guarded
-
     source, rows, typed, button, result = parts
 
     def attempt(column: str | None, number: float | None, text: str, form: Form) -> str:

@@ -17,6 +17,7 @@ from studio.domain.reward_library import KEPT_BACK, TEMPLATES, Pick, Setting, pr
 from studio.domain.rewards import METHODS, OPTIONS, Reward
 from studio.ui import pieces, reward_editor, reward_trial
 from studio.ui.controls import hub_name
+from studio.ui.events import QUIET, STARTING
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -100,8 +101,6 @@ def _model(form: Form) -> str:
 
 
 def _wire(page: Page, listed: Any, model: Any, editor: Any) -> None:
-    from studio.ui.page import QUIET, STARTING
-
     # What shows the same options elsewhere on the page.
     followers = list({id(one[0]): one for name in OPTIONS for one in page.following.get(name, [])}.values())
     outputs = [*page.summary_outputs, listed, model, *(component for component, _ in followers)]

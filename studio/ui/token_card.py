@@ -13,6 +13,7 @@ from studio.service.tokens import DECIDING, NAMING, Counted
 from studio.ui import pieces
 from studio.ui.card import effective_batch
 from studio.ui.controls import in_effect
+from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ def build(page: Page) -> None:
 
 
 def _wire(page: Page, card: Any) -> None:
-    from studio.ui.page import BUSY, QUIET
-
     def press(form: Form, event: gr.EventData) -> str:
         what = str(event._data.get("do", ""))
         if what.startswith("example:"):

@@ -10,6 +10,7 @@ import gradio as gr
 from studio.service.data import Inspection
 from studio.service.studio import Studio
 from studio.ui import pieces
+from studio.ui.events import QUIET
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ def build(page: Page) -> None:
 
 
 def _wire(page: Page, timer: Any, line: Any, draw: Any) -> None:
-    from studio.ui.page import QUIET
-
     def look(form: Form) -> list[Any]:
         if form.drawn and take(page.studio, form):
             return page.surroundings(form)
         shown: list[Any] = [gr.skip()] * len(page.all_outputs)
         if form.drawn:
             shown[page.all_outputs.index(line)] = draw(form)
+        if not _begun(page.studio, form):  # an older answer that came late may have set it going
+            shown[page.all_outputs.index(timer)] = gr.Timer(active=False)
         return shown
 
     page.follow_up(timer.tick(look, [page.form], page.all_outputs, **QUIET))

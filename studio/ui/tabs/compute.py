@@ -22,6 +22,7 @@ from studio.service.launch import LaunchConfig
 from studio.ui import pieces
 from studio.ui.card import effective_batch, expected_steps
 from studio.ui.controls import controls_of, shown
+from studio.ui.events import QUIET
 from studio.ui.form import Form
 from studio.ui.hardware import MACHINE_SCRIPT, machine_card, readings
 from studio.ui.profiles import CONTENT_SCRIPT, PROFILE_SCRIPT, config_text, own_config, profile_table
@@ -108,8 +109,6 @@ def _controls(page: Page, section: str, names: tuple[str, ...]) -> None:
 
 
 def _wire(page: Page, machine: Any, tables: tuple[Any, Any], offload: Any) -> None:
-    from studio.ui.page import QUIET
-
     def edited(name: str) -> tuple[list[Any], Any]:
         """What an edit of an argument draws, and how."""
         control = next(one for one in page.controls if one.name == name)

@@ -23,6 +23,7 @@ from studio.ui import (
     whole_check,
 )
 from studio.ui.controls import hub_name
+from studio.ui.events import BUSY, QUIET, guarded
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -105,8 +106,6 @@ def _choices(key: str, form: Form) -> dict[str, Any]:
 
 
 def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) -> None:
-    from studio.ui.page import BUSY, QUIET, guarded
-
     look, upload = buttons
 
     def typing(form: Form) -> None:
@@ -156,8 +155,6 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
 
 
 def _wire_search(page: Page, name: Any, found: Any) -> None:
-    from studio.ui.page import BUSY, QUIET, guarded
-
     def take(offer: str, form: Form) -> list[Any]:
         form.typing = False
         form.choose_dataset(page.studio, offer)

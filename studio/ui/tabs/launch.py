@@ -13,6 +13,7 @@ from studio.domain.push_checks import TRACKERS, trackers_of
 from studio.service.presets import safe_name
 from studio.ui import pieces
 from studio.ui.controls import controls_of, shown
+from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 from studio.ui.signedin import SIGNED_IN_SCRIPT, account_words, push_words
 
@@ -104,8 +105,6 @@ def _tags(page: Page) -> Any:
 
 
 def _wire(page: Page, tags: Any, target: Any, ask: Any) -> None:
-    from studio.ui.page import BUSY, QUIET
-
     recipes, catalog = page.studio.recipes, page.catalog
     controls = {control.name: control for control in page.controls}
     push, name, metrics = controls["push_to_hub"], controls["hub_model_id"], controls["trackio_static_space_id"]

@@ -13,6 +13,7 @@ from studio.domain.lora_choice import ALL_LINEAR, as_argument
 from studio.domain.model_layers import ModelLayers
 from studio.ui import adapter_card, continue_card, pieces
 from studio.ui.controls import Control, controls_of, hub_name, shown
+from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -106,8 +107,6 @@ def _section(page: Page, title: str, rows: list[Any], below: Callable[[], Any] |
 
 
 def _wire(page: Page, chips: Any) -> None:
-    from studio.ui.page import BUSY, QUIET
-
     controls = [control for control in page.controls if control.name in _CHOSEN]
     followers = list({id(one): (one, draw) for name in _CHOSEN for one, draw in page.following[name]}.values())
 

@@ -13,6 +13,7 @@ from studio.domain.methods import ANSWERS, METHODS, Answer, Method, answer_for, 
 from studio.domain.recipe_yaml import entry_text
 from studio.service.presets import Preset, named
 from studio.ui import pieces
+from studio.ui.events import BUSY, guarded
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ def build(page: Page) -> None:
 
 
 def _wire(page: Page, chooser: Any) -> None:
-    from studio.ui.page import BUSY, guarded
-
     def choose(form: Form, event: gr.EventData) -> list[Any]:
         data = event._data
         if data.get("do") == "undo":

@@ -15,6 +15,7 @@ from studio.domain.model_checks import TEMPLATED
 from studio.service.models import named_models
 from studio.ui import model_card, pieces, search_list
 from studio.ui.controls import hub_name
+from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -59,8 +60,6 @@ def build(page: Page) -> None:
 
 
 def _wire(page: Page, facts: Any, offers: Any) -> None:
-    from studio.ui.page import BUSY, QUIET
-
     def leave(typed: str | None, form: Form) -> Any:
         # The box's own text: the edit that brings it into the form may still be on its way, and is left to that, for
         # a click into the list may have chosen another one meanwhile. What is known, the edit has drawn.

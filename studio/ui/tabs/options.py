@@ -39,6 +39,7 @@ from studio.domain.values import number_text, problem, read_value, same
 from studio.service.options import Option, options_of, value_in, without_effect
 from studio.ui import pieces
 from studio.ui.controls import Control, Kind, in_effect, kind_of, read, suggestions
+from studio.ui.events import QUIET
 from studio.ui.form import Form, dataset_text
 from studio.ui.theme import static_url
 
@@ -162,8 +163,6 @@ class Options:
     # Edits -------------------------------------------------------------------------------------------------------
 
     def _wire(self) -> None:
-        from studio.ui.page import QUIET
-
         page = self.page
         # The script sends one edit after the other itself: none is dropped, none overtakes another.
         self.list.input(self._edit, [page.form], [*page.summary_outputs, self.list], trigger_mode="multiple", **QUIET)

@@ -16,6 +16,7 @@ from studio.domain.recipe_yaml import entry_text
 from studio.service.library import Comparison, Library
 from studio.service.presets import named
 from studio.ui import pieces
+from studio.ui.events import BUSY, QUIET, guarded
 from studio.ui.form import Form
 from studio.ui.preset_cards import CARDS_SCRIPT, preset_cards
 
@@ -127,8 +128,6 @@ def _cards(library: Library, form: Form) -> str:
 
 
 def _wire_presets(page: Page, library: Library, cards: Any) -> None:
-    from studio.ui.page import BUSY, guarded
-
     def act(form: Form, event: gr.EventData) -> list[Any]:
         data = event._data
         if data.get("do") == "undo":
@@ -147,8 +146,6 @@ def _wire_presets(page: Page, library: Library, cards: Any) -> None:
 
 
 def _wire_saving(page: Page, library: Library, parts: tuple[Any, Any, Any, Any], cards: Any) -> None:
-    from studio.ui.page import QUIET
-
     name, save, overwrite, said = parts
     outputs = [said, overwrite, cards]
 
@@ -208,8 +205,6 @@ def _opened(page: Page, form: Form) -> str:
 
 
 def _wire_opening(page: Page, library: Library, parts: tuple[Any, Any, Any, Any]) -> None:
-    from studio.ui.page import BUSY, guarded
-
     pasted, read, upload, result = parts
 
     def open_text(text: str, form: Form) -> list[Any]:
@@ -259,8 +254,6 @@ def _compare(page: Page, library: Library, switch: Any, cards: Any) -> None:
 
 
 def _wire_comparing(page: Page, library: Library, parts: tuple[Any, Any, Any, Any]) -> None:
-    from studio.ui.page import QUIET
-
     other, table, switch, cards = parts
     draw = partial(_compared, page, library)
 

@@ -14,6 +14,7 @@ from studio.service.runs import failure_line, run_method
 from studio.service.studio import Studio
 from studio.ui import pieces, space
 from studio.ui.chart import Chart, Reply, Series, charts
+from studio.ui.events import QUIET
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
@@ -77,8 +78,6 @@ class RunsTab:
 
     def wire(self) -> None:
         """Choosing, stopping, and the look every two seconds (only while the page is visible)."""
-        from studio.ui.page import QUIET
-
         self.list.click(self._clicked, None, self.outputs, **QUIET)
         self.timer.tick(self.draw, [self.chosen], self.live_outputs, **QUIET)
         said = {**QUIET, "queue": True, "concurrency_limit": 8}  # Gradio shows messages of queued handlers only
