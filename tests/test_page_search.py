@@ -240,6 +240,6 @@ def test_offline_mode_says_so_and_keeps_what_is_here(
         expect(found.root.locator(".hits")).to_be_hidden()
         found.here("Demo data: dpo").click()
         expect(found.box).to_have_value("assets/demo/dpo")
-        expect(studio.page.locator("#data-preview")).to_contain_text("Rows 1 to 5 of")
+        expect(studio.page.locator("#data-preview")).to_contain_text("Rows 1 to 20 of")
         assert browser_page.errors == []
         browser_page.page.goto("about:blank")

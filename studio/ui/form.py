@@ -37,10 +37,10 @@ class Form:
     values that follow others (`following`) and that the user has not set himself, `aside` those that mean nothing as
     things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `viewing` which
-    rows of it are, `typing` that its dataset is being typed, `mapping` what was chosen to map it by, `example` the one
-    whose tokens are shown, `before` is the form that a larger change replaced, `card` the card last drawn, `sent` what
-    the controls were last given, `surrounded` the forms that late answers may have been drawn from, `editing`
-    the own code of rewards that its editor holds.
+    rows of it are, `typing` that its dataset is being typed and `words` what of it, `mapping` what was chosen to map it
+    by, `example` the one whose tokens are shown, `before` is the form that a larger change replaced, `card` the card
+    last drawn, `sent` what the controls were last given, `surrounded` the forms that late answers may have been drawn
+    from, `editing` the own code of rewards that its editor holds.
     """
 
     recipe: Recipe
@@ -62,6 +62,7 @@ class Form:
     unseen: bool = False
     example: int = 0
     typing: bool = False
+    words: str = ""
     viewing: Viewing = FIRST_ROWS
     mapping: Choice = field(default_factory=Choice, repr=False)
     findings: tuple[Finding, ...] = field(default=(), repr=False)

@@ -33,9 +33,10 @@ element.addEventListener('focusin', (event) => { focused = mark(event.target) ??
 element.addEventListener('focusout', () => setTimeout(() => {
   if (document.activeElement !== document.body && !element.contains(document.activeElement)) focused = null;
 }, 0));
-element.addEventListener('toggle', (event) => {
-  if (!event.target.isConnected) return;
-  open[event.target.open ? 'add' : 'delete'](event.target.dataset.key);
+// The page is patched in place, which closes what one has opened: only one's own press counts.
+element.addEventListener('click', (event) => {
+  const one = event.target.closest('summary')?.parentElement;
+  if (one) open[one.open ? 'delete' : 'add'](one.dataset.key);
 }, true);
 const restore = () => {
   const all = [...element.querySelectorAll('details')];
@@ -45,7 +46,9 @@ const restore = () => {
     element.querySelector(`[data-mark="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
   }
 };
-new MutationObserver(restore).observe(element, {childList: true, subtree: true});
+new MutationObserver(restore).observe(
+  element, {childList: true, subtree: true, attributes: true, attributeFilter: ['open']},
+);
 watch('value', () => {
   if (drawn(props.value) < drawn(newest)) props.value = newest; else newest = props.value;
 });

@@ -166,6 +166,7 @@ def _wire_search(page: Page, name: Any, found: Any) -> None:
         return drawn
 
     def narrow(typed: str, form: Form) -> str:
+        form.words = typed
         return _offers(page, form, typed)
 
     # What is typed narrows what is here at once; the list asks the Hub by itself.
@@ -178,8 +179,9 @@ def _typed(form: Form) -> Any:
     return gr.skip() if form.typing else form.typed
 
 
-def _here(page: Page, form: Form) -> Any:
-    return gr.skip() if form.typing else _offers(page, form)
+def _here(page: Page, form: Form) -> str:
+    """What is here: narrowed by what is being typed, also where it was found only after that."""
+    return _offers(page, form, form.words if form.typing else "")
 
 
 def _offers(page: Page, form: Form, typed: str = "") -> str:
