@@ -17,7 +17,7 @@ from studio_page import StudioPage, until
 from studio.adapters.datafiles import open_source
 from studio.adapters.prepared import record_of
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 _RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
 ROWS = [{"question": f"What is {n} and {n}?", "answer": f"Add them.\n#### {n + n}"} for n in range(60)]

@@ -13,7 +13,7 @@ from browser import open_page
 from playwright.sync_api import Locator, expect
 from studio_page import StudioPage, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

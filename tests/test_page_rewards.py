@@ -11,7 +11,7 @@ from browser import open_page
 from playwright.sync_api import Locator, expect
 from studio_page import StudioPage, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LONG = 120_000  # ms: a trial starts a process of its own
 MANNERS = ["assets.demo.rewards.polite_manner", "assets.demo.rewards.right_answer"]
 

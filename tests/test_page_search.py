@@ -15,7 +15,7 @@ from hub_shelf import fill
 from playwright.sync_api import Locator, expect
 from studio_page import StudioPage, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

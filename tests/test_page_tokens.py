@@ -11,7 +11,7 @@ from browser import open_page
 from playwright.sync_api import Locator, expect
 from studio_page import StudioPage
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LONG = 400_000  # ms: the first count imports TRL, beside whatever else goes on
 
 
