@@ -46,9 +46,10 @@ const restore = () => {
     element.querySelector(`[data-mark="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
   }
 };
-new MutationObserver(restore).observe(
-  element, {childList: true, subtree: true, attributes: true, attributeFilter: ['open']},
-);
+new MutationObserver(restore).observe(element, {childList: true, subtree: true});
+element.addEventListener('toggle', (event) => {
+  if (!event.target.open && open.has(event.target.dataset.key)) event.target.open = true;
+}, true);
 watch('value', () => {
   if (drawn(props.value) < drawn(newest)) props.value = newest; else newest = props.value;
 });
