@@ -49,7 +49,9 @@ def build(page: Page) -> None:
     some = bool(entries_of(page.start_form.recipe.values))
     with gr.Group(elem_classes="ts-card", visible=some) as card, gr.Row(elem_classes="ts-fields"):
         fields = [_field(page, *one) for one in _FIELDS]
-        fields.insert(0, gr.Textbox(_place(page.start_form), visible="hidden", label=" ", elem_id="mixture-place"))
+        fields.insert(
+            0, gr.Textbox(_place(page.start_form), label=" ", elem_id="mixture-place", elem_classes="ts-none")
+        )
     page.redrawn.append((fields[0], _place))
     page.redrawn.append((card, lambda form: gr.update(visible=bool(entries_of(form.recipe.values)))))
     with gr.Row(elem_classes="ts-actions-row ts-adding"):
