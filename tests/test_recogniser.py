@@ -201,7 +201,7 @@ def test_every_shape_of_data_is_met_with_a_proposal_or_a_question(method: str) -
         if drafted.own is not None:
             values = {key: value for key, value in drafted.own.set.items() if key != "datasets"}
             kept = drafted.own.set.get("datasets", [{}])[0].get("columns", [column.name for column in columns])
-            seen = [{key: row[key] for key in kept} for row in rows]
+            seen = [{key: row[key] for key in kept if key in row} for row in rows]
             assert judge(method, columns_of(seen), seen, values).verdict == "accept", name
         if proposal.sure:
             sure += 1
