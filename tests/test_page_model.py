@@ -244,7 +244,6 @@ def test_what_is_no_model_is_said_in_words(studio: StudioPage, hub: FakeHub, tmp
         (str(tmp_path / "bare"), "there is no config.json in it"),
     ):
         name(studio, typed)
-        studio.settle()  # what is said is asked here, not how answers meet
         expect(facts(studio)).to_contain_text(said)
         expect(facts(studio).locator("b, i")).to_have_count(0)
         expect(studio.page.locator("#model-template")).to_be_hidden()

@@ -12,6 +12,7 @@ from studio.domain.errors import StudioError
 from studio.domain.methods import method_named
 from studio.service.continuing import ARGUMENT, resumable, taken_up
 from studio.ui import pieces
+from studio.ui.blocks import field_row
 from studio.ui.events import BUSY, guarded
 from studio.ui.form import Form
 
@@ -32,7 +33,7 @@ def build(page: Page) -> None:
     with gr.Column(elem_classes="ts-card ts-sections"), gr.Column(elem_classes="ts-section"):
         gr.HTML(pieces.heading("Continue from an adapter"), apply_default_css=False)
         offered = page.html(partial(_offered, page), (ARGUMENT,), js_on_load=_SCRIPT, elem_id="lora-continue")
-        with gr.Row(elem_classes="ts-fields ts-below"):
+        with field_row("ts-below"):
             folder = gr.Textbox(
                 label="A checkpoint's folder",
                 info="The folder of a checkpoint, or of a run's output with checkpoints in it. Press Enter.",
@@ -72,8 +73,8 @@ def _wire(page: Page, offered: Any, folder: Any) -> None:
         return found
 
     options = {"trigger_mode": "multiple", **BUSY}
-    page.learn(offered.click(guarded_press, [page.form], page.all_outputs, **options))
-    page.learn(folder.submit(guarded(take, unchanged), [folder, page.form], page.all_outputs, **BUSY))
+    offered.click(guarded_press, [page.form], page.all_outputs, **options)
+    folder.submit(guarded(take, unchanged), [folder, page.form], page.all_outputs, **BUSY)
 
 
 def _offered(page: Page, form: Form) -> str:

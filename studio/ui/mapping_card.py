@@ -15,6 +15,7 @@ from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft, draft, key_of
 from studio.service.preparing import Order
 from studio.ui import before_after, pieces
+from studio.ui.blocks import field_row
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 
@@ -39,7 +40,7 @@ class MappingCard:
         with gr.Column(elem_classes="ts-card ts-mapping", visible=self._offered(form), elem_id="mapping") as self.card:
             self.words = page.html(_words, js_on_load=_SCRIPT, elem_id="mapping-words")
             with gr.Column(elem_classes="ts-mapping-fields", visible=self._can_prepare(form)) as self.fields:
-                with gr.Row(elem_classes="ts-fields"):
+                with field_row():
                     self.controls = self._controls()
                 self.progress = gr.HTML("", js_on_load=_SCRIPT, apply_default_css=False, elem_id="mapping-progress")
                 with gr.Row(elem_classes="ts-actions-row"):
@@ -124,12 +125,12 @@ class MappingCard:
         changes += [control.submit for control in controls if isinstance(control, gr.Textbox)]
         told = [self.words, self.fields]
         gr.on(changes, self._settle, [*controls, page.form], told, trigger_mode="always_last", **QUIET)
-        page.learn(self.words.click(self._act, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET))
+        self.words.click(self._act, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET)
         leave = self.controls["leave_out"]
         self.progress.click(self._press, [page.form], [leave, self.progress], trigger_mode="multiple", **QUIET)
         quietly = {**BUSY, "show_progress": "hidden"}
         pressed = self.button.click(self._prepare, [*controls, page.form], [self.progress, self.button], **quietly)
-        page.follow_up(pressed.then(self._finish, [page.form], page.all_outputs, **quietly))
+        pressed.then(self._finish, [page.form], page.all_outputs, **quietly)
 
     def _draw(self, form: Form) -> list[Any]:
         return [draw(form) for _, draw in self.drawn]

@@ -12,6 +12,7 @@ from studio.domain.mixture import SINGLE, as_mixture, as_single, entries_of
 from studio.domain.values import number_text
 from studio.service.mixing import Part, mix_of
 from studio.ui import pieces
+from studio.ui.blocks import field_row
 from studio.ui.controls import hub_name
 from studio.ui.events import BUSY, guarded
 from studio.ui.form import Form, dataset_text
@@ -47,7 +48,7 @@ def build(page: Page) -> None:
     """The list of the datasets, the fields of the chosen one, and the box for one more."""
     listed = page.html(_listed, ("test_split_size", "streaming"), js_on_load=_SCRIPT, elem_id="mixture")
     some = bool(entries_of(page.start_form.recipe.values))
-    with gr.Group(elem_classes="ts-card", visible=some) as card, gr.Row(elem_classes="ts-fields"):
+    with gr.Group(elem_classes="ts-card", visible=some) as card, field_row():
         fields = [_field(page, *one) for one in _FIELDS]
         fields.insert(
             0, gr.Textbox(_place(page.start_form), label=" ", elem_id="mixture-place", elem_classes="ts-none")
@@ -331,11 +332,11 @@ def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[
         return page.everything(values[-1])
 
     options = {"outputs": page.all_outputs, "trigger_mode": "multiple", **BUSY}
-    page.follow_up(listed.click(press, [page.form], **options))
+    listed.click(press, [page.form], **options)
     last = {"outputs": page.all_outputs, "trigger_mode": "always_last", **BUSY}
     left = [listen for box in fields[1:] for listen in (box.submit, box.blur)]
-    page.follow_up(gr.on(left, guarded(typed_in, unchanged), [*fields, page.form], **last))
+    gr.on(left, guarded(typed_in, unchanged), [*fields, page.form], **last)
     # The box is emptied by its own answer alone: others may come while the next name is being typed.
     with_box = {**last, "outputs": [more, *page.all_outputs]}
-    page.follow_up(more.submit(guarded(adding, not_added), [more, page.form], **with_box))
-    page.follow_up(gr.on([one.click for one in switches], guarded(switched, unchanged), [page.form], **last))
+    more.submit(guarded(adding, not_added), [more, page.form], **with_box)
+    gr.on([one.click for one in switches], guarded(switched, unchanged), [page.form], **last)

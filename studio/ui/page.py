@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,6 +16,7 @@ from studio.domain.methods import method_named
 from studio.domain.overlay import depends
 from studio.service.studio import Studio
 from studio.ui import api, pieces, space
+from studio.ui.blocks import Blocks, field_row
 from studio.ui.card import CARD_SCRIPT, card, rewards_code, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, is_worded_by_method, read, shown, words
 from studio.ui.events import BUSY, QUIET, STARTING
@@ -47,29 +49,33 @@ class Page:
         self.following: dict[str, list[tuple[Any, Callable[[Form], Any]]]] = {}
         self.learning: list[Callable[[Form], bool]] = [partial(Form.see, studio=studio)]
         self.wiring: list[Callable[[], None]] = []  # run when every component is there
+        self._signals = itertools.count(1)
 
     def build(self, translated: bool = True) -> gr.Blocks:
         """The whole page, with the labels of its components in the browser's language."""
-        with gr.Blocks(title="TRL Studio", fill_width=True, analytics_enabled=False) as blocks:
+        with Blocks(title="TRL Studio", fill_width=True, analytics_enabled=False) as blocks:
             api.add(self.studio)  # first: no handler of the page may take a verb's name
             self.form = gr.State(self.start_form)
             self.kept = gr.BrowserState(None, storage_key=STORAGE_KEY, secret=STORAGE_WORD)
             self.top = gr.HTML(runs.top(self.studio), apply_default_css=False)
             self.tab_values = gr.HTML("", apply_default_css=False, elem_classes="ts-none")
+            # Seen by nobody: an answer that gives one of them another number has what it says below follow.
+            self.learn, self.late = gr.Number(visible=False), gr.Number(visible=False)
             with gr.Row(elem_classes="ts-wrap"):
                 wrap = {"overflow_behavior": "wrap", "elem_classes": "ts-tabs"}
                 with gr.Column(elem_classes="ts-main"), gr.Tabs(**wrap) as self.tabs:
                     for tab in (method, model, data, training, lora, compute, launch, options, recipes):
                         with gr.Tab(tab.TITLE, id=tab.ID):
                             tab.build(self)
-                    with gr.Tab("Runs", id="runs") as self.runs_tab:
+                    with gr.Tab("Runs", id="runs"):
                         self.runs = runs.RunsTab(self)
-                with gr.Column(elem_classes="ts-side") as self.side:
+                with gr.Column(elem_classes="ts-side"):
                     self.card = gr.HTML("", js_on_load=CARD_SCRIPT, apply_default_css=False, elem_id="recipe-card")
                     self.start = gr.Button("Start training", variant="primary", elem_id="start")
                     self.html(lambda form: space.note(self.studio))
             self._wire(blocks)
         self._narrow_progress(blocks)
+        blocks.note_signatures()
         if translated:
             translate(blocks)
         return blocks
@@ -95,7 +101,7 @@ class Page:
                 look = "ts-section" if headed else "ts-section ts-plain"
                 with gr.Column(elem_classes=look, visible=self._any_visible(wanted)) as group:
                     heading = gr.HTML(self._heading(section, self.start_form), apply_default_css=False, visible=headed)
-                    with gr.Row(elem_classes="ts-fields"):
+                    with field_row():
                         made = [self.control(name, kind, methods, section) for name, kind, methods in wanted]
                     if below and section in below:
                         below[section]()
@@ -159,7 +165,7 @@ class Page:
     def everything(self, form: Form) -> list[Any]:
         """All that the form shows: after another method, an opened recipe, an applied fix."""
         summary = self.summary(form)
-        self._note(form)
+        self.note(form)
         displayed = form.sent = form.displayed()
         values = [
             gr.update(
@@ -171,7 +177,15 @@ class Page:
             else gr.update(visible=False)
             for control in self.controls
         ]
-        return [*summary, *values, *(draw(form) for _, draw in self.redrawn)]
+        return [*summary, *values, *(draw(form) for _, draw in self.redrawn), self.signal(), gr.skip()]
+
+    def signal(self) -> int:
+        """A new value for `learn`, which finds out what takes long, or for `late`, by which slow answers are mended.
+
+        One event for each that many answers cause, and not one after each event: opening the page takes a time that
+        grows with the number of events times that of components (Gradio 6.31).
+        """
+        return next(self._signals)
 
     def _words(self, control: Control, form: Form) -> dict[str, str]:
         """Label and hint where they are other ones under another method."""
@@ -184,10 +198,10 @@ class Page:
     def surroundings(self, form: Form, left_alone: Any = None) -> list[Any]:
         """What a look at data draws: a control that is typed in meanwhile and `left_alone` keep what they hold.
 
-        The summary follows as an event of its own (`follow_up`): this answer, which comes through the queue, may be
+        The summary follows as an event of its own (`late`): this answer, which comes through the queue, may be
         overtaken by that to an edit, and must not take it back.
         """
-        self._note(form)
+        self.note(form)
         shows = [
             gr.update(visible=control.visible(form.recipe, self.catalog))
             if _depends(control, "datasets", self.catalog.methods)
@@ -195,12 +209,16 @@ class Page:
             for control in self.controls
         ]
         drawn = [gr.skip() if component is left_alone else draw(form) for component, draw in self.redrawn]
-        return [*[gr.skip()] * len(self.summary_outputs), *shows, *drawn]
+        return [*[gr.skip()] * len(self.summary_outputs), *shows, *drawn, gr.skip(), self.signal()]
 
-    def follow_up(self, event: Any) -> None:
-        """Has card, Start and tab values drawn when a slow event has ended, where they are other ones now."""
+    def _wire_signals(self) -> None:
         outputs = [*self.summary_outputs, *(component for component, _ in self.redrawn)]
-        event.then(self._drawn_again, [self.form], outputs, **QUIET)
+        self.late.change(self._drawn_again, [self.form], outputs, trigger_mode="always_last", **QUIET)
+        # Nothing dims meanwhile: it runs whenever a box is left, and mostly finds nothing new.
+        quietly = {**BUSY, "show_progress": "hidden"}
+        values = [control.component for control in self.controls]
+        mended = self.learn.change(self._mend, [self.form], values, trigger_mode="always_last", **QUIET)
+        mended.then(self._learn, [self.form], self.all_outputs, **quietly)
 
     def _drawn_again(self, form: Form) -> list[Any]:
         """The summary where it is another one now, and all that was drawn where an edit came meanwhile.
@@ -221,18 +239,9 @@ class Page:
         drawn = [gr.skip() if isinstance(component, typed) else draw(form) for component, draw in self.redrawn]
         return [*summary, *drawn]
 
-    def _note(self, form: Form) -> None:
+    def note(self, form: Form) -> None:
         """Remembers what an answer is drawn from that edits may overtake."""
         form.surrounded = (*form.surrounded[-7:], (time.monotonic(), form.as_drawn()))
-
-    def learn(self, event: Any) -> None:
-        """After an event that may have changed the model or more: finds out what takes long, and draws it."""
-        # Nothing dims meanwhile: it runs whenever a box is left, and mostly finds nothing new.
-        quietly = {**BUSY, "show_progress": "hidden"}
-        values = [control.component for control in self.controls]
-        mended = event.then(self._mend, [self.form], values, **QUIET)
-        learned = mended.then(self._learn, [self.form], self.all_outputs, **quietly)
-        self.follow_up(learned)
 
     def _mend(self, form: Form) -> list[Any]:
         """Draws again what was edited while the answer to a larger change was on its way, and was overwritten by it."""
@@ -248,7 +257,7 @@ class Page:
 
     def _learn(self, form: Form) -> list[Any]:
         news = [find_out(form) for find_out in self.learning]
-        return self.surroundings(form) if any(news) else [gr.skip()] * len(self.all_outputs)
+        return self.surroundings(form) if any(news) else [*[gr.skip()] * (len(self.all_outputs) - 1), self.signal()]
 
     @property
     def summary_outputs(self) -> list[Any]:
@@ -260,6 +269,8 @@ class Page:
             *self.summary_outputs,
             *(control.component for control in self.controls),
             *(component for component, _ in self.redrawn),
+            self.learn,
+            self.late,
         ]
 
     # Events ------------------------------------------------------------------------------------------------------
@@ -288,17 +299,13 @@ class Page:
                 **QUIET,
             )
         # Gradio 6.31 would drop a second click, or answer it with the first one's button.
-        self.learn(self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET))
+        self.card.click(self._act, **everything, trigger_mode="multiple", **QUIET)
         self.card.input(self._look_at, [self.form], self.summary_outputs, trigger_mode="multiple", **QUIET)
         outputs = [*self.all_outputs, self.tabs, *self.runs.outputs]
         self.start.click(self._start, [self.form, self.card], outputs, **STARTING)
         self.runs.wire()
-        self.runs_tab.select(lambda: gr.update(visible=False), None, self.side, **QUIET)
-        for tab in blocks.blocks.values():
-            if isinstance(tab, gr.Tab) and tab is not self.runs_tab and tab.parent is self.tabs:
-                tab.select(lambda: gr.update(visible=True), None, self.side, **QUIET)
-        loaded = [*self.all_outputs, *self.runs.outputs]
-        self.learn(blocks.load(self._load, [self.form, self.kept], loaded, **QUIET))
+        self._wire_signals()
+        blocks.load(self._load, [self.form, self.kept], [*self.all_outputs, *self.runs.outputs], **QUIET)
 
     def _narrow_progress(self, blocks: gr.Blocks) -> None:
         """Has every event show its progress on one component.
@@ -314,7 +321,8 @@ class Page:
         remembered = restored(self.studio, found)
         if remembered is not None:
             form.become(remembered)
-        return [*self.everything(form), *self.runs.first()]
+        drawn = [*self.everything(form), *self.runs.first()]
+        return [only_news(*pair) for pair in zip([*self.all_outputs, *self.runs.outputs], drawn, strict=True)]
 
     def _edit(
         self, control: Control, dependents: list[Control], followers: list[Any], value: Any, form: Form
@@ -383,6 +391,17 @@ class Page:
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
         form.recipe = form.recipe.with_changes(self.catalog, {}, ("run_name",))
         return [*self.everything(form), gr.update(selected="runs"), *self.runs.choose(run.id)]
+
+
+def only_news(component: Any, answer: Any) -> Any:
+    """Of what a page that has just been opened is to show, what it was not built with: its parts are drawn once."""
+    if not isinstance(answer, dict) or answer.get("__type__") != "update":
+        return gr.skip() if getattr(component, "value", None) == answer else answer
+    return {key: value for key, value in answer.items() if key == "__type__" or _attribute(component, key) != value}
+
+
+def _attribute(component: Any, name: str) -> Any:
+    return getattr(component, name, only_news)  # itself stands for what no answer says
 
 
 def _depends(other: Control, name: str, methods: Any) -> bool:

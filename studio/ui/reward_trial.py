@@ -10,6 +10,7 @@ import gradio as gr
 from studio.domain.reward_trial import Outcome, Trial, typed_completions
 from studio.service.rewards import Ask
 from studio.ui import pieces
+from studio.ui.blocks import field_row
 from studio.ui.events import BUSY, guarded
 from studio.ui.form import Form
 
@@ -24,7 +25,7 @@ def build(page: Page) -> None:
     """What to try the rewards on, the button, and what came of it."""
     with gr.Column(elem_classes="ts-section", elem_id="reward-trial"):
         gr.HTML(pieces.heading("Try it"), apply_default_css=False)
-        with gr.Row(elem_classes="ts-fields ts-below"):
+        with field_row("ts-below"):
             source = gr.Dropdown(
                 [_TYPED], value=_TYPED, label="Completions", info="Yours, or what stands in a column of the data.",
                 interactive=True, elem_id="trial-source", min_width=160,

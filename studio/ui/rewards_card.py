@@ -16,6 +16,7 @@ from studio.domain.reward_code import MODULE, functions_in, read_file
 from studio.domain.reward_library import KEPT_BACK, TEMPLATES, Pick, Setting, problems, read_setting
 from studio.domain.rewards import METHODS, OPTIONS, Reward
 from studio.ui import pieces, reward_editor, reward_trial
+from studio.ui.blocks import field_row
 from studio.ui.controls import hub_name
 from studio.ui.events import QUIET, STARTING
 from studio.ui.form import Form
@@ -85,7 +86,7 @@ def build(page: Page) -> None:
             listed = page.html(
                 partial(_listed, page), js_on_load=_SCRIPT, elem_id="arg-reward_funcs", elem_classes="ts-below"
             )
-            with gr.Row(elem_classes="ts-fields ts-below"):
+            with field_row("ts-below"):
                 model = gr.Textbox(
                     _model(page.start_form),
                     label="Reward model",
@@ -133,7 +134,7 @@ def _wire(page: Page, listed: Any, model: Any, editor: Any) -> None:
     typed = {"trigger_mode": "always_last", **QUIET}
     model.input(type_model, [model, page.form], outputs, **typed)
     # Facts about the model are found out once its box is left.
-    page.learn(model.blur(lambda: None, None, None, **QUIET))
+    model.blur(page.signal, None, page.learn, **QUIET)
     reward_editor.wire(page, editor, outputs, drawn)
 
 

@@ -24,6 +24,7 @@ from studio.service.access import Access
 from studio.service.studio import Studio
 from studio.service.uploads import upload_limit
 from studio.ui import pieces
+from studio.ui.blocks import leave_events_plain
 from studio.ui.origins import Origins, Refusal
 from studio.ui.page import Page
 from studio.ui.signin import add_sign_in, current_user
@@ -45,6 +46,7 @@ def gradio_app(studio: Studio, password: str | None = None, space: Space | None 
         studio = studio.guarded(Access(space, current_user, (Path(get_upload_folder()),)))
     blocks = Page(studio).build()
     blocks.state_session_capacity = _SESSIONS
+    leave_events_plain()
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         blocks,

@@ -56,15 +56,15 @@ def _wire(page: Page, card: Any) -> None:
             page.studio.tokens.start(form.recipe, form.looked, every=what == "all")
         return _card(page, form)
 
-    def count(form: Form) -> str:
+    def count(form: Form) -> list[Any]:
         tokens, recipe, looked = page.studio.tokens, form.recipe, form.looked
         tokens.count(recipe, looked, first=form.example, every=tokens.wants_all(recipe, looked))
         # What was edited meanwhile is counted next: the card drawn now asks for it.
-        return _card(page, form)
+        return [_card(page, form), page.signal()]
 
     card.click(press, [page.form], [card], trigger_mode="multiple", **QUIET)
     counting = {**BUSY, "concurrency_limit": 2, "concurrency_id": "tokens", "show_progress": "hidden"}
-    page.follow_up(card.input(count, [page.form], [card], trigger_mode="always_last", **counting))
+    card.input(count, [page.form], [card, page.late], trigger_mode="always_last", **counting)
 
 
 def _card(page: Page, form: Form) -> str:

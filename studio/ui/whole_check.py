@@ -46,7 +46,7 @@ def _wire(page: Page, timer: Any, line: Any, draw: Any) -> None:
             shown[page.all_outputs.index(timer)] = gr.Timer(active=False)
         return shown
 
-    page.follow_up(timer.tick(look, [page.form], page.all_outputs, **QUIET))
+    timer.tick(look, [page.form], page.all_outputs, **QUIET)
 
 
 def take(studio: Studio, form: Form) -> bool:

@@ -13,13 +13,13 @@ from browser import open_page
 from playwright.sync_api import CDPSession, Page, Request
 from servers import Server, studio_server
 
-# Measured: 1,422 kB in 80 requests, 422 components, 269 events, 771 kB of config (six languages: 205 kB of it).
-WIRE_BYTES = 1_600_000
-UNPACKED_BYTES = 2_700_000
+# Measured: 1,272 kB in 80 requests, 396 components, 196 events, 703 kB of config (six languages: 205 kB of it).
+WIRE_BYTES = 1_400_000
+UNPACKED_BYTES = 2_450_000
 REQUESTS = 100
-COMPONENTS = 480
-EVENTS = 300
-CONFIG_BYTES = 870_000
+COMPONENTS = 430
+EVENTS = 220
+CONFIG_BYTES = 750_000
 EDIT_BYTES = 25_000
 
 _LOADED = "document.querySelector('#recipe-card pre.ts-code')?.textContent.trim()"
@@ -74,6 +74,7 @@ def test_page_and_edit_over_the_wire(server: Server) -> None:
         assert 100_000 < traffic.wire <= WIRE_BYTES
         assert 100_000 < traffic.unpacked <= UNPACKED_BYTES
         assert 10 < len(traffic.requests) <= REQUESTS
+        assert page.evaluate("Object.getPrototypeOf(window.gradio_config.dependencies) !== Array.prototype")
 
         page.get_by_role("tab", name="Training").click()
         rate = page.locator("#arg-learning_rate").locator("input, textarea").first

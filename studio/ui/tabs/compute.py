@@ -20,6 +20,7 @@ from studio.domain.launch_plan import (
 from studio.domain.recipe import Recipe
 from studio.service.launch import LaunchConfig
 from studio.ui import pieces
+from studio.ui.blocks import field_row
 from studio.ui.card import effective_batch, expected_steps
 from studio.ui.controls import controls_of, shown
 from studio.ui.events import QUIET
@@ -63,7 +64,7 @@ def build(page: Page) -> None:
     own = page.html(partial(_own, page), profile, js_on_load=PROFILE_SCRIPT, elem_id="default-config")
     with gr.Column(elem_classes="ts-card ts-profiles"):
         table = page.html(partial(_table, page), profile, js_on_load=PROFILE_SCRIPT, elem_id="profiles")
-        with gr.Row(elem_classes="ts-fields"):
+        with field_row():
             _controls(page, "Launch", ("accelerate_config", "num_processes", "gpu_ids"))
         offload = gr.Checkbox(
             label="Offload to CPU memory", interactive=True, elem_id="offload", **_offload(page, page.start_form)
@@ -86,9 +87,9 @@ def _precision(page: Page) -> Any:
     """The card of precision and memory; its row for GPUs only."""
     with gr.Column(elem_classes="ts-card ts-precision"):
         page.html(partial(_abilities, page), ("use_cpu",), elem_id="abilities")
-        with gr.Row(elem_classes="ts-fields"):
+        with field_row():
             _controls(page, "Precision and memory", ("bf16", "activation_checkpointing", "use_cpu"))
-        with gr.Row(elem_classes="ts-fields", visible=_on_gpus(page, page.start_form)) as on_gpus:
+        with field_row(visible=_on_gpus(page, page.start_form)) as on_gpus:
             _controls(page, "Precision and memory", ("tf32",))
             _controls(page, "Launch", ("mixed_precision",))
             _controls(page, "Precision and memory", ("fp16",))

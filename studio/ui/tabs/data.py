@@ -22,6 +22,7 @@ from studio.ui import (
     token_card,
     whole_check,
 )
+from studio.ui.blocks import field_row
 from studio.ui.controls import hub_name
 from studio.ui.events import BUSY, QUIET, guarded
 from studio.ui.form import Form
@@ -49,7 +50,7 @@ def build(page: Page) -> None:
     single = gr.Column(elem_classes="ts-card", visible=not mixture.is_mixture(page.start_form))
     page.redrawn.append((single, lambda form: gr.update(visible=not mixture.is_mixture(form))))
     with single:
-        with gr.Row(elem_classes="ts-fields"):
+        with field_row():
             name = gr.Textbox(
                 page.start_form.typed,
                 label="Dataset",
@@ -146,12 +147,12 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
     # A name that is typed while another one is looked up must not be lost: the last one counts.
     last = {"outputs": page.all_outputs, "trigger_mode": "always_last", **BUSY}
     name.input(typing, [page.form], None, **QUIET)
-    page.follow_up(name.submit(guarded(choose, unchanged), [name, page.form], **last))
-    page.follow_up(name.blur(guarded(leave, unchanged), [name, page.form], **last))
-    page.follow_up(look.click(guarded(look_again, unchanged), [name, page.form], page.all_outputs, **BUSY))
+    name.submit(guarded(choose, unchanged), [name, page.form], **last)
+    name.blur(guarded(leave, unchanged), [name, page.form], **last)
+    look.click(guarded(look_again, unchanged), [name, page.form], page.all_outputs, **BUSY)
     upload.upload(guarded(take_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
     for (key, _), chooser in zip(_SPLITS, choosers, strict=True):
-        page.follow_up(chooser.input(guarded(partial(change, key), unchanged), [chooser, page.form], **last))
+        chooser.input(guarded(partial(change, key), unchanged), [chooser, page.form], **last)
 
 
 def _wire_search(page: Page, name: Any, found: Any) -> None:
@@ -171,7 +172,7 @@ def _wire_search(page: Page, name: Any, found: Any) -> None:
 
     # What is typed narrows what is here at once; the list asks the Hub by itself.
     name.input(narrow, [name, page.form], [found], trigger_mode="always_last", **QUIET)
-    page.follow_up(found.click(choose, [page.form], page.all_outputs, trigger_mode="multiple", **BUSY))
+    found.click(choose, [page.form], page.all_outputs, trigger_mode="multiple", **BUSY)
 
 
 def _typed(form: Form) -> Any:

@@ -12,6 +12,7 @@ from studio.domain.completion import repository_name
 from studio.domain.push_checks import TRACKERS, trackers_of
 from studio.service.presets import safe_name
 from studio.ui import pieces
+from studio.ui.blocks import field_row
 from studio.ui.controls import controls_of, shown
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
@@ -40,18 +41,18 @@ def build(page: Page) -> None:
     every = frozenset(page.catalog.methods)
     with gr.Column(elem_classes="ts-card ts-launch"):
         _heading("Run")
-        with gr.Row(elem_classes="ts-fields"):
+        with field_row():
             page.control("run_name", "text", every, "Logging")
             tags = _tags(page)
             page.control("seed", "integer", every, "Saving")
             page.control("resume_from_checkpoint", "text", every, "Saving")
-        with gr.Row(elem_classes="ts-fields", visible=page.start_form.elsewhere) as elsewhere:
+        with field_row(visible=page.start_form.elsewhere) as elsewhere:
             page.control("output_dir", "text", every, "Saving")
         page.redrawn.append((elsewhere, lambda form: gr.update(visible=form.elsewhere)))
         page.html(partial(_named, page), ("run_name",), elem_id="run-named")
     with gr.Column(elem_classes="ts-card ts-launch"):
         _heading("Tracking")
-        with gr.Row(elem_classes="ts-fields"):
+        with field_row():
             _controls(page, "Logging", _OF_THE_TRACKERS)
         page.html(_tracked, ("report_to",), elem_id="trackers")
     with gr.Column(elem_classes="ts-card ts-launch"):
@@ -59,7 +60,7 @@ def build(page: Page) -> None:
             _heading("Hugging Face Hub")
             ask = gr.Button("Ask again", size="sm", elem_id="account-ask")
         page.html(partial(_account, page), elem_id="account")
-        with gr.Row(elem_classes="ts-fields"):
+        with field_row():
             _controls(page, "Hub", _OF_THE_HUB)
         box = next(control.component for control in page.controls if control.name == "hub_model_id")
         page.follow(box, lambda form: gr.update(placeholder=repository_name(form.recipe)), ("model_name_or_path",))
@@ -142,13 +143,12 @@ def _wire(page: Page, tags: Any, target: Any, ask: Any) -> None:
     chosen = [*page.summary_outputs, name.component, *(component for component, _ in followers)]
     owned = target.click(choose_owner, [page.form], chosen, trigger_mode="multiple", **QUIET)
     # A press while an older answer is on its way is not dropped: the token may be another one by now.
-    again = ask.click(ask_again, [page.form], page.all_outputs, trigger_mode="always_last", **BUSY)
-    page.follow_up(again)
+    ask.click(ask_again, [page.form], page.all_outputs, trigger_mode="always_last", **BUSY)
     boxes = [push.component, name.component, page.form]
     last = {"trigger_mode": "always_last", **BUSY}
-    page.follow_up(owned.then(look_up, boxes, page.all_outputs, **BUSY))
+    owned.then(look_up, boxes, page.all_outputs, **BUSY)
     typed = [push.component.input, name.component.blur, name.component.submit]
-    page.follow_up(gr.on(typed, look_up, boxes, page.all_outputs, **last))
+    gr.on(typed, look_up, boxes, page.all_outputs, **last)
 
 
 def _named(page: Page, form: Form) -> str:

@@ -12,6 +12,7 @@ from studio.adapters.machine import Machine, has_package
 from studio.domain.lora_choice import ALL_LINEAR, as_argument
 from studio.domain.model_layers import ModelLayers
 from studio.ui import adapter_card, continue_card, pieces
+from studio.ui.blocks import field_row
 from studio.ui.controls import Control, controls_of, hub_name, shown
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
@@ -92,7 +93,7 @@ def _section(page: Page, title: str, rows: list[Any], below: Callable[[], Any] |
         gr.HTML(pieces.heading(title), apply_default_css=False)
         if below is not None and title == "Where it acts":
             below()  # what is chosen with the mouse comes before what is typed
-        with gr.Row(elem_classes="ts-fields"):
+        with field_row():
             made = [page.control(name, kind, methods, "LoRA") for name, kind, methods in rows]
         if below is not None and title != "Where it acts":
             below()
@@ -124,13 +125,14 @@ def _wire(page: Page, chips: Any) -> None:
         if name != (form.recipe.get(_MODEL) or ""):
             form.set(page.catalog, _MODEL, name, bool(name))
         page.studio.layers.learn(form.recipe)
-        return [draw(form) for _, draw in followers]
+        page.note(form)
+        return [*(draw(form) for _, draw in followers), page.signal()]
 
     box = next(control.component for control in page.controls if control.name == _MODEL)
     tab = next(tab for tab in page.tabs.children if getattr(tab, "id", None) == ID)
     # The figures say themselves that they are on their way: nothing else needs to dim.
     quiet = {**BUSY, "show_progress": "hidden"}
-    page.follow_up(tab.select(look, [box, page.form], [component for component, _ in followers], **quiet))
+    tab.select(look, [box, page.form], [*(component for component, _ in followers), page.late], **quiet)
 
 
 def _choose(page: Page, form: Form, what: str, name: str) -> None:

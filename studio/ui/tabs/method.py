@@ -66,7 +66,7 @@ def _wire(page: Page, chooser: Any) -> None:
         shown: list[Any] = guarded(choose, lambda *values: page.everything(values[0]))(form, event)
         return shown
 
-    page.learn(chooser.click(chosen, [page.form], page.all_outputs, trigger_mode="multiple", **BUSY))
+    chooser.click(chosen, [page.form], page.all_outputs, trigger_mode="multiple", **BUSY)
 
 
 def _draw(page: Page, form: Form) -> str:

@@ -60,12 +60,12 @@ def build(page: Page) -> None:
 
 
 def _wire(page: Page, facts: Any, offers: Any) -> None:
-    def leave(typed: str | None, form: Form) -> Any:
+    def leave(typed: str | None, form: Form) -> list[Any]:
         # The box's own text: the edit that brings it into the form may still be on its way, and is left to that, for
         # a click into the list may have chosen another one meanwhile. What is known, the edit has drawn.
         name, (_, revision) = hub_name(typed or ""), _named(form)
         unknown = name and page.studio.models.known(name, revision) is None
-        return model_card.waiting(name, asked=True) if unknown else gr.skip()
+        return [model_card.waiting(name, asked=True) if unknown else gr.skip(), page.signal()]
 
     def choose(form: Form, event: gr.EventData) -> list[Any]:
         chosen, revision = str(event._data.get("offer", "")), str(event._data.get("revision", ""))
@@ -74,18 +74,19 @@ def _wire(page: Page, facts: Any, offers: Any) -> None:
             form.set(page.catalog, "model_revision", revision, bool(revision))
         return page.everything(form)
 
-    def ask_again(form: Form) -> str:
-        name, revision = _named(form)
-        page.studio.models.learn(name, revision, again=True)
-        return _facts(page, form, asked=True)
+    def ask(form: Form, again: bool) -> list[Any]:
+        if again:
+            name, revision = _named(form)
+            page.studio.models.learn(name, revision, again=True)
+        return [_facts(page, form, asked=True), page.signal()]
 
     box, revision = (next(control.component for control in page.controls if control.name == name) for name in _ASKED_BY)
-    page.learn(gr.on([box.submit, box.blur], leave, [box, page.form], [facts], **QUIET))
-    page.learn(
-        gr.on([revision.submit, revision.blur], partial(_facts, page, asked=True), [page.form], [facts], **QUIET)
-    )
-    page.learn(offers.click(choose, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET))
-    page.learn(facts.click(ask_again, [page.form], [facts], trigger_mode="multiple", **BUSY))
+    # A box that is left once more, while the answer to the first time is on its way, holds another name by now.
+    last = {"outputs": [facts, page.learn], "trigger_mode": "always_last", **QUIET}
+    gr.on([box.submit, box.blur], leave, [box, page.form], **last)
+    gr.on([revision.submit, revision.blur], partial(ask, again=False), [page.form], **last)
+    offers.click(choose, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET)
+    facts.click(partial(ask, again=True), [page.form], [facts, page.learn], trigger_mode="multiple", **BUSY)
 
 
 def _find_out(page: Page, form: Form) -> bool:

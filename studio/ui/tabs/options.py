@@ -169,7 +169,7 @@ class Options:
         # Over a hundred components are made anew by an answer that only may change them (Gradio 6.31): they follow
         # when the tab is left, which the script tells.
         self.list.blur(page.everything, [page.form], page.all_outputs, trigger_mode="always_last", **QUIET)
-        page.learn(self.list.submit(lambda: None, None, None, trigger_mode="always_last", **QUIET))
+        self.list.submit(page.signal, None, page.learn, trigger_mode="always_last", **QUIET)
 
     def _edit(self, form: Form, event: gr.EventData) -> list[Any]:
         """Edits from the list: what they change in the recipe."""

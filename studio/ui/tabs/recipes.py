@@ -142,7 +142,7 @@ def _wire_presets(page: Page, library: Library, cards: Any) -> None:
         shown: list[Any] = guarded(act, lambda *values: page.everything(values[0]))(form, event)
         return shown
 
-    page.learn(cards.click(acted, [page.form], page.all_outputs, trigger_mode="multiple", **BUSY))
+    cards.click(acted, [page.form], page.all_outputs, trigger_mode="multiple", **BUSY)
 
 
 def _wire_saving(page: Page, library: Library, parts: tuple[Any, Any, Any, Any], cards: Any) -> None:
@@ -233,12 +233,9 @@ def _wire_opening(page: Page, library: Library, parts: tuple[Any, Any, Any, Any]
     def unchanged(*values: Any) -> list[Any]:
         return page.everything(values[-1])
 
-    for event in (
-        read.click(guarded(open_text, unchanged), [pasted, page.form], page.all_outputs, **BUSY),
-        upload.upload(guarded(open_file, unchanged), [upload, page.form], page.all_outputs, **BUSY),
-        result.click(other, [page.form], page.all_outputs, **BUSY),
-    ):
-        page.learn(event)
+    read.click(guarded(open_text, unchanged), [pasted, page.form], page.all_outputs, **BUSY)
+    upload.upload(guarded(open_file, unchanged), [upload, page.form], page.all_outputs, **BUSY)
+    result.click(other, [page.form], page.all_outputs, **BUSY)
 
 
 # Comparing ------------------------------------------------------------------------------------------------------
