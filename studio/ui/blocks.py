@@ -1,4 +1,4 @@
-"""Gradio's Blocks without what Gradio (6.31) does over and over for each page that is opened and each answer."""
+"""Blocks, rows and answers without what Gradio (6.31) does over and over for each page that is opened and each answer."""
 
 from __future__ import annotations
 
@@ -73,3 +73,14 @@ def leave_events_plain() -> None:
         return Markup("{}; {}").format(toorjson(value), Markup(_PLAIN)) if is_config else toorjson(value)
 
     templates.env.filters["toorjson"] = written
+
+
+def only_news(component: Any, answer: Any) -> Any:
+    """Of what a page that has just been opened is to show, what it was not built with: its parts are drawn once."""
+    if not isinstance(answer, dict) or answer.get("__type__") != "update":
+        return gr.skip() if getattr(component, "value", None) == answer else answer
+    return {key: value for key, value in answer.items() if key == "__type__" or _attribute(component, key) != value}
+
+
+def _attribute(component: Any, name: str) -> Any:
+    return getattr(component, name, only_news)  # itself stands for what no answer says

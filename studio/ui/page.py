@@ -16,7 +16,7 @@ from studio.domain.methods import method_named
 from studio.domain.overlay import depends
 from studio.service.studio import Studio
 from studio.ui import api, pieces, space
-from studio.ui.blocks import Blocks, field_row
+from studio.ui.blocks import Blocks, field_row, only_news
 from studio.ui.card import CARD_SCRIPT, card, rewards_code, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, is_worded_by_method, read, shown, words
 from studio.ui.events import BUSY, QUIET, STARTING
@@ -391,17 +391,6 @@ class Page:
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
         form.recipe = form.recipe.with_changes(self.catalog, {}, ("run_name",))
         return [*self.everything(form), gr.update(selected="runs"), *self.runs.choose(run.id)]
-
-
-def only_news(component: Any, answer: Any) -> Any:
-    """Of what a page that has just been opened is to show, what it was not built with: its parts are drawn once."""
-    if not isinstance(answer, dict) or answer.get("__type__") != "update":
-        return gr.skip() if getattr(component, "value", None) == answer else answer
-    return {key: value for key, value in answer.items() if key == "__type__" or _attribute(component, key) != value}
-
-
-def _attribute(component: Any, name: str) -> Any:
-    return getattr(component, name, only_news)  # itself stands for what no answer says
 
 
 def _depends(other: Control, name: str, methods: Any) -> bool:
