@@ -33,7 +33,7 @@ BELOW = {
 }
 # Adapters do not import each other, except for those that own one thing together, a run's process or the cells of data
 # files: each may use those before it.
-RUN_FAMILY = ("exitcode", "locking", "progress", "processes", "runs", "supervisor", "launching")
+RUN_FAMILY = ("exitcode", "locking", "progress", "processes", "runs", "waiting", "supervisor", "launching")
 DATA_FAMILY = ("cellcodes", "fitting", "jsonpieces", "datapieces", "datacounts", "wholecheck")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 

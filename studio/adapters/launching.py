@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import studio
 from studio.adapters.processes import ProcessId
 from studio.adapters.progress import newest_checkpoint
 from studio.adapters.runs import Record, Run, folder_identity, last_attempt, utc_now
 from studio.adapters.supervisor import ALREADY, AT_END, GRACE, LINGER
+from studio.adapters.waiting import Queue
 from studio.domain.errors import StudioError
 from studio.domain.states import LIVE, StopHow, state_of
 
@@ -31,14 +33,18 @@ def launch(
     at_end_timeout: float = AT_END,
     grace: float = GRACE,
     linger: float = LINGER,
+    queue: Mapping[str, Any] | None = None,
 ) -> None:
     """Add an attempt to a run and start it under a supervisor of its own; returns when that has recorded itself.
 
     `command` is the trainer's (`["/.../trl", "sft", "--config", "recipe.yaml"]`), started in the run folder with `env`
     laid over this process's environment. `at_end` is a command that the supervisor runs there after the trainer's end
     and before the final record. Times are in seconds: `grace` from "save" to SIGKILL, `linger` for what trainer and
-    launcher leave behind. Raises StudioError where the run is live or the supervisor does not start.
+    launcher leave behind. With `queue` it waits for its turn; `gpus` in it are those it asks for (`turns.Place`).
+    Raises StudioError where the run is live or the supervisor does not start.
     """
+
+    line = Queue(run.folder.parent) if queue is not None else None
 
     def add(record: Record) -> None:
         if record["attempts"] and state_of(run.facts()) in LIVE:
@@ -51,6 +57,7 @@ def launch(
             "grace": grace, "linger": linger, "queued": utc_now(), "started": None,
             "starter": starter.to_json() if starter else None, "folder": folder_identity(run.folder),
             "supervisor": None, "waiter": None, "launcher": None, "trainers": [], "processes": [], "stop": None,
+            "queue": {**queue, "order": line.last_order() + 1} if line and queue is not None else None,
             "ended": None, "exit": None, "outcome": None, "heartbeat": None, "last_step": None, "total_steps": None,
             "log_start": log.stat().st_size if log.exists() else 0,
             "checkpoint_before": checkpoint.name if checkpoint else None,
@@ -60,7 +67,8 @@ def launch(
         last_attempt(record).update({"outcome": "failed", "ended": utc_now()})
 
     try:
-        run.update(add)
+        with line.locked() if line else contextlib.nullcontext():
+            run.update(add)
         code, said = _start_supervisor(run, env)
         if code != 0:
             run.update(give_up)

@@ -321,6 +321,12 @@ def stop_in(attempt: Record) -> StopHow | None:
     return how if is_stop(how) else None
 
 
+def stronger(one: object, other: object) -> Record | None:
+    """Of two stop requests the one that goes further; of equals the first."""
+    asked = [stop for stop in (one, other) if isinstance(stop, dict) and stop_in({"stop": stop})]
+    return max(asked, key=lambda stop: stop["how"] == "now", default=None)
+
+
 def read_exit(value: object) -> Exit | None:
     """An exit as a record holds it; None where it says neither code nor signal."""
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The supervisor: one light process a run that starts the trainer, passes on stop requests and records the end.
+"""The supervisor: one light process a run that starts the trainer when its turn has come and records the end.
 
 Run as `python -m studio.adapters.supervisor RUN_FOLDER`; `studio.adapters.launching` does so. It outlives the page and
 the web server. SIGTERM to it (a machine shutting down) means stop and save, SIGUSR1 stop now; it ignores the rest.
@@ -20,7 +20,8 @@ from pathlib import Path
 from studio.adapters import exitcode
 from studio.adapters.locking import hold
 from studio.adapters.processes import ProcessId, kill_all, snapshot, trainers_among, trainers_in, tree_of
-from studio.adapters.runs import Record, Run, last_attempt, read_exit, stop_in, utc_now
+from studio.adapters.runs import Record, Run, last_attempt, read_exit, stop_in, stronger, utc_now
+from studio.adapters.waiting import Turn, handed_gpus, waits
 from studio.domain.errors import StudioError
 from studio.domain.states import Exit, StopHow, outcome_of
 
@@ -49,6 +50,7 @@ class Supervisor:
         self.waiter = self.launcher = NO_PROCESS
         self.waiter_process: subprocess.Popen[bytes] | None = None
         self.waiter_code: int | None = None
+        self.turn: Turn | None = None  # while the run waits for it
         self.withdrawn = False  # stopped before it was started
         self.parental = False  # this process started the waiter, so whatever loses its parent comes here
         self.trainers: dict[ProcessId, Record] = {}
@@ -80,22 +82,25 @@ class Supervisor:
         ready()
         if not earlier:
             return False
-        if earlier.get("supervisor") or earlier.get("started") or self.run.exits(earlier):
+        exits = self.run.exits(earlier)
+        if waits(earlier) and not exits:
+            self.turn = Turn(self.run)
+        elif earlier.get("supervisor") or earlier.get("started") or exits:
             self._take_over(earlier)
         elif stop_in(earlier):
             self.withdrawn = True
         else:
-            try:
-                self._start(earlier)
-            except OSError as error:
-                print(f"The trainer could not be started: {error}", flush=True)
-                self.waiter_code = 126
+            self._start(earlier)
         return True
 
     def tick(self, now: float) -> bool:
         """Look and act once. `now` is in seconds on a clock that only goes forward. True: all is recorded."""
+        if self.turn is not None and self.asked == "save":
+            return True  # the machine goes down: whoever takes the run over has it wait again
         self._reap()
         self._read_requests()
+        if self.turn is not None and not self._may_start(self.turn, now):
+            return False
         if self.gone_since is None:
             self._look(now)
             self._read_progress(ended=not self.tree)
@@ -116,16 +121,33 @@ class Supervisor:
         """The attempt as the file had it, with what this supervisor has to say of it."""
         return last_attempt(self.good) | self.said
 
+    def _may_start(self, turn: Turn, now: float) -> bool:
+        """Starts the run if its turn has come; False while it waits on."""
+        self.withdrawn = stop_in(self.attempt) is not None
+        if not self.withdrawn and not turn.come(now):
+            return False
+        self.turn = None
+        if not self.withdrawn:
+            self._read_requests()
+            self._start(self.attempt)
+        return True
+
     def _start(self, attempt: Record) -> None:
         """Start the waiter, which starts the trainer; both write to train.log and nothing is piped."""
         path = self.run.exits_path(attempt["number"])
-        path.unlink(missing_ok=True)
-        with (self.run.folder / "train.log").open("ab") as log:
-            self.said["started"] = utc_now()
-            self.waiter_process = subprocess.Popen(
-                [sys.executable, "-I", "-S", exitcode.__file__, path.name, *attempt["command"]],
-                cwd=self.run.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+        try:
+            path.unlink(missing_ok=True)
+            with (self.run.folder / "train.log").open("ab") as log:
+                self.said["started"] = utc_now()
+                self.waiter_process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", exitcode.__file__, path.name, *attempt["command"]],
+                    cwd=self.run.folder, env={**os.environ, **handed_gpus(attempt)},
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+        except OSError as error:
+            print(f"The trainer could not be started: {error}", flush=True)
+            self.waiter_code = 126
+            return
         self.parental = True
         self.waiter = ProcessId.of(self.waiter_process.pid) or ProcessId(self.waiter_process.pid, 0, "")
         self.said["waiter"] = self.waiter.to_json()
@@ -176,10 +198,8 @@ class Supervisor:
 
         self.next_beat = now + HEARTBEAT
         others = sorted(self.others, key=lambda process: process.pid)
-        self.said |= {
-            "trainers": list(self.trainers.values()),
-            "processes": [process.to_json() for process in others],
-        }
+        self.said["trainers"] = list(self.trainers.values())
+        self.said["processes"] = [process.to_json() for process in others]
         try:
             self.good = self.run.update(change, patience=1.0)
         except (OSError, StudioError) as error:
@@ -327,12 +347,6 @@ class Supervisor:
         self.at_end = None
         self.others.clear()
         return self._write(now) or waited >= KEEP_TRYING + self.attempt.get("at_end_timeout", AT_END)
-
-
-def stronger(one: object, other: object) -> Record | None:
-    """Of two stop requests the one that goes further; of equals the first."""
-    asked = [stop for stop in (one, other) if isinstance(stop, dict) and stop_in({"stop": stop})]
-    return max(asked, key=lambda stop: stop["how"] == "now", default=None)
 
 
 def supervise(folder: Path, ready: Callable[[], None]) -> int:
