@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 import ipaddress
 import json
 import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from studio import __version__, search_command, token_command
+from studio import __version__, queue_commands, run_commands, search_command, token_command
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
-from studio.domain.states import LIVE
 from studio.terminal import cut, print_findings, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
     from studio.service.studio import Studio
 
 PASSWORD = "TRL_STUDIO_PASSWORD"
-_LOG_BYTES = 16 * 2**20  # of a log, at most
-_PAUSE = 0.5  # seconds between two looks at a run
 
 
 class _Help(NamedTuple):
@@ -116,20 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help=HELP.json)
     token_command.add(command, _recipe, _studio, _open)
     search_command.add(command, _studio)
-    run = command("run", _run, "Start a recipe on this machine; prints what was added to it, and the run's name.")
-    _recipe(run)
-    run.add_argument("--wait", action="store_true", help="stay until it has ended; exit code 0 only where it finished")
-    runs = command("runs", _runs, "List the runs, newest first.")
-    runs.add_argument("--json", action="store_true", help=HELP.json)
-    show = command("show", _show, "Show one run.")
-    show.add_argument("run", metavar="RUN", help="the run's name")
-    show.add_argument("--json", action="store_true", help=HELP.json)
-    stop = command("stop", _stop, "Ask a run to save a checkpoint and stop.")
-    stop.add_argument("run", metavar="RUN", help="the run's name")
-    stop.add_argument("--now", action="store_true", help="stop at once, without saving")
-    logs = command("logs", _logs, "Print a run's log.")
-    logs.add_argument("run", metavar="RUN", help="the run's name")
-    logs.add_argument("--follow", action="store_true", help="go on printing until the run has ended")
+    run_commands.add(command, _recipe, _studio, _open)
+    queue_commands.add(command, _studio)
     return parser
 
 
@@ -260,102 +243,6 @@ def _inspect(options: argparse.Namespace) -> int:
     return 1 if looked.verdict == "reject" else 0
 
 
-# Runs --------------------------------------------------------------------------------------------------------------
-
-
-def _run(options: argparse.Namespace) -> int:
-    studio = _studio(options)
-    recipe, opened = _open(studio, options)
-    # TRL's own config classes speak up within seconds of the start; asking them first would only add those seconds.
-    found = studio.findings(recipe, opened)
-    print_findings(found, sys.stderr)
-    if errors(found):
-        return 1
-    run, prepared = studio.start(recipe)
-    for key, why in prepared.notes.items():
-        say(f"added {key}: {json.dumps(prepared.recipe.get(key), default=str)}  # {why}")
-    print(run.id, flush=True)
-    return _wait(studio, run.id) if options.wait else 0
-
-
-def _wait(studio: Studio, run_id: str) -> int:
-    said: object = None
-    try:
-        while True:
-            shown = studio.runs.show(run_id)
-            # A line for each state and each tenth of the steps: a log of days stays readable.
-            now = (shown["state"], 10 * (shown["last_step"] or 0) // (shown["total_steps"] or 1))
-            if now != said:
-                say(_progress(shown))
-                said = now
-            if shown["state"] not in LIVE:
-                break
-            time.sleep(_PAUSE)
-    except KeyboardInterrupt:
-        say(f"The run goes on. To stop it: trl-studio stop {run_id}")
-        raise
-    if shown["state"] != "finished":
-        say(f"See: trl-studio logs {run_id}")
-    return 0 if shown["state"] == "finished" else 1
-
-
-def _runs(options: argparse.Namespace) -> int:
-    rows = _studio(options, read_only=True).runs.list()
-    if options.json:
-        print_json(rows)
-        return 0
-    head = ("RUN", "METHOD", "STATE", "STARTED")
-    print_table([head, *((row["id"], row["method"], _progress(row), row["started"] or "") for row in rows)])
-    return 0
-
-
-def _show(options: argparse.Namespace) -> int:
-    shown = _studio(options, read_only=True).runs.show(options.run)
-    if options.json:
-        print_json(shown)
-        return 0
-    ended = {name: value for name, value in shown["exit"].items() if value is not None}
-    last = {name: value for name, value in shown["last_metrics"].items() if value is not None}
-    rows = {**shown, "exit": ", ".join(f"{name} {value}" for name, value in ended.items()), "last_metrics": ""}
-    print_table([(name, "" if value is None else str(value)) for name, value in rows.items()])
-    print_table(
-        [(f"  {name}", f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in last.items()]
-    )
-    return 0
-
-
-def _stop(options: argparse.Namespace) -> int:
-    if _studio(options, read_only=True).runs.stop(options.run, options.now):
-        say(f"{options.run} stops" + (" now." if options.now else " when it has saved a checkpoint."))
-    else:
-        say(f"{options.run} has ended already.")
-    return 0
-
-
-def _logs(options: argparse.Namespace) -> int:
-    runs = _studio(options, read_only=True).runs
-    if not options.follow:
-        text = runs.log(options.run, _LOG_BYTES)
-        sys.stdout.write(text if not text or text.endswith("\n") else text + "\n")
-        return 0
-    path = runs.folders.get(options.run).folder / "train.log"
-    place = max(path.stat().st_size - _LOG_BYTES, 0) if path.is_file() else 0
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    while True:
-        # Asked before reading, so that what was written last is still read.
-        live = runs.is_live(options.run)
-        if path.is_file():
-            with path.open("rb") as file:
-                file.seek(place)
-                while piece := file.read(2**20):
-                    place += len(piece)
-                    sys.stdout.write(decoder.decode(piece))
-            sys.stdout.flush()
-        if not live:
-            return 0
-        time.sleep(_PAUSE)
-
-
 # What several of them need -----------------------------------------------------------------------------------------
 
 
@@ -393,8 +280,3 @@ def _text(name: str) -> tuple[str, str]:
 def _open(studio: Studio, options: argparse.Namespace) -> tuple[Recipe, list[Finding]]:
     text, name = _text(options.recipe)
     return _catalog(studio).open_checked(text, options.method, None, name)
-
-
-def _progress(shown: dict[str, Any]) -> str:
-    step, total = shown["last_step"], shown["total_steps"]
-    return str(shown["state"]) + (f" {step}/{total}" if step is not None and total else "")

@@ -16,11 +16,14 @@ FILES = [ROOT / "app.py", *sorted((ROOT / "studio").rglob("*.py"))]
 MODULES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES}
 
 HEAVY = {"torch", "transformers", "trl", "datasets", "peft", "accelerate"}
+COMMANDS = ("queue_commands", "run_commands", "search_command", "token_command")
 # What each part may import of the others: downwards only.
 BELOW = {
     "app": {"cli"},
     "__main__": {"cli"},
-    "cli": {"ui", "service", "adapters", "domain", "terminal", "search_command", "token_command"},
+    "cli": {"ui", "service", "adapters", "domain", "terminal", *COMMANDS},
+    "queue_commands": {"service", "adapters", "domain", "terminal", "run_commands"},
+    "run_commands": {"service", "domain", "terminal"},
     "search_command": {"service", "adapters", "domain", "terminal"},
     "token_command": {"service", "domain", "terminal"},
     "terminal": {"domain"},
@@ -33,7 +36,17 @@ BELOW = {
 }
 # Adapters do not import each other, except for those that own one thing together, a run's process or the cells of data
 # files: each may use those before it.
-RUN_FAMILY = ("exitcode", "locking", "progress", "processes", "runs", "waiting", "supervisor", "launching")
+RUN_FAMILY = (
+    "exitcode",
+    "locking",
+    "progress",
+    "checkpoints",
+    "processes",
+    "runs",
+    "waiting",
+    "supervisor",
+    "launching",
+)
 DATA_FAMILY = ("cellcodes", "fitting", "jsonpieces", "datapieces", "datacounts", "wholecheck")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 

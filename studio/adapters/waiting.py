@@ -63,6 +63,11 @@ class Queue:
             )
         return found
 
+    def line(self) -> list[str]:
+        """The waiting runs, next one first."""
+        waiting = sorted((one for one in self.places() if not one.going), key=lambda one: (one.order, one.id))
+        return [one.id for one in waiting]
+
     def last_order(self) -> float:
         """The order of the last one in the line; 0 where nobody waits."""
         return max((place.order for place in self.places()), default=0.0)

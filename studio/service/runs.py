@@ -9,7 +9,8 @@ import shutil
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from studio.adapters.home import Home
 from studio.adapters.launching import adopt, launch, stop
 from studio.adapters.metrics import MetricsStore, RunMetrics, last_exported
 from studio.adapters.progress import readable
-from studio.adapters.runs import Run, RunFolders, last_attempt
+from studio.adapters.runs import Record, Run, RunFolders, last_attempt, write_whole
 from studio.domain.completion import PROJECT
 from studio.domain.errors import StudioError
 from studio.domain.findings import errors
 from studio.domain.methods import method_named
 from studio.domain.recipe_yaml import read_mapping
 from studio.domain.states import LIVE, state_of
+from studio.domain.turns import Gpus
 from studio.service.recipes import Prepared
 
 # tqdm's bar: steps of total, time gone and time left.
@@ -31,6 +33,7 @@ _BAR = re.compile(r"\d+/(\d+) \[[\d:]+<([\d:?]+)")
 _RAISED = re.compile(r"(\[rank\d+\]: ?)?([A-Za-z_]\w*\.)*[A-Z]\w*(Error|Exception|Interrupt|Exit)\b")
 # What the launchers raise when the trainer below them has failed says nothing of why.
 _WRAPPED = re.compile(r"(\[rank\d+\]: ?)?([A-Za-z_]\w*\.)*(CalledProcessError|ChildFailedError)\b")
+_PUSHES = re.compile(r"^push_to_hub: true\b", re.MULTILINE)
 _KEPT_METRICS = 32  # runs whose points stay in memory
 
 
@@ -46,12 +49,18 @@ class Runs:
         self._ended: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {}
 
     def start(
-        self, name: str, prepared: Prepared, tags: tuple[str, ...] = (), secrets: Mapping[str, str] | None = None
+        self,
+        name: str,
+        prepared: Prepared,
+        tags: tuple[str, ...] = (),
+        secrets: Mapping[str, str] | None = None,
+        gpus: Gpus | None = (),
     ) -> Run:
         """Writes the run's folder and launches its supervisor; returns when that has recorded itself.
 
-        `secrets` go into the environment of the run's processes and nowhere else. Raises StudioError where the recipe
-        has an error, the name is taken, or the folder cannot be written.
+        The run then waits until the `gpus` it asks for are free (None: any). `secrets` go into the environment of the
+        run's processes and nowhere else. Raises StudioError where the recipe has an error, the name is taken, or the
+        folder cannot be written.
         """
         wrong = errors(list(prepared.findings))
         if wrong:
@@ -68,13 +77,51 @@ class Runs:
         run = self.folders.create(name, prepared.recipe.method, prepared.yaml, prepared.accelerate, files)
         if tags:
             run.update(lambda record: record.update(tags=list(tags)))
+        self._launch(run, gpus, secrets)
+        return run
+
+    def again(self, run: Run, recipe_text: str, gpus: Gpus | None, secrets: Mapping[str, str] | None = None) -> None:
+        """Launches another attempt of a run that has ended, with `recipe_text`; the recipe of before is kept.
+
+        Raises StudioError where the run is live or the folder cannot be written: its recipe is then as it was.
+        """
+        number = last_attempt(run.record()).get("number")
+        path, kept = run.folder / "recipe.yaml", f"recipe.{number if type(number) is int else 0}.yaml"
+        try:
+            before = path.read_bytes()
+            write_whole(run.folder / kept, before)
+            write_whole(path, recipe_text.encode())
+        except OSError as error:
+            raise StudioError(
+                f"The recipe of '{run.id}' could not be written: {error.strerror or error}.",
+                "Free some space or make the folder writable, then resume again.",
+            ) from error
+
+        def keep(record: Record) -> None:
+            last_attempt(record).update({"recipe": kept})
+
+        try:
+            self._launch(run, gpus, secrets, keep)
+        except StudioError:
+            write_whole(path, before)
+            raise
+
+    def _launch(
+        self,
+        run: Run,
+        gpus: Gpus | None,
+        secrets: Mapping[str, str] | None,
+        first: Callable[[Record], None] | None = None,
+    ) -> None:
         export = [
             sys.executable, "-m", "studio.adapters.metrics", "export",
-            str(self.home.trackio), self._project(run), name, "metrics.jsonl",
+            str(self.home.trackio), self._project(run), run.id, "metrics.jsonl",
         ]  # fmt: skip
         environment = {**self.environment(), **(secrets or {})}
-        launch(run, [trl_program(), run_method(run), "--config", "recipe.yaml"], environment, at_end=export)
-        return run
+        command = [trl_program(), run_method(run), "--config", "recipe.yaml"]
+        if first is not None:
+            run.update(first)
+        launch(run, command, environment, at_end=export, queue={"gpus": None if gpus is None else list(gpus)})
 
     def environment(self) -> dict[str, str]:
         """What a trainer's environment gets: where metrics are kept, and logs without delay."""
@@ -126,6 +173,9 @@ class Runs:
             "last_step": facts.last_step,
             "total_steps": facts.total_steps,
             "stop": facts.stop,
+            "queued": attempt.get("queued"),
+            "pushes": self._pushes(run),
+            "force_in": _force_in(attempt) if facts.stop and not facts.outcome else None,
             "attempts": len(record["attempts"]),
             "tags": [str(tag) for tag in tags] if isinstance(tags := record.get("tags"), list) else [],
             "last_metrics": self.metrics(run).last() if last is None else last,
@@ -188,6 +238,13 @@ class Runs:
         """Whether the run is still going, or about to."""
         return self.folders.get(run_id).state() in LIVE
 
+    def _pushes(self, run: Run) -> bool:
+        """Whether the run's recipe pushes to the Hub, which it also does when it is stopped and saves."""
+        try:
+            return bool(_PUSHES.search((run.folder / "recipe.yaml").read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError):
+            return False
+
     def _project(self, run: Run) -> str:
         """The trackio project that the run's recipe names."""
         try:
@@ -208,6 +265,17 @@ def _stamp(run: Run) -> tuple[int, ...] | None:
     except OSError:
         exported = 0
     return found.st_mtime_ns, found.st_size, found.st_ino, exported
+
+
+def _force_in(attempt: Record) -> float | None:
+    """Seconds until a run that was told to stop is ended by force; None where that is not known."""
+    asked, grace = attempt.get("stop"), attempt.get("grace")
+    try:
+        requested = str(asked.get("requested")) if isinstance(asked, dict) else ""
+        since = datetime.now(UTC) - datetime.fromisoformat(requested.replace("Z", "+00:00"))
+    except (TypeError, ValueError):
+        return None
+    return round(grace - since.total_seconds()) if isinstance(grace, (int, float)) else None
 
 
 def run_method(run: Run) -> str:

@@ -23,10 +23,12 @@ from studio.adapters.hubcache import HubCache
 from studio.adapters.hubdownload import HubDownload
 from studio.adapters.machine import GpuWatch, Machine, look, look_at_gpus
 from studio.adapters.runs import Run
+from studio.adapters.waiting import Queue
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where, errors
 from studio.domain.push_checks import leaves_this_machine
 from studio.domain.recipe import Recipe
+from studio.domain.turns import Gpus, gpus_in
 from studio.service import data, preview, uploads
 from studio.service.access import Access
 from studio.service.account import Accounts
@@ -73,6 +75,7 @@ class Studio:
         self._layers = KnownLayers(home.cache / "layers")
         self._tokens = KnownTokens()
         self._runs = Runs(home)
+        self._queue = Queue(home.runs)
         self._preparing = Preparing(home.datasets)
         self.whole = WholeData()
 
@@ -92,6 +95,12 @@ class Studio:
         """The runs. Raises StudioError where whoever asks may not see them: every verb of theirs goes this way."""
         self.access.require()
         return self._runs
+
+    @property
+    def queue(self) -> Queue:
+        """Who waits for his turn. Raises StudioError where whoever asks may not see the runs."""
+        self.access.require()
+        return self._queue
 
     @property
     def preparing(self) -> Preparing:
@@ -221,7 +230,18 @@ class Studio:
             self.recipes.learn_account(recipe)
         chosen = name or self.run_name(recipe)
         prepared = self.recipes.prepare(recipe, chosen, base)
-        return self.runs.start(chosen, prepared, tags, self.access.environment()), prepared
+        gpus = self.gpus_for(prepared.recipe)
+        return self.runs.start(chosen, prepared, tags, self.access.environment(), gpus), prepared
+
+    def gpus_for(self, recipe: Recipe) -> Gpus | None:
+        """The GPUs that a run of the recipe waits for: () for the CPU, None for whichever set is free."""
+        here = tuple(gpu.index for gpu in self.machine.gpus)
+        if recipe.get("use_cpu") is True or not here:
+            return ()
+        named = gpus_in(recipe.launch.get("gpu_ids"))
+        if named is not None:
+            return named
+        return None if self.queue.rules().sets else here
 
     def inspect(
         self,

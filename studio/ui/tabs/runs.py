@@ -15,6 +15,7 @@ from studio.service.studio import Studio
 from studio.ui import pieces, space
 from studio.ui.chart import Chart, Reply, Series, charts
 from studio.ui.events import QUIET
+from studio.ui.run_actions import RunActions
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
@@ -51,6 +52,7 @@ class RunsTab:
                 self.title = gr.HTML("", apply_default_css=False, elem_id="run-title")
                 self.save = gr.Button("Stop and save", size="sm", variant="stop", elem_id="stop-save")
                 self.now = gr.Button("Stop now", size="sm", variant="stop", elem_id="stop-now")
+            self.actions = RunActions(page)
             self.head = gr.HTML("", apply_default_css=False, elem_id="run-head")
             self.charts = charts(self.points, elem_id="run-charts")
             self.log = gr.HTML("", apply_default_css=False, elem_id="run-log")
@@ -59,7 +61,8 @@ class RunsTab:
     @property
     def live_outputs(self) -> list[Any]:
         """What follows a run by itself."""
-        return [self.page.top, self.list, self.detail, self.title, self.save, self.now, self.head, self.log]
+        shown = [self.detail, self.title, self.save, self.now, self.actions.row, self.head, self.log]
+        return [self.page.top, self.list, *shown]
 
     @property
     def outputs(self) -> list[Any]:
@@ -78,6 +81,7 @@ class RunsTab:
 
     def wire(self) -> None:
         """Choosing, stopping, and the look every two seconds (only while the page is visible)."""
+        self.actions.wire()
         self.list.click(self._clicked, None, self.outputs, **QUIET)
         self.timer.tick(self.draw, [self.chosen], self.live_outputs, **QUIET)
         said = {**QUIET, "queue": True, "concurrency_limit": 8}  # Gradio shows messages of queued handlers only
@@ -108,7 +112,7 @@ class RunsTab:
     def draw(self, run_id: str | None) -> list[Any]:
         """List, title, buttons, head and log, as they are now."""
         if self.studio.access.refusal():
-            nothing = [gr.update(visible=False), *[gr.skip()] * 5]
+            nothing = [gr.update(visible=False), *[gr.skip()] * 6]
             return [top(self.studio), space.no_runs(self.studio.access), *nothing]
         runs = self.studio.runs.list(_LISTED)
         shown = next((run for run in runs if run["id"] == run_id), None)
@@ -119,7 +123,7 @@ class RunsTab:
                 shown = None
         listed = _list(runs, run_id)
         if shown is None:
-            return [top(self.studio, runs), listed, gr.update(visible=False), *[gr.skip()] * 5]
+            return [top(self.studio, runs), listed, gr.update(visible=False), *[gr.skip()] * 6]
         live = shown["state"] in LIVE
         log = self.studio.runs.log(shown["id"])
         return [
@@ -129,6 +133,7 @@ class RunsTab:
             _title(shown),
             gr.update(visible=live, interactive=shown["stop"] is None),
             gr.update(visible=live, interactive=shown["stop"] != "now"),
+            self.actions.draw(shown),
             _head(shown, self.studio.runs.time_left(shown), log),
             _log(log),
         ]
@@ -269,6 +274,10 @@ def _took(run: dict[str, Any]) -> str:
 
 def _sentence(run: dict[str, Any], log: str) -> str:
     state = run["state"]
+    if state == "queued":
+        return f"queued {pieces.ago(run['queued'])} · {_SENTENCES[state]}"
+    if state == "stopping" and run["force_in"] is not None:
+        return f"{_SENTENCES[state]} · ended by force in {pieces.duration(max(run['force_in'], 0))} if it does not"
     if state in LIVE:
         return f"started {pieces.ago(run['started'])} · {_SENTENCES[state]}"
     ended = f"ended {pieces.ago(run['ended'])}"
@@ -280,7 +289,7 @@ def _sentence(run: dict[str, Any], log: str) -> str:
         return f"{ended} with {how} · {pieces.text(said[:300])}"
     if state == "stopped":
         return f"{ended}, stopped on request · checkpoints lie in {pieces.place(run['folder'] + '/output')}"
-    return "its processes vanished without a word: the machine was restarted, or they were killed"
+    return "its processes vanished without a word: the machine was restarted, or they were killed · Resume goes on"
 
 
 def _log(log: str) -> str:

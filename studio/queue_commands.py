@@ -1,0 +1,103 @@
+"""The commands `queue` and `resume`: who waits for his turn, and going on with a run that has ended."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from studio.domain.errors import StudioError
+from studio.domain.methods import METHOD_NAMES
+from studio.domain.turns import Gpus, Rules
+from studio.domain.values import read_text
+from studio.run_commands import wait
+from studio.terminal import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from studio.service.studio import Studio
+
+_SET = re.compile(r"\d+(,\d+)*")
+
+
+def add(command: Callable[..., argparse.ArgumentParser], studio: Callable[[argparse.Namespace], Studio]) -> None:
+    """Adds the commands to the parser that `command` makes subcommands of."""
+    queue = command(
+        "queue", lambda options: _queue(options, studio(options)), "List the runs that wait for their turn, next first."
+    )
+    queue.add_argument("--move", nargs=2, metavar=("RUN", "PLACE"), help="put a waiting run at a place; 1 is next")
+    queue.add_argument("--at-once", type=int, metavar="N", help="how many runs at once on the same GPUs, or on the CPU")
+    queue.add_argument(
+        "--gpus", nargs="+", metavar="0,1", help="sets of GPUs to hand out, one run each; `all` for one set of all"
+    )
+    queue.add_argument("--json", action="store_true", help="print JSON")
+    about = "Go on with a run that has ended, from its newest checkpoint; it waits for its turn like a new one."
+    resume = command("resume", lambda options: _resume(options, studio(options)), about)
+    resume.add_argument("run", metavar="RUN", help="the run's name")
+    resume.add_argument("--checkpoint", metavar="C", help="a checkpoint's name or step (default: the newest whole one)")
+    resume.add_argument("--list", action="store_true", help="list the run's checkpoints instead")
+    resume.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change an option of TRL's")
+    resume.add_argument("--wait", action="store_true", help="stay until it has ended; exit code 0 if it finished")
+
+
+def _queue(options: argparse.Namespace, studio: Studio) -> int:
+    queue = studio.queue
+    if options.at_once is not None or options.gpus is not None:
+        old = queue.rules()
+        sets = old.sets if options.gpus is None else _sets(options.gpus)
+        queue.set_rules(Rules(old.at_once if options.at_once is None else options.at_once, sets))
+    if options.move:
+        run, place = options.move
+        if not place.isdigit() or place == "0":
+            raise StudioError(f"'{place}' is no place in the queue.", "Give a number; 1 is next.")
+        queue.move(run, int(place) - 1)
+    rules, line = queue.rules(), queue.line()
+    if options.json:
+        print_json({"at_once": rules.at_once, "gpus": [list(one) for one in rules.sets], "waiting": line})
+        return 0
+    gpus = " ".join(",".join(map(str, one)) for one in rules.sets) or "all as one set"
+    say(f"{rules.at_once} at once; GPUs: {gpus}")
+    if line:
+        print_table([("PLACE", "RUN"), *((str(n), run) for n, run in enumerate(line, 1))])
+    else:
+        say("Nothing waits.")
+    return 0
+
+
+def _sets(given: list[str]) -> tuple[Gpus, ...]:
+    if given == ["all"]:
+        return ()
+    for one in given:
+        if not _SET.fullmatch(one):
+            raise StudioError(f"'{one}' is no set of GPUs.", "Name their numbers, as in: --gpus 0,1 2,3")
+    return tuple(tuple(int(gpu) for gpu in one.split(",")) for one in given)
+
+
+def _resume(options: argparse.Namespace, studio: Studio) -> int:
+    from studio.adapters.checkpoints import checkpoints
+    from studio.domain.model_facts import size_text
+    from studio.service.resuming import resume
+
+    if options.list:
+        found = checkpoints(studio.runs.folders.get(options.run).folder)
+        rows = [(one.name, str(one.step), size_text(one.size), one.trouble or "whole") for one in found]
+        print_table([("CHECKPOINT", "STEP", "SIZE", "STATE"), *rows])
+        return 0
+    run, start = resume(studio, options.run, options.checkpoint, _changes(studio, options))
+    say(f"{run.id} goes on from {start.name}.")
+    return wait(studio, run.id) if options.wait else 0
+
+
+def _changes(studio: Studio, options: argparse.Namespace) -> dict[str, Any]:
+    method = studio.runs.show(options.run)["method"]
+    arguments = studio.arguments.get().of(method) if method in METHOD_NAMES else {}
+    changes: dict[str, Any] = {}
+    for text in options.set:
+        name, sign, value = text.partition("=")
+        if not sign or name not in arguments:
+            raise StudioError(
+                f"'{text}' changes no option of `trl {method}`." if sign else f"'{text}' changes nothing.",
+                "Write it as in: --set max_steps=1000",
+            )
+        changes[name] = read_text(arguments[name], value)
+    return changes
