@@ -20,6 +20,7 @@ from studio.domain.hub_query import query_from
 from studio.domain.methods import METHODS, method_named
 from studio.domain.plain_json import plain
 from studio.domain.recipe import Recipe
+from studio.service.resuming import resume
 from studio.service.studio import Studio
 from studio.ui.origins import MCP_PATH
 
@@ -27,8 +28,9 @@ Json = dict[str, Any]
 
 VERBS = (
     "methods", "arguments", "convert", "check", "inspect", "search", "start", "runs", "show", "stop", "logs", "metrics",
+    "queue", "resume",
 )  # fmt: skip
-_SLOW_VERBS = ("check", "inspect", "search", "start")
+_SLOW_VERBS = ("check", "inspect", "search", "start", "resume")
 
 _RECIPE_CHARACTERS = 50_000
 _LOG_BYTES = 64 * 1024
@@ -200,6 +202,29 @@ class Api:
         """
         runs = self._studio.runs
         return {"stopping": runs.stop(run, now), "run": runs.show(run)}
+
+    def queue(self) -> Json:
+        """Say which runs wait for their turn, and how many may go at once.
+
+        Returns:
+            at_once: how many runs on the same GPUs, or on the CPU; gpus: the sets of GPUs that are handed out, empty
+            for one set of all; waiting: the names of the runs that wait, next first
+        """
+        queue = self._studio.queue
+        rules = queue.rules()
+        return {"at_once": rules.at_once, "gpus": [list(one) for one in rules.sets], "waiting": queue.line()}
+
+    def resume(self, run: str, checkpoint: str = "") -> Json:
+        """Go on with a run that has ended, from a checkpoint of its own; it waits for its turn like a new one.
+
+        Args:
+            run: the run's name
+            checkpoint: a checkpoint's name or step; without it the newest whole one
+        Returns:
+            checkpoint: the one it goes on from; run: the run, as show has it
+        """
+        _, start = resume(self._studio, run, checkpoint or None)
+        return {"checkpoint": start.name, "run": self._studio.runs.show(run)}
 
     def logs(self, run: str) -> str:
         """Read the end of a run's log, 64 KiB at most: what the trainer printed, and why it failed.
