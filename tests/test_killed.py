@@ -263,8 +263,7 @@ def test_the_folder_is_moved_while_it_runs(lab: RunLab) -> None:
 # At random
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 200))])
 def test_killing_at_random(lab: RunLab, seed: int) -> None:
     """Kill a random part of the tree at a random moment, perhaps with a stop on the way, and look at what is said."""
     dice = random.Random(seed)

@@ -61,6 +61,8 @@ def readable(text: str) -> str:
 def progress_in(text: str, known: Progress) -> Progress:
     """Read a log's tail; `known` supplies what the tail no longer holds."""
     step, total, phase = known.step, known.total, known.phase
+    if step is not None and phase == "starting":
+        phase = "training"  # it was seen to train, and somebody has emptied the log since
     marks: list[tuple[int, Phase]] = []
     for bar in BAR.finditer(text):
         done, of = int(bar[1]), int(bar[2])
