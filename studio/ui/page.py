@@ -15,7 +15,7 @@ from studio.domain.following import FOLLOWING
 from studio.domain.methods import method_named
 from studio.domain.overlay import depends
 from studio.service.studio import Studio
-from studio.ui import api, pieces, space
+from studio.ui import alerts, api, pieces, space
 from studio.ui.blocks import Blocks, field_row, only_news
 from studio.ui.card import CARD_SCRIPT, card, rewards_code, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, is_worded_by_method, read, shown, words
@@ -57,6 +57,7 @@ class Page:
             api.add(self.studio)  # first: no handler of the page may take a verb's name
             self.form = gr.State(self.start_form)
             self.kept = gr.BrowserState(None, storage_key=STORAGE_KEY, secret=STORAGE_WORD)
+            alerts.build(self.studio)
             self.top = gr.HTML(runs.top(self.studio), apply_default_css=False)
             self.tab_values = gr.HTML("", apply_default_css=False, elem_classes="ts-none")
             # Seen by nobody: an answer that gives one of them another number has what it says below follow.
