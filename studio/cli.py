@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     token_command.add(command, _recipe, _studio, _open)
     search_command.add(command, _studio)
     run_commands.add(command, _recipe, _studio, _open)
-    queue_commands.add(command, _studio)
+    queue_commands.add(command, _recipe, _studio, _open)
     return parser
 
 

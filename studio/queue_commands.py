@@ -1,26 +1,34 @@
-"""The commands `queue` and `resume`: who waits for his turn, and going on with a run that has ended."""
+"""The commands `queue`, `resume` and `sweep`: who waits for his turn, going on, and many runs of one recipe."""
 
 from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from studio.domain.errors import StudioError
+from studio.domain.findings import errors
 from studio.domain.methods import METHOD_NAMES
+from studio.domain.sweep import read_one, read_values
 from studio.domain.turns import Gpus, Rules
-from studio.domain.values import read_text
 from studio.run_commands import wait
-from studio.terminal import print_json, print_table, say
+from studio.terminal import print_findings, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from studio.run_commands import Opened
     from studio.service.studio import Studio
 
 _SET = re.compile(r"\d+(,\d+)*")
 
 
-def add(command: Callable[..., argparse.ArgumentParser], studio: Callable[[argparse.Namespace], Studio]) -> None:
+def add(
+    command: Callable[..., argparse.ArgumentParser],
+    recipe: Callable[[argparse.ArgumentParser], None],
+    studio: Callable[[argparse.Namespace], Studio],
+    opened: Opened,
+) -> None:
     """Adds the commands to the parser that `command` makes subcommands of."""
     queue = command(
         "queue", lambda options: _queue(options, studio(options)), "List the runs that wait for their turn, next first."
@@ -38,6 +46,12 @@ def add(command: Callable[..., argparse.ArgumentParser], studio: Callable[[argpa
     resume.add_argument("--list", action="store_true", help="list the run's checkpoints instead")
     resume.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change an option of TRL's")
     resume.add_argument("--wait", action="store_true", help="stay until it has ended; exit code 0 if it finished")
+    about = "Start a run for each value of up to two options; they wait for their turns and share a tag."
+    sweep = command("sweep", lambda options: _sweep(options, studio(options), opened), about)
+    recipe(sweep)
+    sweep.add_argument(
+        "--set", action="append", required=True, metavar="NAME=V1,V2", help="an option of TRL's and the values to try"
+    )
 
 
 def _queue(options: argparse.Namespace, studio: Studio) -> int:
@@ -88,6 +102,28 @@ def _resume(options: argparse.Namespace, studio: Studio) -> int:
     return wait(studio, run.id) if options.wait else 0
 
 
+def _sweep(options: argparse.Namespace, studio: Studio, opened: Opened) -> int:
+    from studio.service.sweeping import start_sweep
+
+    recipe, said = opened(studio, options)
+    found = studio.findings(recipe, said)
+    print_findings(found, sys.stderr)
+    if errors(found):
+        return 1
+    arguments = studio.arguments.get().of(recipe.method)
+    asked: dict[str, list[Any]] = {}
+    for text in options.set:
+        name, sign, values = text.partition("=")
+        if not sign or name not in arguments:
+            raise StudioError(f"'{text}' tries nothing out.", "Write it as in: --set learning_rate=1e-5,2e-5")
+        asked[name] = read_values(arguments[name], values)
+    sweep = start_sweep(studio, recipe, asked)
+    say(f"{len(sweep.runs)} runs with the tag {sweep.group}.")
+    for run, values in sweep.runs:
+        print(run, *(f"{name}={value}" for name, value in values.items()), flush=True)
+    return 0
+
+
 def _changes(studio: Studio, options: argparse.Namespace) -> dict[str, Any]:
     method = studio.runs.show(options.run)["method"]
     arguments = studio.arguments.get().of(method) if method in METHOD_NAMES else {}
@@ -99,5 +135,5 @@ def _changes(studio: Studio, options: argparse.Namespace) -> dict[str, Any]:
                 f"'{text}' changes no option of `trl {method}`." if sign else f"'{text}' changes nothing.",
                 "Write it as in: --set max_steps=1000",
             )
-        changes[name] = read_text(arguments[name], value)
+        changes[name] = read_one(arguments[name], value)
     return changes
