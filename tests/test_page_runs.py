@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 # With it the demo runs in full and its picture is written for the README.
 PICTURE = os.environ.get("TRL_STUDIO_WRITE_PICTURE") == "1"
-STEPS = 240 if PICTURE else 150
+STEPS = 240 if PICTURE else 300
 TRAINING = 120.0  # seconds that a run may take on a busy machine
 
 

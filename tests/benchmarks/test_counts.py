@@ -80,6 +80,7 @@ def test_page_and_edit_over_the_wire(server: Server) -> None:
         rate = page.locator("#arg-learning_rate").locator("input, textarea").first
         rate.fill("0.00")
         page.wait_for_function(f"!/learning_rate: 2/.test({_LOADED})")
+        page.wait_for_load_state("networkidle")  # what opening the page has asked for is its own
         traffic.clear()
         rate.press("7")
         page.wait_for_function(rf"/learning_rate: (0\.007|7\.0e-0?3)/.test({_LOADED})")
