@@ -19,7 +19,7 @@ from studio.domain.states import LIVE
 from studio.domain.turns import Gpus, Place, Rules, moved, turns
 
 RULES = "queue.json"  # beside the folder of runs
-_LOCK = ".queue.lock"
+_LOCK = "queue.lock"  # there too
 _PATIENCE = 10.0
 _MOST_AT_ONCE = 64
 
@@ -74,7 +74,7 @@ class Queue:
 
     def locked(self) -> Any:
         """Held while the order is looked at and changed. Raises StudioError where it is not to be had."""
-        return locked(self.runs / _LOCK, _PATIENCE)
+        return locked(self.runs.parent / _LOCK, _PATIENCE)
 
     def take_turn(self, run: Run, name: str) -> Gpus | None:
         """The GPUs for the run called `name`, where its turn has come, which its record then says; else None.
