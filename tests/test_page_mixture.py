@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,3 +46,45 @@ def test_a_dataset_is_added_weighed_and_taken_out(studio: StudioPage) -> None:
     studio.press("undo")
     until(studio.page, lambda: len(studio.recipe().get("datasets", [])) == 2, "both again")
     assert Path(studio.recipe()["datasets"][0]["path"]) == Path(before)
+
+
+def test_the_fields_of_a_single_file_are_open_only_where_they_are_asked_for(studio: StudioPage, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        rows = "".join(json.dumps({"prompt": f"{name} {n}", "completion": "yes"}) + "\n" for n in range(30))
+        (tmp_path / f"{name}.jsonl").write_text(rows)
+    studio.fresh().choose_dataset(str(tmp_path / "one.jsonl"))
+    parts, path = studio.page.locator(".ts-part-row"), studio.page.locator("#mixture-path")
+    expect(parts).to_contain_text("30 of 30 rows")
+    expect(path).to_be_hidden()
+    opener = parts.locator('[data-what="fields"]')
+    expect(opener).to_have_text("Edit its path, split and columns")
+    opener.click()
+    expect(path).to_be_visible()
+    expect(studio.page.locator("#mixture-place")).to_be_hidden()
+    split = studio.page.locator("#mixture-split input, #mixture-split textarea").first
+    split.fill("train[:10%]")
+    split.press("Enter")
+    expect(parts).to_contain_text("3 of 30 rows")
+    assert studio.recipe()["datasets"][0]["split"] == "train[:10%]"
+    opener.click()
+    expect(path).to_be_hidden()
+    box = studio.page.get_by_label("Add another dataset")
+    box.fill(str(tmp_path / "two.jsonl"))
+    box.press("Enter")
+    expect(parts).to_have_count(2)
+    expect(path).to_be_visible()  # of several, one is always being looked at
+    expect(opener).to_have_count(0)
+
+
+def test_nothing_at_the_end_of_a_narrow_page_lies_under_start(studio: StudioPage) -> None:
+    studio.page.set_viewport_size({"width": 800, "height": 1000})
+    studio.tab("data")
+    studio.page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
+    start = studio.page.locator("#start").bounding_box()
+    last = studio.page.locator("#recipe-card").bounding_box()
+    assert start is not None
+    assert last is not None
+    assert last["y"] + last["height"] < start["y"]
+    inside = "element => getComputedStyle(element).paddingBottom"
+    room = studio.page.locator(".ts-wrap").evaluate(inside)
+    assert float(room.removesuffix("px")) >= 1000 - start["y"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,22 @@ def test_pages_of_both_splits(studio: StudioPage, tmp_path: Path) -> None:
     expect(shown).to_contain_text("Rows 21 to 25 of 25")
     studio.choose_argument("dataset_train_split", "test")
     expect(shown).to_contain_text("Rows 1 to 20 of 25")
+
+
+def test_big_splits_are_counted_in_the_background(studio: StudioPage, tmp_path: Path) -> None:
+    # A packed file is not read through for the first look, however small it is.
+    for split, count in (("train", 70), ("test", 45)):
+        packed = gzip.compress(write(tmp_path / "plain" / f"{split}.jsonl", count, split).read_bytes())
+        (tmp_path / "d").mkdir(exist_ok=True)
+        (tmp_path / "d" / f"{split}.jsonl.gz").write_bytes(packed)
+    studio.choose_dataset(str(tmp_path / "d"))
+    shown = preview(studio)
+    expect(shown).to_contain_text("Rows 1 to 20 of 70")
+    press(studio, "next")
+    expect(shown).to_contain_text("Rows 21 to 40 of 70")
+    press(studio, "split:test")
+    expect(shown).to_contain_text("Rows 1 to 20 of 45")
+    expect(shown.get_by_role("cell", name="test 1", exact=True)).to_be_visible()
 
 
 def test_a_second_press_counts_from_the_first(studio: StudioPage, tmp_path: Path) -> None:

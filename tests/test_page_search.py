@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_process import AppProcess, app
+from app_process import ROOT, AppProcess, app
 from browser import Opened, open_page
 from fakehub import FakeHub, running, silent
 from hub_shelf import fill
@@ -16,6 +16,12 @@ from playwright.sync_api import Locator, expect
 from studio_page import StudioPage, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+DEMO = ROOT / "assets/demo/model"  # as the recipe for this machine has it
+_BOXES = {
+    "model": ("model_name_or_path", "model"),
+    "teacher": ("teacher_model_name_or_path", "model"),
+    "reward": ("reward_model_name_or_path", "training"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +58,13 @@ def studio(browser_page: Opened, shared_app: AppProcess, hub: FakeHub) -> Iterat
 
 
 class List:
-    """The list under a box: `model` or `data`."""
+    """The list under a box: of the `model`, the `teacher`, the `reward` model or the `data`."""
 
-    def __init__(self, studio: StudioPage, tab: str) -> None:
+    def __init__(self, studio: StudioPage, which: str) -> None:
+        argument, tab = _BOXES.get(which, ("", "data"))
         studio.tab(tab)
-        model = tab == "model"
-        self.root = studio.page.locator("#model-offers" if model else "#dataset-search")
-        self.box = studio.box("model_name_or_path") if model else studio.page.locator("#dataset :is(input, textarea)")
+        self.root = studio.page.locator(f"#{which}-offers" if argument else "#dataset-search")
+        self.box = studio.box(argument) if argument else studio.page.locator("#dataset :is(input, textarea)")
         expect(self.button("Search the Hub")).to_be_visible()
 
     def type(self, text: str) -> None:
@@ -126,6 +132,44 @@ def test_by_keys_alone(studio: StudioPage) -> None:
     found.box.press("Enter")
     studio.wait_for("model_name_or_path", "org/mini-chat")
     expect(found.box).to_be_focused()
+
+
+def test_a_teacher_is_found_under_its_own_box(studio: StudioPage) -> None:
+    studio.choose_method("distillation")
+    found, trained = List(studio, "teacher"), studio.recipe().get("model_name_or_path")
+    expect(found.here("Demo model")).to_be_hidden()  # takes no room until it is asked
+    found.type("org/mini")
+    expect(found.hits).to_have_count(7)
+    found.hit("org/mini-chat").click()
+    expect(found.box).to_have_value("org/mini-chat")
+    studio.wait_for("teacher_model_name_or_path", "org/mini-chat")
+    expect(found.hits).to_have_count(0)
+    expect(studio.page.locator("#model-others")).to_contain_text("0.49 B")
+    assert studio.recipe().get("model_name_or_path") == trained
+    found.type("demo")
+    studio.wait_for("teacher_model_name_or_path", "demo")
+    found.here("Demo model").click()
+    expect(found.box).to_have_value("assets/demo/model")
+    studio.wait_for("teacher_model_name_or_path", str(DEMO))
+
+
+def test_a_reward_model_is_found_under_its_own_box(studio: StudioPage) -> None:
+    studio.choose_method("grpo")
+    found = List(studio, "reward")
+    found.type("org/mini")
+    expect(found.hits).to_have_count(7)
+    expect(found.hit("org/mini-judge")).not_to_have_class(re.compile("unfit"))  # a classifier is what is wanted here
+    expect(found.hit("org/mini-gguf")).to_have_class(re.compile("unfit"))
+    found.hit("org/mini-judge").click()
+    expect(found.box).to_have_value("org/mini-judge")
+    studio.wait_for("reward_model_name_or_path", "org/mini-judge")
+    expect(studio.page.locator('.ts-rewards [data-name="mini-judge"]')).to_contain_text("reward model")
+    found.button("Search the Hub").click()
+    expect(found.here("Demo model")).to_be_visible()
+    found.box.press("ArrowDown")
+    found.box.press("Enter")
+    expect(found.box).to_have_value("assets/demo/model")
+    studio.wait_for("reward_model_name_or_path", str(DEMO))
 
 
 def test_filters_and_order(studio: StudioPage, hub: FakeHub) -> None:

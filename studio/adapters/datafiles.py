@@ -84,19 +84,16 @@ class DataSource:
         return [column_of(name, (row.get(name) for row in sample)) for name in names]
 
     def rows(self, split: str | None = None, n: int = 20, offset: int = 0) -> list[dict[str, Any]]:
-        """Rows `offset` to `offset + n` of a split; a column that a row lacks is None, as when TRL loads it.
-
-        What lies before them is not decoded, and what lies behind them is not read.
-        """
+        """Rows `offset` to `offset + n` of a split, of which alone is read; a column that a row lacks is None."""
         names = self._names(split)
         return [{name: row.get(name) for name in names} for row in islice(self._iterate(split, offset), n)]
 
-    def num_rows(self, split: str | None = None) -> int | None:
-        """How many rows a split has; None where finding out would mean reading big files through."""
+    def num_rows(self, split: str | None = None, through: bool = False) -> int | None:
+        """How many rows a split has; None where it takes to read big files `through`, and that is not wanted."""
         files = self._files(split)
         if not self.place.local and len(files) > 1:
             return None
-        counts = [self._count(file) for file in files]
+        counts = [self._count(file, through) for file in files]
         return None if None in counts else sum(cast("list[int]", counts))
 
     def recipe_values(self) -> dict[str, Any]:
@@ -162,13 +159,15 @@ class DataSource:
             if size > _SAMPLE_BYTES:
                 return
 
-    def _count(self, file: Path) -> int | None:
+    def _count(self, file: Path, through: bool = False) -> int | None:
         with _readable(file):
             if self.format == "parquet":
                 return int(_parquet(self.place, file).metadata.num_rows)
             if self.format == "arrow":
                 return sum(int(batch.num_rows) for batch in _batches(self.place, file))
             index = self._index(file)
+            if through:
+                return index.count(partial(_binary, self.place, file))
             big = not self.place.local or file.suffix == ".gz" or file.stat().st_size > _COUNTED_BYTES
             if big or index.decoded:
                 return index.total

@@ -22,8 +22,9 @@ Key = tuple[str, str, str, str]
 class Choice:
     """What the user has chosen for one dataset and method; what is None stands as it is proposed.
 
-    `share` is what is held out, in hundredths, or `split:NAME` for one of the source's own splits. `job` is the last
-    try, and `trouble` the Finding that it ended with.
+    `share` is what is held out, in hundredths, or `split:NAME` for one of the source's own splits. `job` is the
+    one that goes on, which an earlier page may have started (it is `sought` once), and `trouble` the Finding that the
+    last one ended with.
     """
 
     key: Key = ("", "", "", "")
@@ -34,6 +35,7 @@ class Choice:
     leave_out: bool = False
     job: Job | None = None
     trouble: Finding | None = None
+    sought: bool = False
     agreed: int = 0  # bytes to be downloaded that were said
     _known: tuple[Any, ...] = field(default=(), repr=False)
 

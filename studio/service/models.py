@@ -41,6 +41,8 @@ _ARGUMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "teacher_model_name_or_path": ("teacher_model_revision", ("distillation",)),
     "reward_model_name_or_path": ("", ("grpo", "rloo")),
 }
+# Of each argument that names a model, that of its revision; `` where there is none.
+REVISIONS = {argument: revised for argument, (revised, _) in _ARGUMENTS.items()}
 _CURES = {
     "offline": "Check the connection and ask again. A model that is here already needs no Hub.",
     "timeout": "Ask again in a moment. A model that is here already needs no Hub.",

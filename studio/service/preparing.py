@@ -92,7 +92,10 @@ class Download:
 
 @dataclass
 class Job:
-    """An order on its way: how far it is, and what came of it. `total` is None where the rows were not counted."""
+    """An order on its way: how far it is, and what came of it. `total` is None where the rows were not counted.
+
+    `told` says that a page has been told of its end, and needs to hear of it no more.
+    """
 
     order: Order
     total: int | None = None
@@ -102,6 +105,7 @@ class Job:
     fetched: int = 0  # bytes, of `download.size`
     folder: Path | None = None
     finding: Finding | None = None
+    told: bool = False
     began: float = field(default_factory=time.monotonic)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _ended: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -178,6 +182,14 @@ class Preparing:
         threading.Thread(target=self._run, args=(job,), daemon=True, name=f"prepare-{order.name}").start()
         return job
 
+    def for_data(self, looked: Inspection) -> Job | None:
+        """The job for a dataset and method that goes on, or of whose end nobody has been told; the newest one."""
+        wanted = (looked.name, looked.config, looked.split, looked.method)
+        with self._lock:
+            jobs = sorted(self.jobs.values(), key=lambda job: -job.began)
+        orders = ((job, (job.order.source, job.order.config, job.order.train, job.order.method)) for job in jobs)
+        return next((job for job, order in orders if order == wanted and not job.told), None)
+
     def _run(self, job: Job) -> None:
         where = Where("file", job.order.source)
         try:
@@ -233,6 +245,8 @@ def _prepared(order: Order, source: DataSource, folder: Path, job: Job, as_json:
                     sides = {"train": rest, "test": out}
                 _write(writer, sides, batch, mapped)
                 job.done += batch.count
+        if job.stopped:  # while the last rows were written
+            raise StudioError(_STOPPED, _AGAIN)
         job.rows = writer.counts()
         if not job.rows.get("train"):
             raise StudioError("No row could be mapped, so nothing was written.", "Choose other columns.")

@@ -40,6 +40,7 @@ class WholeData:
     def __init__(self) -> None:
         self._checks: Background[AllRows] = Background()
         self._counts: Background[Statistics | StudioError] = Background()
+        self._totals: Background[int | StudioError] = Background()
         self._samples: Background[Statistics | StudioError] = Background()
 
     def begin(self, looked: Inspection, values: Mapping[str, Any]) -> bool:
@@ -66,6 +67,23 @@ class WholeData:
         """The inspection with the verdict on all rows; where the data is not local, as it was."""
         job = _job(looked, values)
         return looked if job is None else with_all(looked, self._checks.now(job.key, partial(_check, job)), values)
+
+    # --- how many rows
+
+    def count_rows(self, looked: Inspection, split: str) -> bool:
+        """Starts counting the rows of a split of local data in the background; whether an answer is to come."""
+        found = _files_of(looked, split)
+        if found is None:
+            return False
+        key, source = found
+        self._totals.begin(key, partial(_total, source))
+        return self._totals.done(key) is None
+
+    def total(self, looked: Inspection, split: str) -> int | None:
+        """How many rows a split has, where they have been counted in the background."""
+        found = _files_of(looked, split)
+        total = self._totals.done(found[0]) if found else None
+        return total if isinstance(total, int) else None
 
     # --- statistics
 
@@ -98,18 +116,41 @@ def with_all(looked: Inspection, seen: AllRows, values: Mapping[str, Any]) -> In
     return rejudged(replace(looked, seen=seen, num_rows=count), looked.method, values)
 
 
+def _files_of(looked: Inspection, split: str) -> tuple[Key, datafiles.DataSource] | None:
+    """The files of a split of local data, as their key and to be read; None where there are none."""
+    if looked.source != "local":
+        return None
+    try:
+        source = _opened(looked)
+        files = source.files.get(split, ())
+        if looked.files:  # those that are read of a mixture's entry
+            files = tuple(map(Path, looked.files)) if split == looked.split else ()
+        stamps = _stamps(files)
+    except (StudioError, OSError):
+        return None
+    return ((source.format, stamps), replace(source, files={split: files})) if files else None
+
+
+def _opened(looked: Inspection) -> datafiles.DataSource:
+    # Of a mixture, one may be any files; elsewhere the name says which.
+    named = (looked.files[0], None) if looked.files else (looked.name, looked.config or None)
+    return datafiles.open_source(*named)
+
+
+def _stamps(files: tuple[Path, ...]) -> Key:
+    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+
+
 def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
     """What there is to check; None for data that is not local, or that could not even be opened."""
     if looked.source != "local" or not looked.columns:
         return None
     try:
-        # Of a mixture, one may be any files; elsewhere the name says which.
-        named = (looked.files[0], None) if looked.files else (looked.name, looked.config or None)
-        source = datafiles.open_source(*named)
+        source = _opened(looked)
         split = looked.read_split if looked.read_split in source.splits else source.splits[0]
         files = tuple(Path(file) for file in looked.files) or source.files[split]
         held_out = () if looked.files else _held_out(source, split, values)
-        stamps = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in (*files, *held_out))
+        stamps = _stamps((*files, *held_out))
     except (StudioError, OSError):
         return None
     field = values.get("dataset_text_field")
@@ -141,6 +182,15 @@ def _check(job: _Job, heard: Heard) -> AllRows:
         return AllRows((), 0, (Finding("warning", Where("file", str(job.files[0])), what, f"{error!r}."),))
     seen.seconds = time.perf_counter() - begun
     return seen
+
+
+def _total(source: datafiles.DataSource, heard: Heard) -> int | StudioError:
+    try:
+        return source.num_rows(through=True) or 0
+    except StudioError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - whatever it was, nobody must wait for ever
+        return StudioError(f"The rows of {source.path} could not be counted: {error!r}.")
 
 
 def _count(job: _Job, most: int | None, heard: Heard = lambda rows, share: None) -> Statistics | StudioError:

@@ -47,6 +47,15 @@ class Blocks(gr.Blocks):  # type: ignore[misc]
                 sent[n] = value
         return sent
 
+    def show_progress_on(self, busy: gr.HTML, quiet: gr.State) -> None:
+        """Has every event show its progress on one component: on `busy`, or on `quiet`, which nobody sees.
+
+        Gradio's page would otherwise write a loading status into every output of every event that ever ran, at each
+        new event: 100 ms and more of an edit, for the 150 components that opening the page has filled.
+        """
+        for event in self.fns.values():
+            event.show_progress_on = [busy if event.show_progress == "minimal" else quiet]
+
     def note_signatures(self) -> None:
         """Notes on the constructors of all components what `inspect.signature` says of them.
 

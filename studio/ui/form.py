@@ -37,10 +37,11 @@ class Form:
     values that follow others (`following`) and that the user has not set himself, `aside` those that mean nothing as
     things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
     server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `viewing` which
-    rows of it are, `typing` that its dataset is being typed and `words` what of it, `mapping` what was chosen to map it
-    by, `example` the one whose tokens are shown, `before` is the form that a larger change replaced, `card` the card
-    last drawn, `sent` what the controls were last given, `surrounded` the forms that late answers may have been drawn
-    from, `editing` the own code of rewards that its editor holds.
+    rows of it are, `typing` that its dataset is being typed and `words` what of it, `detailed` that the fields of its
+    one entry were asked for, `mapping` what was chosen to map it by, `example` the one whose tokens are shown, `before`
+    is the form that a larger change replaced, `card` the card last drawn, `sent` what the controls were last given,
+    `surrounded` the forms that late answers may have been drawn from, `editing` the own code of rewards that its
+    editor holds.
     """
 
     recipe: Recipe
@@ -63,6 +64,7 @@ class Form:
     example: int = 0
     typing: bool = False
     words: str = ""
+    detailed: bool = False
     viewing: Viewing = FIRST_ROWS
     mapping: Choice = field(default_factory=Choice, repr=False)
     findings: tuple[Finding, ...] = field(default=(), repr=False)
@@ -190,7 +192,7 @@ class Form:
 
     def choose_dataset(self, studio: Studio, name: str, config: str | None = None) -> None:
         """Another dataset, by name or path: looked at, and written into the recipe as TRL can load it."""
-        self.typed = hub_name(name)
+        self.typed, self.detailed = hub_name(name), False
         catalog = studio.arguments.get()
         keys = ("dataset_name", "datasets", "dataset_config")
         if not self.typed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft, draft, key_of
-from studio.service.preparing import Order
+from studio.service.preparing import Job, Order
 from studio.ui import before_after, pieces
 from studio.ui.blocks import field_row
 from studio.ui.events import BUSY, QUIET
@@ -22,6 +22,7 @@ from studio.ui.form import Form
 if TYPE_CHECKING:
     from studio.ui.page import Page
 
+_REFRESH = 0.5  # seconds between two looks at a job
 _SHARES = (("1 %", "1"), ("5 %", "5"), ("10 %", "10"), ("20 %", "20"))
 _SCRIPT = """
 element.addEventListener('click', (event) => {
@@ -47,12 +48,15 @@ class MappingCard:
                     self.button = gr.Button(
                         "Prepare and use", size="sm", variant="secondary", elem_id="mapping-prepare"
                     )
+        self.timer = gr.Timer(_REFRESH, active=False)
         self.drawn: list[tuple[Any, Callable[[Form], Any]]] = [
             (self.preview, draw_preview),
             (self.words, _words),
             (self.card, lambda form: gr.update(visible=self._offered(form))),
             (self.fields, lambda form: gr.update(visible=self._can_prepare(form))),
-            (self.progress, lambda form: before_after.trouble(form.mapping)),
+            (self.progress, self._told),
+            (self.timer, lambda form: gr.Timer(active=self._goes_on(form))),
+            (self.button, lambda form: gr.update(interactive=not self._goes_on(form))),
             *((control, partial(self._shown, name)) for name, control in self.controls.items()),
         ]
         page.redrawn += [pair for pair in self.drawn if pair[0] not in (self.preview, self.words)]
@@ -115,6 +119,18 @@ class MappingCard:
         except StudioError:
             return ""
 
+    def _goes_on(self, form: Form) -> bool:
+        """Whether the form's data is being prepared: from this page, or from the one that was loaded before it."""
+        found, choice = draft_of(form), form.mapping
+        if found is not None and choice.job is None and not choice.sought:
+            choice.sought, choice.job = True, self.page.studio.preparing.for_data(form.looked[0])
+        return found is not None and choice.job is not None
+
+    def _told(self, form: Form) -> str:
+        """How far preparing is, or what it ended with."""
+        job = form.mapping.job if self._goes_on(form) else None
+        return before_after.progress(job) if job is not None else before_after.trouble(form.mapping)
+
     # --- what pressing does
 
     def _wire(self) -> None:
@@ -129,8 +145,9 @@ class MappingCard:
         leave = self.controls["leave_out"]
         self.progress.click(self._press, [page.form], [leave, self.progress], trigger_mode="multiple", **QUIET)
         quietly = {**BUSY, "show_progress": "hidden"}
-        pressed = self.button.click(self._prepare, [*controls, page.form], [self.progress, self.button], **quietly)
-        pressed.then(self._finish, [page.form], page.all_outputs, **quietly)
+        told = [self.progress, self.button, self.timer]
+        self.button.click(self._prepare, [*controls, page.form], told, **quietly)
+        self.timer.tick(self._look, [page.form], page.all_outputs, **QUIET)
 
     def _draw(self, form: Form) -> list[Any]:
         return [draw(form) for _, draw in self.drawn]
@@ -189,8 +206,8 @@ class MappingCard:
         choice.leave_out, choice.trouble = True, None
         return [gr.update(value=True), ""]
 
-    def _prepare(self, *values: Any) -> Iterator[list[Any]]:
-        """Prepares the data in the background, and tells how far that is."""
+    def _prepare(self, *values: Any) -> list[Any]:
+        """Has the data prepared in the background, whatever becomes of the page; the timer looks how far that is."""
         form: Form = values[-1]
         self._take(values)
         choice = form.mapping
@@ -200,17 +217,25 @@ class MappingCard:
             if order.download is not None and order.download.size > choice.agreed:
                 # How much is to be downloaded is said before it is.
                 choice.agreed = order.download.size
-                yield [before_after.to_download(order.download.size), gr.skip()]
-                return
-            job = choice.job = self.page.studio.preparing.start(order, total)
+                return [before_after.to_download(order.download.size), gr.skip(), gr.skip()]
+            choice.job = self.page.studio.preparing.start(order, total)
         except StudioError as error:
             gr.Warning(pieces.text(error), title="Not prepared")
-            yield ["", gr.skip()]
-            return
-        while not job.wait(0.4):
-            yield [before_after.progress(job), gr.update(interactive=False)]
-        choice.trouble = job.finding
-        yield [before_after.trouble(choice), gr.update(interactive=True)]
+            return ["", gr.skip(), gr.skip()]
+        return [self._told(form), gr.update(interactive=False), gr.Timer(active=True)]
+
+    def _look(self, form: Form) -> list[Any]:
+        """How far preparing is, or what came of it."""
+        outputs = self.page.all_outputs
+        shown: list[Any] = [gr.skip()] * len(outputs)
+        job = form.mapping.job if form.drawn and self._goes_on(form) else None
+        if job is not None and job.ended:
+            return self._finish(form, job)
+        if job is not None:
+            shown[outputs.index(self.progress)] = before_after.progress(job)
+        else:  # an older answer that came late may have set it going
+            shown[outputs.index(self.timer)] = gr.Timer(active=False)
+        return shown
 
     def _ordered(self, form: Form) -> tuple[Order, int | None]:
         found = draft_of(form)
@@ -230,11 +255,11 @@ class MappingCard:
         )  # fmt: skip
         return order, looked.num_rows
 
-    def _finish(self, form: Form) -> list[Any]:
-        """The recipe points at what was prepared."""
-        job = form.mapping.job
-        if job is None or job.folder is None:
-            return [gr.skip()] * len(self.page.all_outputs)
+    def _finish(self, form: Form, job: Job) -> list[Any]:
+        """The recipe points at what was prepared, or the card says why nothing was."""
+        job.told, form.mapping.job, form.mapping.trouble = True, None, job.finding
+        if job.folder is None:
+            return self.page.surroundings(form)
         form.remember()
         stale = ("dataset_train_split", "dataset_test_split", "dataset_text_field", "dataset_config", "datasets")
         form.recipe = form.recipe.with_changes(self.page.catalog, {}, stale)

@@ -36,6 +36,7 @@ _FIELDS = (
     ("data_files", "Files", "A file or pattern; several with commas between."),
     ("data_dir", "Folder in it", "Where only a part of a folder is meant."),
 )
+_OPEN = "Edit its path, split and columns"
 _SWITCHES = (("mixture-several", "Columns, parts and held-out rows"), ("mixture-single", "As a single dataset"))
 
 
@@ -45,29 +46,41 @@ def is_mixture(form: Form) -> bool:
 
 
 def build(page: Page) -> None:
-    """The list of the datasets, the fields of the chosen one, and the box for one more."""
-    listed = page.html(_listed, ("test_split_size", "streaming"), js_on_load=_SCRIPT, elem_id="mixture")
-    some = bool(entries_of(page.start_form.recipe.values))
-    with gr.Group(elem_classes="ts-card", visible=some) as card, field_row():
-        fields = [_field(page, *one) for one in _FIELDS]
-        fields.insert(
-            0, gr.Textbox(_place(page.start_form), label=" ", elem_id="mixture-place", elem_classes="ts-none")
-        )
-    page.redrawn.append((fields[0], _place))
-    page.redrawn.append((card, lambda form: gr.update(visible=bool(entries_of(form.recipe.values)))))
-    with gr.Row(elem_classes="ts-actions-row ts-adding"):
-        more = gr.Textbox(
-            label="Add another dataset",
-            placeholder="A name on the Hub, or a folder or file here",
-            max_lines=1,
-            elem_id="mixture-add",
-        )
-        shown = [
-            gr.Button(words, size="sm", elem_id=name, visible=_can(name, page.start_form)) for name, words in _SWITCHES
-        ]
-    for button, (name, _) in zip(shown, _SWITCHES, strict=True):
-        page.redrawn.append((button, partial(_visible, name)))
-    page.wiring.append(partial(_wire, page, listed, fields, more, shown))
+    """One card: the list of the datasets, the fields of the chosen one, and the box for one more."""
+    start = page.start_form
+    with gr.Column(elem_classes="ts-card ts-mixture", visible=_has_data(start), elem_id="mixture-card") as card:
+        listed = page.html(_listed, ("test_split_size", "streaming"), js_on_load=_SCRIPT, elem_id="mixture")
+        with field_row("ts-entry", visible=shows_fields(start)) as row:
+            place = gr.Textbox(_place(start), label=" ", elem_id="mixture-place", elem_classes="ts-none")
+            fields = [place, *(_field(page, *one) for one in _FIELDS)]
+        with gr.Row(elem_classes="ts-actions-row ts-adding"):
+            more = gr.Textbox(
+                label="Add another dataset",
+                placeholder="A name on the Hub, or a folder or file here",
+                max_lines=1,
+                elem_id="mixture-add",
+            )
+            switches = [
+                gr.Button(words, size="sm", elem_id=name, visible=_can(name, start)) for name, words in _SWITCHES
+            ]
+    page.redrawn += [
+        (place, _place),
+        (card, lambda form: gr.update(visible=_has_data(form))),
+        (row, lambda form: gr.update(visible=shows_fields(form))),
+        *((button, partial(_visible, name)) for button, (name, _) in zip(switches, _SWITCHES, strict=True)),
+    ]
+    page.wiring.append(partial(_wire, page, listed, fields, more, switches))
+
+
+def _has_data(form: Form) -> bool:
+    """Whether there is a dataset that another one could be added to."""
+    return bool(form.typed or entries_of(form.recipe.values))
+
+
+def shows_fields(form: Form) -> bool:
+    """Whether the fields of an entry are open: always where there are several, for one where they were asked for."""
+    number = len(entries_of(form.recipe.values))
+    return number > 1 or (number == 1 and form.detailed)
 
 
 def _field(page: Page, key: str, label: str, info: str) -> Any:
@@ -224,6 +237,7 @@ def switch(page: Page, form: Form) -> None:
         form.looked = tuple(page.studio.recipes.look(form.recipe))
     elif mixture and not entries_of(form.recipe.values):
         entries = mixture.pop("datasets")
+        form.detailed = True  # it was asked for so that more can be said of it
         _put(page, form, entries, 0, **mixture)
 
 
@@ -258,9 +272,10 @@ def _listed(form: Form) -> str:
         sums = pieces.spoken(words, total=pieces.count(mix.total))
     else:
         sums = pieces.spoken("How many rows that are is not known.")
-    head = pieces.heading("Mixture")
-    body = f'<div class="ts-parts">{rows}</div><div class="ts-hint">{sums}</div>'
-    return f'<div class="ts-card ts-mixture">{head}{body}</div>'
+    # Of one dataset, its own line says how many rows it gives.
+    head, told = (pieces.heading("Mixture"), True) if len(mix.parts) > 1 else ("", mix.split is not None)
+    hint = f'<div class="ts-hint">{sums}</div>' if told else ""
+    return f'{head}<div class="ts-parts">{rows}</div>{hint}'
 
 
 def _row(number: int, part: Part, total: int | None, form: Form) -> str:
@@ -273,15 +288,25 @@ def _row(number: int, part: Part, total: int | None, form: Form) -> str:
     if part.gives is not None:
         gives = pieces.spoken("{rows} of {all} rows", rows=pieces.count(part.gives), all=pieces.count(part.rows))
     share = f" · {100 * part.gives / total:.0f} %" if part.gives is not None and total and len(form.looked) > 1 else ""
-    pressed = str(number == chosen(form)).lower()
+    several = len(entries_of(form.recipe.values)) > 1
+    pressed = str(number == chosen(form) and several).lower()
     return (
         '<div class="ts-part-row"><button type="button" class="ts-part-choice" '
         f'data-entry="{number}" data-what="choose" aria-pressed="{pressed}">'
         f'<i class="ts-sign {sign}" title="{words}"></i>'
         f"<b>{pieces.place(name)}</b>"
         f'<small>{pieces.text(more)}</small><span class="ts-num">{gives}{share}</span></button>'
+        f"{'' if several else _opener(number, form)}"
         f'<button type="button" class="ts-btn quiet" data-entry="{number}" data-what="remove">'
         f"{pieces.spoken('Remove')}</button></div>"
+    )
+
+
+def _opener(number: int, form: Form) -> str:
+    """What opens and closes the fields of the one dataset."""
+    return (
+        f'<button type="button" class="ts-btn quiet" data-entry="{number}" data-what="fields" '
+        f'aria-expanded="{str(form.detailed).lower()}">{pieces.spoken(_OPEN)}</button>'
     )
 
 
@@ -306,6 +331,9 @@ def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[
         if what == "remove":
             remove(page, form, entry)
             return page.everything(form)
+        if what == "fields":
+            form.detailed = not form.detailed
+            return page.surroundings(form)
         form.viewing = Viewing(entry, asked=form.viewing.asked + 1)
         return page.surroundings(form)
 

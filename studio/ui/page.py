@@ -36,7 +36,8 @@ class Page:
     `controls` edit one argument each. `redrawn` are pairs of a component and the function that says what it shows for
     a form: a tab adds its own, and every change that may touch them draws them all again. `following` are those that
     an edit of one argument draws again by itself. `learning` are functions that find out what takes long about a form
-    (a model's facts from the Hub): each says whether it has found anything new.
+    (a model's facts from the Hub): each says whether it has found anything new. `model_lists` are the search lists
+    under boxes for models, of which one event takes all presses.
     """
 
     def __init__(self, studio: Studio) -> None:
@@ -48,6 +49,7 @@ class Page:
         self.redrawn: list[tuple[Any, Callable[[Form], Any]]] = []
         self.following: dict[str, list[tuple[Any, Callable[[Form], Any]]]] = {}
         self.learning: list[Callable[[Form], bool]] = [partial(Form.see, studio=studio)]
+        self.model_lists: list[Any] = []
         self.wiring: list[Callable[[], None]] = []  # run when every component is there
         self._signals = itertools.count(1)
 
@@ -75,7 +77,7 @@ class Page:
                     self.start = gr.Button("Start training", variant="primary", elem_id="start")
                     self.html(lambda form: space.note(self.studio))
             self._wire(blocks)
-        self._narrow_progress(blocks)
+        blocks.show_progress_on(self.card, self.form)
         blocks.note_signatures()
         if translated:
             translate(blocks)
@@ -219,7 +221,8 @@ class Page:
         quietly = {**BUSY, "show_progress": "hidden"}
         values = [control.component for control in self.controls]
         mended = self.learn.change(self._mend, [self.form], values, trigger_mode="always_last", **QUIET)
-        mended.then(self._learn, [self.form], self.all_outputs, **quietly)
+        # What is asked for while it still finds out about an earlier state comes after it, and is not lost.
+        mended.then(self._learn, [self.form], self.all_outputs, trigger_mode="always_last", **quietly)
 
     def _drawn_again(self, form: Form) -> list[Any]:
         """The summary where it is another one now, and all that was drawn where an edit came meanwhile.
@@ -307,15 +310,6 @@ class Page:
         self.runs.wire()
         self._wire_signals()
         blocks.load(self._load, [self.form, self.kept], [*self.all_outputs, *self.runs.outputs], **QUIET)
-
-    def _narrow_progress(self, blocks: gr.Blocks) -> None:
-        """Has every event show its progress on one component.
-
-        Gradio's page (6.31) would otherwise write a loading status into every output of every event that ever ran, at
-        each new event: 100 ms and more of an edit, for the 150 components that opening the page has filled.
-        """
-        for event in blocks.fns.values():
-            event.show_progress_on = [self.card if event.show_progress == "minimal" else self.form]
 
     def _load(self, form: Form, found: Any) -> list[Any]:
         form.drawn = True

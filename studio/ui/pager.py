@@ -83,8 +83,17 @@ def page_of(form: Form, looked: Inspection) -> RowsPage:
     """The rows of a dataset that are shown: its first ones, until others are asked for."""
     viewing = form.viewing
     if viewing.page is not None and viewing.of is looked.rows:
-        return viewing.page
+        # All rows of the split that was looked at may have been counted since the page was read.
+        counted = looked.num_rows if viewing.page.split == looked.split else None
+        return viewing.page if viewing.page.total is not None else replace(viewing.page, total=counted)
     return RowsPage(looked.name, looked.config, looked.split, 0, looked.rows[:PAGE_ROWS], looked.num_rows)
+
+
+def count(form: Form, total: int) -> None:
+    """Keeps how many rows there are in the split that is shown."""
+    looked = looked_at(form)
+    if looked is not None:
+        form.viewing = replace(form.viewing, page=replace(page_of(form, looked), total=total), of=looked.rows)
 
 
 def bar(form: Form, looked: Inspection) -> str:
@@ -147,18 +156,18 @@ def target(to: str, shown: RowsPage) -> tuple[str, int] | None:
     return None
 
 
-def wire(page: Page, preview: Any, draw: Callable[[Form], str]) -> None:
-    """Has the pager in `preview` turn its pages; `draw` draws the preview."""
+def wire(page: Page, preview: Any, draw: Callable[[Form], str], timer: Any, ticks: Callable[[Form], Any]) -> None:
+    """Has the pager in `preview` turn its pages; `draw` draws the preview, `ticks` sets `timer` going where need be."""
 
     # Gradio looks the annotations up to know the event, and `Form` is none of this module's names.
     def turn(form: Any, event: gr.EventData) -> Any:
         looked = looked_at(form)
         if looked is None:
-            return gr.skip()
+            return gr.skip(), gr.skip()
         shown = page_of(form, looked)
         wanted = target(str(event._data.get("page", "")), shown)
         if wanted is None:
-            return gr.skip()
+            return gr.skip(), gr.skip()
         split, offset = wanted
         # The place is taken at once: a second press counts from there, and an answer that comes late is told by it.
         asked = form.viewing.asked + 1
@@ -167,8 +176,8 @@ def wire(page: Page, preview: Any, draw: Callable[[Form], str]) -> None:
         found = page.studio.rows_of(looked, split, offset)
         now = looked_at(form)
         if form.viewing.asked != asked or now is None or now.rows is not looked.rows:
-            return gr.skip()
+            return gr.skip(), gr.skip()
         form.viewing = replace(form.viewing, page=found)
-        return draw(form)
+        return draw(form), ticks(form)
 
-    preview.click(turn, [page.form], [preview], **{**BUSY, "show_progress": "hidden"}, trigger_mode="multiple")
+    preview.click(turn, [page.form], [preview, timer], **{**BUSY, "show_progress": "hidden"}, trigger_mode="multiple")

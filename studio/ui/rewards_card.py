@@ -15,7 +15,7 @@ from studio.domain.errors import StudioError
 from studio.domain.reward_code import MODULE, functions_in, read_file
 from studio.domain.reward_library import KEPT_BACK, TEMPLATES, Pick, Setting, problems, read_setting
 from studio.domain.rewards import METHODS, OPTIONS, Reward
-from studio.ui import pieces, reward_editor, reward_trial
+from studio.ui import model_search, pieces, reward_editor, reward_trial
 from studio.ui.blocks import field_row
 from studio.ui.controls import hub_name
 from studio.ui.events import QUIET, STARTING
@@ -95,6 +95,7 @@ def build(page: Page) -> None:
                     elem_id="arg-reward_model_name_or_path",
                 )
                 page.redrawn.append((model, _model))
+            model_search.build(page, chosen.MODEL, "reward-offers")
         editor = reward_editor.build(page)
         reward_trial.build(page)
     page.redrawn.append((card, lambda form: gr.update(visible=form.recipe.method in METHODS)))

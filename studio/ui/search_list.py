@@ -44,9 +44,18 @@ _NONE = {"models": "No model here has that in its name.", "datasets": "No datase
 
 
 def build(
-    page: Page, kind: Kind, box: str, here: Callable[[Form], str], follows: tuple[str, ...] = (), **options: Any
+    page: Page,
+    kind: Kind,
+    box: str,
+    here: Callable[[Form], str],
+    follows: tuple[str, ...] = (),
+    brief: bool = False,
+    **options: Any,
 ) -> Any:
-    """The list for the box with the id `box`; a click says what was chosen as its `offer` and `revision`."""
+    """The list for the box with the id `box`; a click says what was chosen as its `offer` and `revision`.
+
+    A `brief` one shows what is here only while it is open.
+    """
 
     async def find(request: dict[str, Any]) -> dict[str, Any]:
         return await run_sync(partial(_find, page.studio.search, kind, request), limiter=_LISTS)
@@ -58,7 +67,7 @@ def build(
     return page.html(
         here,
         follows,
-        html_template=_frame(kind, box),
+        html_template=_frame(kind, box, brief),
         js_on_load="tsSearch(element.querySelector('.ts-search'), {props, trigger, watch, server});",
         server_functions=[find, more],
         **options,
@@ -97,7 +106,7 @@ def status(found: Found) -> str:
 # The frame: what is always there -------------------------------------------------------------------------------------
 
 
-def _frame(kind: Kind, box: str) -> str:
+def _frame(kind: Kind, box: str, brief: bool) -> str:
     models = kind == "models"
     tasks, sizes = (MODEL_TASKS, MODEL_SIZES) if models else (DATASET_TASKS, DATASET_SIZES)
     rows = [
@@ -109,7 +118,8 @@ def _frame(kind: Kind, box: str) -> str:
         rows.append(_select("licence", "Licence", "Any licence", {one: one for one in LICENCES}, said=False))
     rows.append(_select("sort", "Order", SORTS[""], {key: words for key, words in SORTS.items() if key}))
     return (
-        f'<div class="ts-search" data-kind="{kind}" data-box="{box}"><div class="here"></div>'
+        f'<div class="ts-search" data-kind="{kind}" data-box="{box}"{" data-brief" if brief else ""}>'
+        '<div class="here"></div>'
         '<div class="hub"><div class="bar">'
         f'<button type="button" class="toggle" data-search="toggle" aria-expanded="false">'
         f"{pieces.spoken('Search the Hub')}</button>"
@@ -204,10 +214,13 @@ def _dataset_parts(hit: DatasetHit) -> list[str]:
 # What is here --------------------------------------------------------------------------------------------------------
 
 
-def here(kind: Kind, offers: Iterable[Offer], typed: str, chosen: tuple[str, str] | None, method: str) -> str:
+def here(
+    kind: Kind, offers: Iterable[Offer], typed: str, chosen: tuple[str, str] | None, method: str, brief: str = ""
+) -> str:
     """What is here, as buttons: those that hold every word typed, all where `typed` is empty.
 
-    `chosen` is the id and revision that the recipe holds, `method` what it is wanted for.
+    `chosen` is the id and revision that the recipe holds, `method` what it is wanted for; `brief` names a
+    list that takes no room unless it is open.
     """
     every = list(offers)
     found = fitting(every, typed)
@@ -216,12 +229,12 @@ def here(kind: Kind, offers: Iterable[Offer], typed: str, chosen: tuple[str, str
         found.sort(key=lambda one: one is not picked)
     bare = "" if chosen else " data-bare"  # nothing is chosen yet: what there is to choose from stays in sight
     # As high as the whole list, so that nothing below it jumps while one types.
-    space = f'style="min-height: {_ROW * min(len(every), _IN_SIGHT) + 26}px"' if kind == "models" else ""
+    space = f'style="min-height: {_ROW * min(len(every), _IN_SIGHT) + 26}px"' if kind == "models" and not brief else ""
     head = f'<div class="ts-offers" data-wanted-for="{pieces.text(method)}"{bare} {space}>'
     if not found:
         return f'{head}<div class="ts-hint">{pieces.spoken(_NONE[kind])}</div></div>'
     rows = "".join(_offer(one, one is picked) for one in found)
-    label = f"{kind}-here"
+    label = f"{brief or kind}-here"
     return (
         f'{head}<div class="ts-hint" id="{label}">{pieces.spoken("Here already, no download")}</div>'
         f'<div class="ts-offer-list" role="group" aria-labelledby="{label}">{rows}</div></div>'

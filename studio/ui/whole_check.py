@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import gradio as gr
 
 from studio.service.data import Inspection
 from studio.service.studio import Studio
-from studio.ui import pieces
+from studio.ui import pager, pieces
 from studio.ui.events import QUIET
 from studio.ui.form import Form
 
@@ -25,24 +26,30 @@ REMOTE = "Only the first {count} rows were looked at; the others lie on the Hub.
 WORDS = (DONE, RUNNING, STOPPED, FIRST, REMOTE)
 
 
-def build(page: Page) -> None:
-    """A line under the preview; a timer that runs while a check does."""
+def build(page: Page, preview: Any, draw_preview: Callable[[Form], str]) -> None:
+    """A line under the preview; a timer that runs while a check does, or while the rows that are shown are counted."""
     draw = partial(_line, page.studio)
     line = page.html(draw, elem_id="data-whole")
     timer = gr.Timer(_REFRESH, active=False)
-    page.redrawn.append((timer, lambda form: gr.Timer(active=_begun(page.studio, form))))
-    page.follow(timer, lambda form: gr.Timer(active=_begun(page.studio, form)), ("dataset_text_field", "eval_strategy"))
-    page.wiring.append(partial(_wire, page, timer, line, draw))
+    ticks = lambda form: gr.Timer(active=_waits(page.studio, form))  # noqa: E731
+    page.redrawn.append((timer, ticks))
+    page.follow(timer, ticks, ("dataset_text_field", "eval_strategy"))
+    page.wiring.append(partial(_wire, page, timer, {line: draw, preview: draw_preview}))
+    page.wiring.append(partial(pager.wire, page, preview, draw_preview, timer, ticks))
 
 
-def _wire(page: Page, timer: Any, line: Any, draw: Any) -> None:
+def _wire(page: Page, timer: Any, drawn: dict[Any, Callable[[Form], str]]) -> None:
+    line, preview = drawn
+
     def look(form: Form) -> list[Any]:
         if form.drawn and take(page.studio, form):
             return page.surroundings(form)
         shown: list[Any] = [gr.skip()] * len(page.all_outputs)
         if form.drawn:
-            shown[page.all_outputs.index(line)] = draw(form)
-        if not _begun(page.studio, form):  # an older answer that came late may have set it going
+            shown[page.all_outputs.index(line)] = drawn[line](form)
+        if form.drawn and count(page.studio, form):
+            shown[page.all_outputs.index(preview)] = drawn[preview](form)
+        if not _waits(page.studio, form):  # an older answer that came late may have set it going
             shown[page.all_outputs.index(timer)] = gr.Timer(active=False)
         return shown
 
@@ -58,6 +65,35 @@ def take(studio: Studio, form: Form) -> bool:
         return False
     form.looked = taken
     return True
+
+
+def count(studio: Studio, form: Form) -> bool:
+    """Tells how many rows there are in the split that is shown, where that is known only now; whether it was so."""
+    looked = pager.looked_at(form)
+    shown = pager.page_of(form, looked) if looked is not None else None
+    if looked is None or shown is None or shown.total is not None:
+        return False
+    total = studio.whole.total(looked, shown.split)
+    if total is not None:
+        pager.count(form, total)
+    return total is not None
+
+
+def _waits(studio: Studio, form: Form) -> bool:
+    """Whether an answer is to come, of the check or of the count."""
+    return _begun(studio, form) or _counting(studio, form)
+
+
+def _counting(studio: Studio, form: Form) -> bool:
+    """Has the split that is shown counted, where nobody knows its number of rows; whether an answer is to come.
+
+    Asked once the check is over, which counts by the way: two of them would read the same files at once.
+    """
+    looked = pager.looked_at(form) if form.drawn else None
+    shown = pager.page_of(form, looked) if looked is not None else None
+    if looked is None or shown is None or shown.total is not None or shown.finding is not None:
+        return False
+    return studio.whole.count_rows(looked, shown.split) or studio.whole.total(looked, shown.split) is not None
 
 
 def _begun(studio: Studio, form: Form) -> bool:

@@ -204,7 +204,7 @@ class SearchList {
   choose(row) {
     const {offer, revision} = row.dataset;
     this.close();
-    this.trigger('click', {offer, revision});
+    this.trigger('click', {offer, revision, box: this.root.dataset.box});
   }
 
   // Who goes from the box to a filter has not left the box yet; who goes on from there to elsewhere has.

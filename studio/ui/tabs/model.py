@@ -13,7 +13,7 @@ from studio.adapters.machine import Machine, has_package
 from studio.domain.methods import method_named
 from studio.domain.model_checks import TEMPLATED
 from studio.service.models import named_models
-from studio.ui import model_card, pieces, search_list
+from studio.ui import model_card, model_search, pieces
 from studio.ui.controls import hub_name
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from studio.ui.page import Page
 
 TITLE, ID = "Model", "model"
-_BOX = "model_name_or_path"
+_BOX, _TEACHER = "model_name_or_path", "teacher_model_name_or_path"
 _ASKED_BY = (_BOX, "model_revision")
 _LOADING = ("model_revision", "dtype", "attn_implementation", "trust_remote_code")
-_TITLES = {"teacher_model_name_or_path": "Teacher", "reward_model_name_or_path": "Reward model"}
+_TITLES = {_TEACHER: "Teacher", "reward_model_name_or_path": "Reward model"}
 _SCRIPT = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-model-do]');
@@ -37,42 +37,30 @@ element.addEventListener('click', (event) => {
 def build(page: Page) -> None:
     """The model's name with what is here, a card of facts about it, and how it is loaded."""
     page.html(_lead)
-    offers: list[Any] = []
-
-    def list_offers() -> None:
-        found = search_list.build(
-            page, "models", f"arg-{_BOX}", partial(_offers, page), _ASKED_BY, elem_id="model-offers"
-        )
-        offers.append(found)
-
-    page.section(("Model",), leave_out=_LOADING, headed=False, below={"Model": list_offers})
+    offers = partial(model_search.build, page, _BOX, "model-offers", brief=False)
+    page.section(("Model",), leave_out=_LOADING, headed=False, below={"Model": offers})
     facts = page.html(partial(_facts, page, asked=True), js_on_load=_SCRIPT, elem_id="model-facts")
     page.follow(facts, partial(_facts, page, asked=False), _ASKED_BY)
     page.html(partial(_template, page), (*_ASKED_BY, "chat_template_path"), elem_id="model-template")
     page.section(("Model",), leave_out=(_BOX,), headed=False)
-    page.section(("Teacher",))
-    others = ("teacher_model_name_or_path", "teacher_model_revision", "reward_model_name_or_path")
+    teachers = partial(model_search.build, page, _TEACHER, "teacher-offers")
+    page.section(("Teacher",), below={"Teacher": teachers})
+    others = (_TEACHER, "teacher_model_revision", "reward_model_name_or_path")
     page.html(partial(_others, page), others, elem_id="model-others")
     attention = next(control for control in page.controls if control.name == "attn_implementation")
     attention.component.info = attention_hint(page.studio.machine)
     page.learning.append(partial(_find_out, page))
-    page.wiring.append(partial(_wire, page, facts, offers[0]))
+    page.wiring.append(partial(_wire, page, facts))
+    page.wiring.append(partial(model_search.wire, page))
 
 
-def _wire(page: Page, facts: Any, offers: Any) -> None:
+def _wire(page: Page, facts: Any) -> None:
     def leave(typed: str | None, form: Form) -> list[Any]:
         # The box's own text: the edit that brings it into the form may still be on its way, and is left to that, for
         # a click into the list may have chosen another one meanwhile. What is known, the edit has drawn.
         name, (_, revision) = hub_name(typed or ""), _named(form)
         unknown = name and page.studio.models.known(name, revision) is None
         return [model_card.waiting(name, asked=True) if unknown else gr.skip(), page.signal()]
-
-    def choose(form: Form, event: gr.EventData) -> list[Any]:
-        chosen, revision = str(event._data.get("offer", "")), str(event._data.get("revision", ""))
-        if chosen:
-            form.set(page.catalog, _BOX, chosen, True)
-            form.set(page.catalog, "model_revision", revision, bool(revision))
-        return page.everything(form)
 
     def ask(form: Form, again: bool) -> list[Any]:
         if again:
@@ -85,7 +73,6 @@ def _wire(page: Page, facts: Any, offers: Any) -> None:
     last = {"outputs": [facts, page.learn], "trigger_mode": "always_last", **QUIET}
     gr.on([box.submit, box.blur], leave, [box, page.form], **last)
     gr.on([revision.submit, revision.blur], partial(ask, again=False), [page.form], **last)
-    offers.click(choose, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET)
     facts.click(partial(ask, again=True), [page.form], [facts, page.learn], trigger_mode="multiple", **BUSY)
 
 
@@ -120,15 +107,6 @@ def _lead(form: Form) -> str:
     label = method_named(form.recipe.method).label
     lead = "{method} starts from this model and leaves it as it is: the result is a new one."
     return pieces.title(TITLE, lead, method=label)
-
-
-def _offers(page: Page, form: Form) -> str:
-    models = page.studio.models
-    name, revision = _named(form)
-    look = models.known(name, revision) if name else None
-    # All of them once what is typed names a model.
-    typed = "" if look is not None and look.facts is not None else name
-    return search_list.here("models", models.offers(), typed, (name, revision) if name else None, form.recipe.method)
 
 
 def _facts(page: Page, form: Form, asked: bool) -> str:
