@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from studio import __version__, queue_commands, run_commands, search_command, token_command
+from studio import __version__, keeping_commands, queue_commands, run_commands, search_command, token_command
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
@@ -113,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     search_command.add(command, _studio)
     run_commands.add(command, _recipe, _studio, _open)
     queue_commands.add(command, _recipe, _studio, _open)
+    keeping_commands.add(command, _studio)
     return parser
 
 

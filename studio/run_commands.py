@@ -43,6 +43,7 @@ def add(
     recipe(run)
     run.add_argument("--wait", action="store_true", help="stay until it has ended; exit code 0 only where it finished")
     runs = command("runs", reading(_runs), "List the runs, newest first.")
+    runs.add_argument("--archived", action="store_true", help="those in the archive too")
     runs.add_argument("--json", action="store_true", help="print JSON")
     show = command("show", reading(_show), "Show one run.")
     show.add_argument("run", metavar="RUN", help="the run's name")
@@ -92,7 +93,7 @@ def wait(studio: Studio, run_id: str) -> int:
 
 
 def _runs(options: argparse.Namespace, studio: Studio) -> int:
-    rows = studio.runs.list()
+    rows = [row for row in studio.runs.list() if options.archived or not row["archived"]]
     if options.json:
         print_json(rows)
         return 0

@@ -24,7 +24,18 @@ from studio.service.model_offers import Offer
 from studio.service.preparing import LEAVE, Job, Order
 from studio.service.search import LINES, Found
 from studio.service.studio import Studio
-from studio.ui import before_after, data_statistics, pieces, preview_table, run_actions, search_list, whole_check
+from studio.ui import (
+    before_after,
+    data_statistics,
+    pieces,
+    preview_table,
+    run_actions,
+    run_compare,
+    run_keeping,
+    run_list,
+    search_list,
+    whole_check,
+)
 from studio.ui.form import Form
 from studio.ui.page import Page
 from studio.ui.theme import STATIC
@@ -89,6 +100,7 @@ def page_words(studio: Studio) -> set[str]:
     blocks = page.build(translated=False)
     of_parts = {*_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *_OF_REWARDS, *_OF_ROWS, *_OF_A_MIXTURE}
     of_parts |= {*_of_the_library(), *_of_a_search(), *whole_check.WORDS, *data_statistics.WORDS, *run_actions.WORDS}
+    of_parts |= {*run_list.WORDS, *run_compare.WORDS, *run_keeping.WORDS}
     words = {*SCRIPTED, *of_parts, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))
@@ -108,7 +120,8 @@ def page_words(studio: Studio) -> set[str]:
             words |= {_word(drawn["label"])} if isinstance(drawn, dict) and "label" in drawn else set()
             words |= {html.unescape(found) for found in _SAID.findall(_text(drawn))}
     words |= {html.unescape(found) for drawn in _mappings() for found in _SAID.findall(drawn)}
-    words |= {html.unescape(found) for drawn in page.runs.draw(None) for found in _SAID.findall(_text(drawn))}
+    drawn_runs = [*page.runs.draw(None), run_list.answer(studio, {})["html"]]
+    words |= {html.unescape(found) for drawn in drawn_runs for found in _SAID.findall(_text(drawn))}
     return words
 
 

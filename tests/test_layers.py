@@ -16,12 +16,13 @@ FILES = [ROOT / "app.py", *sorted((ROOT / "studio").rglob("*.py"))]
 MODULES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES}
 
 HEAVY = {"torch", "transformers", "trl", "datasets", "peft", "accelerate"}
-COMMANDS = ("queue_commands", "run_commands", "search_command", "token_command")
+COMMANDS = ("keeping_commands", "queue_commands", "run_commands", "search_command", "token_command")
 # What each part may import of the others: downwards only.
 BELOW = {
     "app": {"cli"},
     "__main__": {"cli"},
     "cli": {"ui", "service", "adapters", "domain", "terminal", *COMMANDS},
+    "keeping_commands": {"service", "domain", "terminal", "run_commands"},
     "queue_commands": {"service", "adapters", "domain", "terminal", "run_commands"},
     "run_commands": {"service", "domain", "terminal"},
     "search_command": {"service", "adapters", "domain", "terminal"},
@@ -43,6 +44,7 @@ RUN_FAMILY = (
     "checkpoints",
     "processes",
     "runs",
+    "removing",
     "waiting",
     "supervisor",
     "launching",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from studio.domain.curves import Curves
+from studio.domain.curves import Curves, is_number
 from studio.domain.errors import StudioError
 
 Kind = Literal["metrics", "system"]
@@ -117,6 +118,17 @@ class MetricsStore:
         Rows that an earlier export holds and the store does not (a run continued on another machine) are kept.
         Raises StudioError where the store cannot be read; the earlier file is then untouched.
         """
+        rows = self._all(project, run_name, path)
+        if rows:
+            # The metrics come last, so that a list of runs finds their last values at the file's end.
+            _write_lines(path, sorted(rows, key=lambda entry: entry[0] != "system"))
+        return len(rows)
+
+    def all_rows(self, project: str, run_name: str, export: Path) -> list[Row]:
+        """A run's logged rows: what only its export holds, then the store's. Raises StudioError as `export` does."""
+        return [row for kind, row in self._all(project, run_name, export) if kind == "metrics"]
+
+    def _all(self, project: str, run_name: str, export: Path) -> list[tuple[Kind, Row]]:
         live: list[tuple[Kind, Row]] = []
         for kind in _TABLES:
             found = self.read(kind, project, run_name, 0, None, _EXPORT_LOCK_WAIT)
@@ -127,15 +139,46 @@ class MetricsStore:
                 )
             live += [(kind, row) for row in found.rows]
         present = {(kind, row.id, row.time) for kind, row in live}
-        kept = [(kind, row) for kind, row in _exported(path) if (kind, row.id, row.time) not in present]
-        if kept or live:
-            # The metrics come last, so that a list of runs finds their last values at the file's end.
-            _write_lines(path, sorted(kept + live, key=lambda entry: entry[0] != "system"))
-        return len(kept) + len(live)
+        return [(kind, row) for kind, row in _exported(export) if (kind, row.id, row.time) not in present] + live
+
+    def remove(self, project: str, run_name: str) -> int:
+        """Take a run out of the store, out of every table of trackio's or out of none; how many rows those were.
+
+        Raises StudioError where another holds the store for long, or it is none that can be written.
+        """
+        path = self.path(project)
+        if not path.is_file():
+            return 0
+        try:
+            # `trackio.Run.delete` does the same for the newest of the runs with a name, and takes seconds to import.
+            with closing(sqlite3.connect(path, timeout=_EXPORT_LOCK_WAIT)) as connection, connection:
+                connection.execute("BEGIN IMMEDIATE")
+                count = sum(_delete(connection, run_name))
+        except sqlite3.Error as error:
+            raise StudioError(
+                f"The metrics of run '{run_name}' could not be taken out of {path}: {error}.",
+                "Try again when no other program uses that file.",
+            ) from None
+        # Pictures and tables that were logged as files lie beside the store, a folder for each run.
+        shutil.rmtree(self.trackio_dir / "media" / path.stem / run_name, ignore_errors=True)
+        return count
 
 
 def _connect(path: Path, wait: float) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=wait)
+
+
+def _delete(connection: sqlite3.Connection, run_name: str) -> Iterator[int]:
+    """Deletes a run's rows table by table, however many tables there are: how many, for each."""
+    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        columns = {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')}
+        if "run_name" in columns:
+            yield connection.execute(f'DELETE FROM "{table}" WHERE run_name = ?', (run_name,)).rowcount
+        if "producer_run_name" in columns:  # what the run has made stays, made by nobody that is known
+            cleared = ", ".join(
+                f"{name} = NULL" for name in ("producer_run_id", "producer_run_name") if name in columns
+            )
+            connection.execute(f'UPDATE "{table}" SET {cleared} WHERE producer_run_name = ?', (run_name,))
 
 
 # The unary plus keeps SQLite from choosing its index over runs: by row id it reads the new rows and nothing else.
@@ -226,16 +269,15 @@ def last_exported(path: Path) -> dict[str, float | None] | None:
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return None
-    curves = Curves()
+    last: dict[str, float | None] = {}
     for line in lines[1:] if size > _TAIL else lines:
         try:
             saved = json.loads(line)
-            values = {shown_name(name): value for name, value in saved["values"].items()}
+            if saved["kind"] == "metrics":
+                last.update((name, value) for name, value in saved["values"].items() if is_number(value))
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-        if saved.get("kind") == "metrics":
-            curves.add(0.0, values)
-    return curves.last()
+    return {shown_name(name): value for name, value in last.items()}
 
 
 class RunMetrics(Curves):

@@ -174,9 +174,12 @@ class Run:
         trainers = [ended.get(_key(value)) for value in _list(attempt.get("trainers"))]
         return deciding_exit(read_exit(exits.get("launcher")), trainers, gathered or bool(exits.get("ended")))
 
-    def facts(self) -> Facts:
-        """What is known of the latest attempt now, from the folder and the processes alone."""
-        record = self.record()
+    def facts(self, record: Record | None = None) -> Facts:
+        """What is known of the latest attempt now, from the folder and the processes alone.
+
+        `record` is what run.json says, for one who has just read it.
+        """
+        record = self.record() if record is None else record
         attempt = last_attempt(record)
         outcome, stop = attempt.get("outcome"), stop_in(attempt)
         if is_outcome(outcome):
@@ -227,6 +230,7 @@ class RunFolders:
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
+        self._created_at: dict[tuple[str, int], str] = {}  # by name and inode: a record says the same for ever
 
     def create(
         self,
@@ -285,20 +289,27 @@ class RunFolders:
     def list(self) -> list[Run]:
         """All runs, newest first, also those whose run.json cannot be read."""
         try:
-            names = sorted(os.listdir(self.runs))
+            with os.scandir(self.runs) as entries:
+                names = sorted((entry.name, entry.inode()) for entry in entries)
         except OSError:
             return []
+        known, self._created_at = self._created_at, {}
         found = []
-        for name in names:
-            folder = self.runs / name
-            if SAFE_ID.fullmatch(name) and any((folder / file).is_file() for file in ("run.json", "recipe.yaml")):
-                run = Run(folder)
-                found.append((self._created(run), run))
+        for key in names:
+            if not SAFE_ID.fullmatch(key[0]):
+                continue
+            run = Run(self.runs / key[0])
+            if key in known:
+                self._created_at[key] = known[key]
+                found.append((known[key], run))
+            elif any((run.folder / file).is_file() for file in ("run.json", "recipe.yaml")):
+                found.append((self._created(run, key), run))
         return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
-    def _created(self, run: Run) -> str:
+    def _created(self, run: Run, key: tuple[str, int]) -> str:
         said = run.record().get("created")
         if isinstance(said, str) and said:
+            self._created_at[key] = said
             return said
         with contextlib.suppress(OSError):
             # The recipe is written once; the folder's own time changes with every checkpoint and every repair.

@@ -22,6 +22,11 @@ class Series:
     gaps: int
 
 
+def is_number(value: object) -> bool:
+    """Whether a logged value has a place on a curve: a number, or None for one that was none."""
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
 class _Curve:
     """One metric's points; `at` is the ordinal of the row that brought each of them."""
 
@@ -53,10 +58,13 @@ class Curves:
         with self.lock:
             self._ordinal += 1
             for name, value in values.items():
-                if isinstance(value, bool) or not (value is None or isinstance(value, (int, float))):
+                if not is_number(value):
                     continue
                 number = math.nan if value is None else float(value)
-                self._curves.setdefault(name, _Curve()).add(x, number, self._ordinal)
+                curve = self._curves.get(name)
+                if curve is None:
+                    curve = self._curves[name] = _Curve()
+                curve.add(x, number, self._ordinal)
                 self._last[name] = value
 
     def clear(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,6 +33,46 @@ class Difference:
     there: Side
 
 
+@dataclass(frozen=True)
+class Row:
+    """An option that does not have one value in all of several recipes: a side for each, in their order."""
+
+    section: str
+    name: str
+    sides: tuple[Side, ...]
+
+
+def differing(
+    recipes: Sequence[Recipe],
+    catalog: Catalog,
+    leave_out: tuple[str, ...] = (),
+    alike: Callable[[str, str], bool] = lambda left, right: False,
+) -> list[Row]:
+    """`differences` of any number of recipes, with the value in effect in each of them."""
+    found: dict[tuple[bool, str], Difference] = {}
+    for other in recipes[1:]:
+        for one in differences(recipes[0], other, catalog, leave_out, alike):
+            # What is not equal everywhere differs from the first somewhere.
+            found.setdefault((one.section == "Environment", one.name), one)
+    names = dict.fromkeys(name for recipe in recipes for name in (*catalog.of(recipe.method), *catalog.launch))
+    places = {name: place for place, name in enumerate(names)}
+    rows = [
+        Row(one.section, one.name, tuple(_told(recipe, catalog, one) for recipe in recipes)) for one in found.values()
+    ]
+    return sorted(rows, key=lambda row: (_place(row.section, row.name), places.get(row.name, len(places))))
+
+
+def _told(recipe: Recipe, catalog: Catalog, one: Difference) -> Side:
+    """What a recipe says to an option that others say something else to."""
+    if one.section == "Environment":
+        return _variable(recipe.env, one.name)
+    if one.name == "method":
+        return Side(recipe.method, "said")
+    if one.name == "rewards.py":
+        return _code(recipe)
+    return _side(recipe, catalog, one.name)
+
+
 def differences(
     here: Recipe,
     there: Recipe,
@@ -59,12 +99,18 @@ def differences(
         if not _equal(left, right, alike):
             found.append(Difference(_section(name, here, there, catalog), name, left, right))
     if here.reward_code != there.reward_code:
-        codes = (Side(one.reward_code or None, "said" if one.reward_code else "unset") for one in (here, there))
-        found.append(Difference("Rewards", "rewards.py", *codes))
+        found.append(Difference("Rewards", "rewards.py", _code(here), _code(there)))
     found += _environments(here.env, there.env)
-    order = {section: place for place, section in enumerate(("Method", *SECTIONS, "Environment", "Unknown"))}
-    order["Method"] = SECTIONS.index("Method") + 1
-    return sorted(found, key=lambda one: -1 if one.name == "method" else order[one.section])
+    return sorted(found, key=lambda one: _place(one.section, one.name))
+
+
+def _place(section: str, name: str) -> int:
+    """Where an option stands among the differences: the method first, then section by section."""
+    return -1 if name == "method" else (*SECTIONS, "Environment", "Unknown").index(section)
+
+
+def _code(recipe: Recipe) -> Side:
+    return Side(recipe.reward_code or None, "said" if recipe.reward_code else "unset")
 
 
 def _both(name: str, here: Recipe, there: Recipe, catalog: Catalog) -> bool:

@@ -32,7 +32,7 @@ from studio.service.rewards import reward_files, reward_text, with_file_beside
 from studio.service.studio import Studio
 
 LONGEST = 1_000_000  # bytes of a text to be opened; the longest recipe has some ten thousand
-_RUN_ONLY = ("run_name", "output_dir")
+RUN_ONLY = ("run_name", "output_dir")
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,10 @@ class Library:
     def _run(self, run_id: str) -> Source:
         return self._folder(self._studio.runs.folders.get(run_id).folder)
 
+    def of_run(self, run_id: str) -> Recipe:
+        """What the user chose for a run, without what was added for its machine. Raises StudioError."""
+        return self._of_run(self._studio.runs.folders.get(run_id).folder)
+
     def _of_run(self, folder: Path) -> Recipe:
         """A run's recipe without what was added for its machine."""
         text = self.file(folder / "recipe.yaml").text
@@ -182,16 +186,16 @@ class Library:
             there, _ = self._studio.recipes.open(preset.text(), None, None, preset.path.name)
             title = preset.title
         else:
-            there, title = self._of_run(self._studio.runs.folders.get(name).folder), name
-            leave_out = _RUN_ONLY
-        paths = self._studio.recipes.paths()
-
-        def alike(left: str, right: str) -> bool:
-            found = paths.find(left)
-            return found is not None and found == paths.find(right)
-
-        rows = differences(recipe, there, self._catalog, leave_out, alike)
+            there, title = self.of_run(name), name
+            leave_out = RUN_ONLY
+        rows = differences(recipe, there, self._catalog, leave_out, self.alike)
         return Comparison(title, there.method, tuple(rows))
+
+    def alike(self, left: str, right: str) -> bool:
+        """Whether two texts are paths of the same file."""
+        paths = self._studio.recipes.paths()
+        found = paths.find(left)
+        return found is not None and found == paths.find(right)
 
 
 def _unfit(name: str, data: bytes, size: int | None = None) -> StudioError:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.adapters.home import Home
+from studio.adapters.lastvalues import LastValues
 from studio.adapters.launching import adopt, launch, stop
 from studio.adapters.metrics import MetricsStore, RunMetrics, last_exported
 from studio.adapters.progress import readable
@@ -47,6 +48,7 @@ class Runs:
         self._metrics: OrderedDict[str, RunMetrics] = OrderedDict()
         self._lock = threading.Lock()
         self._ended: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {}
+        self._last_values = LastValues(home.cache / "last_values.json", last_exported)
 
     def start(
         self,
@@ -115,7 +117,7 @@ class Runs:
     ) -> None:
         export = [
             sys.executable, "-m", "studio.adapters.metrics", "export",
-            str(self.home.trackio), self._project(run), run.id, "metrics.jsonl",
+            str(self.home.trackio), self.project(run), run.id, "metrics.jsonl",
         ]  # fmt: skip
         environment = {**self.environment(), **(secrets or {})}
         command = [trl_program(), run_method(run), "--config", "recipe.yaml"]
@@ -143,7 +145,10 @@ class Runs:
 
     def list(self, limit: int | None = None) -> list[dict[str, Any]]:
         """The newest runs first, each as `show` has it."""
-        return [self.describe(run) for run in self.folders.list()[:limit]]
+        runs = self.folders.list()
+        described = [self.describe(run) for run in runs[:limit]]
+        self._last_values.keep({run.id for run in runs})
+        return described
 
     def show(self, run_id: str) -> dict[str, Any]:
         """One run as the documented object of `trl-studio show --json`. Raises StudioError where there is none."""
@@ -157,13 +162,13 @@ class Runs:
             return dict(kept[1])
         record = run.record()
         attempt = last_attempt(record)
-        facts = run.facts()
+        facts = run.facts(record)
         # A list of many runs must not read all their points: an ended run's last values stand at its export's end.
-        last = last_exported(run.folder / "metrics.jsonl") if facts.outcome else None
+        last = self._last_values.of(run.id, run.folder / "metrics.jsonl") if facts.outcome else None
         exit = facts.exit
         described = {
             "id": run.id,
-            "method": run_method(run),
+            "method": run_method(run, record),
             "state": state_of(facts),
             "created": record.get("created"),
             "started": attempt.get("started"),
@@ -178,6 +183,8 @@ class Runs:
             "force_in": _force_in(attempt) if facts.stop and not facts.outcome else None,
             "attempts": len(record["attempts"]),
             "tags": [str(tag) for tag in tags] if isinstance(tags := record.get("tags"), list) else [],
+            "note": note if isinstance(note := record.get("note"), str) else "",
+            "archived": record.get("archived") is True,
             "last_metrics": self.metrics(run).last() if last is None else last,
         }
         if facts.outcome and stamp is not None:
@@ -214,6 +221,13 @@ class Runs:
                     adopted.add(run.id)
         return adopted
 
+    def forget(self, run_id: str, project: str) -> None:
+        """Takes what the metrics store and the memory hold of a run. Raises StudioError where the store is held."""
+        self.store.remove(project, run_id)
+        with self._lock:
+            self._metrics.pop(run_id, None)
+        self._ended.pop(run_id, None)
+
     def recipe_text(self, run_id: str) -> str:
         """The recipe.yaml that started the run. Raises StudioError where it cannot be read."""
         path = self.folders.get(run_id).folder / "recipe.yaml"
@@ -227,7 +241,7 @@ class Runs:
         with self._lock:
             found = self._metrics.pop(run.id, None)
             if found is None:
-                found = RunMetrics(self.store, self._project(run), run.id, run.folder / "metrics.jsonl")
+                found = RunMetrics(self.store, self.project(run), run.id, run.folder / "metrics.jsonl")
             self._metrics[run.id] = found
             while len(self._metrics) > _KEPT_METRICS:
                 self._metrics.popitem(last=False)
@@ -245,7 +259,7 @@ class Runs:
         except (OSError, UnicodeDecodeError):
             return False
 
-    def _project(self, run: Run) -> str:
+    def project(self, run: Run) -> str:
         """The trackio project that the run's recipe names."""
         try:
             data, _, _ = read_mapping((run.folder / "recipe.yaml").read_text(encoding="utf-8"), "recipe.yaml")
@@ -278,9 +292,9 @@ def _force_in(attempt: Record) -> float | None:
     return round(grace - since.total_seconds()) if isinstance(grace, (int, float)) else None
 
 
-def run_method(run: Run) -> str:
+def run_method(run: Run, record: Mapping[str, Any] | None = None) -> str:
     """The run's method, from its record or, where that is damaged, from its recipe's first line; `` if unknown."""
-    method = run.record().get("method")
+    method = (run.record() if record is None else record).get("method")
     if isinstance(method, str) and method:
         return method
     try:

@@ -20,6 +20,7 @@ from studio.domain.hub_query import query_from
 from studio.domain.methods import METHODS, method_named
 from studio.domain.plain_json import plain
 from studio.domain.recipe import Recipe
+from studio.service.comparing import compare
 from studio.service.resuming import resume
 from studio.service.studio import Studio
 from studio.ui.origins import MCP_PATH
@@ -28,9 +29,9 @@ Json = dict[str, Any]
 
 VERBS = (
     "methods", "arguments", "convert", "check", "inspect", "search", "start", "runs", "show", "stop", "logs", "metrics",
-    "queue", "resume",
+    "queue", "resume", "compare",
 )  # fmt: skip
-_SLOW_VERBS = ("check", "inspect", "search", "start", "resume")
+_SLOW_VERBS = ("check", "inspect", "search", "start", "resume", "compare")
 
 _RECIPE_CHARACTERS = 50_000
 _LOG_BYTES = 64 * 1024
@@ -39,7 +40,9 @@ _POINTS = 200  # of a metric, at most
 # and for what may take seconds (the Hub, TRL's own config classes, a start).
 _QUICK = anyio.CapacityLimiter(8)
 _SLOW = anyio.CapacityLimiter(4)
-_NAMES = {str: "a text", bool: "true or false", int: "a whole number", list[str] | None: "a list of texts"}
+_TEXTS = "a list of texts"
+_NAMES: dict[Any, str] = {str: "a text", bool: "true or false", int: "a whole number"}
+_NAMES |= {list[str] | None: _TEXTS, list[str]: _TEXTS}
 
 
 class Refused(gr.Error):  # type: ignore[misc]  # gradio has no types of its own
@@ -254,6 +257,16 @@ class Api:
             raise StudioError(f"The run '{run}' has no metric '{unknown[0]}'.", there)
         series = [found.series(name, _POINTS) for name in names or known]
         return {one.name: {"steps": one.x, "values": one.y} for one in series}
+
+    def compare(self, runs: list[str]) -> Json:
+        """Show how runs differ: the options of their recipes, and the last and best value of every metric.
+
+        Args:
+            runs: the names of the runs, two or more
+        Returns:
+            runs: state, steps, seconds taken; options: those that differ, by run; metrics: last, best and its step
+        """
+        return compare(self._studio, runs).to_json()
 
     def _checked(
         self, recipe: str, method: str, elsewhere: bool = False, by_trl: bool = False

@@ -41,13 +41,17 @@ _SCRIPTS = ("uplot/uPlot.iife.min.js", "series.js", "chart.js")  # in this order
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: new points only, except in the first reply. An `eval` line is dashed and never smoothed."""
+    """One line: new points only, except in the first reply. An `eval` line is dashed and never smoothed.
+
+    `tone` is the place of its colour, the same in every chart that has the line; without it the chart chooses.
+    """
 
     name: str
     label: str
     kind: Literal["train", "eval"] = "train"
     x: list[float] = field(default_factory=list)
     y: list[float | None] = field(default_factory=list)
+    tone: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,15 @@ from studio.adapters.machine import has_package
 from studio.adapters.space import Space
 from studio.domain.errors import StudioError
 from studio.service.access import Access
+from studio.service.keeping import Keeping
+from studio.service.runs import Runs
 from studio.service.studio import Studio
 from studio.service.uploads import upload_limit
 from studio.ui import pieces
 from studio.ui.blocks import leave_events_plain
 from studio.ui.origins import Origins, Refusal
 from studio.ui.page import Page
+from studio.ui.run_keeping import add_downloads
 from studio.ui.signin import add_sign_in, current_user
 from studio.ui.theme import TOKENS, launch_options
 
@@ -44,7 +47,9 @@ def gradio_app(studio: Studio, password: str | None = None, space: Space | None 
     if space is not None:
         add_sign_in(app, space, _small_page)
         studio = studio.guarded(Access(space, current_user, (Path(get_upload_folder()),)))
-    blocks = Page(studio).build()
+    page = Page(studio)
+    blocks = page.build()
+    add_downloads(app, page.runs.keeping.exports)
     blocks.state_session_capacity = _SESSIONS
     leave_events_plain()
     mounted: FastAPI = gr.mount_gradio_app(
@@ -171,6 +176,12 @@ def _small_page_of(words: str, refresh: str = "") -> str:
     )
 
 
+def _tidy(runs: Runs) -> None:
+    """Takes over runs that have lost their supervisor, and finishes what was half deleted."""
+    runs.adopt_all()
+    Keeping(runs).sweep()
+
+
 def serve(studio: Studio, host: str, port: int, password: str | None = None, space: Space | None = None) -> None:
     """Serves until interrupted. Runs that lost their supervisor get a new one in the background."""
     if space is not None:
@@ -178,7 +189,7 @@ def serve(studio: Studio, host: str, port: int, password: str | None = None, spa
         for name in SECRETS:
             os.environ.pop(name, None)
     bound_requests()
-    threading.Thread(target=studio.runs.adopt_all, daemon=True, name="adopt").start()
+    threading.Thread(target=_tidy, args=(studio.runs,), daemon=True, name="tidy").start()
     shown = f"[{host}]" if ":" in host else host
     print(f"TRL Studio: http://{shown}:{port}  (home: {studio.home.root})", flush=True)
     if password:

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT), str(ROOT / "tests")]
 
 import mappings
+import run_lists
 from heads import by_datasets, write_files
 from heads import by_studio as head_by_studio
 from pages import edit_seconds, seconds_until_usable
@@ -186,6 +187,17 @@ def rows(home: Path, rounds: int) -> list[Figure]:
     return [at_least("datasets.map / check of all rows", faster, 10, "", detail)]
 
 
+def run_list(home: Path, rounds: int) -> list[Figure]:
+    """The list of a thousand ended runs: by a studio that has just been started, and again."""
+    made = run_lists.make(home)
+    run_lists.seconds(made)  # the very first one reads the end of each run's metrics
+    first, again = zip(*(run_lists.seconds(made) for _ in range(rounds)), strict=True)
+    return [
+        at_most("list of 1,000 runs, just started", statistics.median(first), 0.3, " s", f"{_spread(first)} s"),
+        at_most("the same again", statistics.median(again), 0.1, " s", f"{_spread(again)} s"),
+    ]
+
+
 MEASURED: dict[str, tuple[Callable[[Path, int], list[Figure]], int]] = {
     "start": (start, 5),
     "page": (page, 7),
@@ -194,6 +206,7 @@ MEASURED: dict[str, tuple[Callable[[Path, int], list[Figure]], int]] = {
     "mapping": (mapping, 3),
     "heads": (heads, 3),
     "rows": (rows, 3),
+    "runs": (run_list, 5),
 }
 
 

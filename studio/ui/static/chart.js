@@ -2,7 +2,7 @@
 (() => {
   const POLL = 1000, RETRY = 5000, HEIGHT = 172, TABLE_ROWS = 100, STORE = "ts-charts";
   const DEFAULTS = { smoothing: 0.8, log: false, clip: false, table: false };
-  const LINES = ["acc", "c3", "c4", "warn", "c5"];
+  const LINES = ["acc", "c3", "c4", "warn", "c5"], DASHES = [[], [5, 4], [2, 3]];
   let counter = 0;
 
   const make = (tag, attributes = {}, text) => {
@@ -11,7 +11,6 @@
     if (text !== undefined) node.textContent = text;
     return node;
   };
-
   const { number, place, tick, smoothed, append, lastIndex, logTicks, trend, tableRows } = window.tsSeries;
 
   class Chart {
@@ -33,10 +32,10 @@
     }
 
     take(spec) {
-      for (const { name, label, kind, x, y } of spec.series) {
+      for (const { name, label, kind, x, y, tone } of spec.series) {
         let series = this.series.find((one) => one.name === name);
         if (!series) {
-          this.series.push((series = { name, label, kind, x: [], y: [] }));
+          this.series.push((series = { name, label, kind, tone: tone ?? null, x: [], y: [] }));
           this.drop();
         }
         if (x.length) append(series, x, y);
@@ -46,6 +45,7 @@
 
     colour(series) {
       const train = this.series.filter((one) => one.kind === "train");
+      if (series.tone !== null) return LINES[series.tone % LINES.length];
       if (series.kind === "eval" && train.length <= 1) return "warn";
       const same = this.series.filter((one) => one.kind === series.kind);
       return LINES[same.indexOf(series) % LINES.length];
@@ -60,7 +60,7 @@
       const tables = [], options = [];
       for (const series of this.series) {
         if (!series.x.length) continue;
-        const stroke = () => this.board.colour(this.colour(series));
+        const stroke = () => this.board.colour(this.colour(series)), dash = DASHES[Math.floor(series.tone / LINES.length) % DASHES.length];
         const few = (u, index) => lastIndex(u.data[index]) >= 0 && series.x.length <= (series.kind === "eval" ? 40 : 2);
         const points = { show: few, size: 5, fill: stroke, width: 0 };
         const table = [series.x, shown(series.y)];
@@ -68,10 +68,10 @@
           options.push({ stroke, width: 1.5, dash: [5, 4], points, source: series });
         } else if (smoothing > 0 && this.smooth && series.x.length > 2) {
           options.push({ stroke, width: 1, alpha: 0.32, points: { show: false }, source: null });
-          options.push({ stroke, width: 1.75, points: { show: false }, source: series });
+          options.push({ stroke, width: 1.75, dash, points: { show: false }, source: series });
           table.push(smoothed(table[1], smoothing));
         } else {
-          options.push({ stroke, width: 1.5, points, source: series });
+          options.push({ stroke, width: 1.5, dash, points, source: series });
         }
         tables.push(table);
       }

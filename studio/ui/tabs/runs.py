@@ -11,24 +11,21 @@ from studio.domain.methods import METHOD_NAMES, method_named
 from studio.domain.states import LIVE
 from studio.service.curves import grouped
 from studio.service.runs import failure_line, run_method
+from studio.service.sifting import headline
 from studio.service.studio import Studio
-from studio.ui import pieces, space
+from studio.ui import pieces, run_list, space
 from studio.ui.chart import Chart, Reply, Series, charts
 from studio.ui.events import QUIET
 from studio.ui.run_actions import RunActions
+from studio.ui.run_compare import RunCompare
+from studio.ui.run_keeping import RunKeeping
+from studio.ui.run_list import label, state
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
 
 _REFRESH = 2.0  # seconds between two looks at the runs' folders
-_LISTED = 200
 _LOG_LINES = 60
-_SCRIPT = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-run]');
-  if (button) trigger('click', {run: button.dataset.run});
-});
-"""
 _SENTENCES = {
     "queued": "waits for its turn · goes on when this page is closed",
     "starting": "loading libraries, model and data · goes on when this page is closed",
@@ -46,7 +43,8 @@ class RunsTab:
         self.page = page
         self.studio = page.studio
         self.chosen = gr.State(None)
-        self.list = gr.HTML("", js_on_load=_SCRIPT, apply_default_css=False, elem_id="runs-list")
+        self.list = run_list.build(self.studio)
+        self.compare = RunCompare(page)
         with gr.Column(visible=False) as self.detail:
             with gr.Row(elem_classes="ts-titlebar"):
                 self.title = gr.HTML("", apply_default_css=False, elem_id="run-title")
@@ -55,6 +53,7 @@ class RunsTab:
             self.actions = RunActions(page)
             self.head = gr.HTML("", apply_default_css=False, elem_id="run-head")
             self.charts = charts(self.points, elem_id="run-charts")
+            self.keeping = RunKeeping(page)
             self.log = gr.HTML("", apply_default_css=False, elem_id="run-log")
         self.timer = gr.Timer(_REFRESH)
 
@@ -66,7 +65,7 @@ class RunsTab:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.chosen, self.charts, *self.live_outputs]
+        return [self.chosen, self.charts, self.keeping.card, *self.live_outputs]
 
     def skip(self) -> list[Any]:
         return [gr.skip()] * len(self.outputs)
@@ -77,12 +76,14 @@ class RunsTab:
         return self.choose(runs[0].id if runs else None)
 
     def choose(self, run_id: str | None) -> list[Any]:
-        return [run_id, self._chart_value(run_id), *self.draw(run_id)]
+        return [run_id, self._chart_value(run_id), run_id, *self.draw(run_id)]
 
     def wire(self) -> None:
         """Choosing, stopping, and the look every two seconds (only while the page is visible)."""
         self.actions.wire()
         self.list.click(self._clicked, None, self.outputs, **QUIET)
+        self.compare.wire(self.list)
+        self.keeping.card.click(self.first, None, self.outputs, **QUIET)
         self.timer.tick(self.draw, [self.chosen], self.live_outputs, **QUIET)
         said = {**QUIET, "queue": True, "concurrency_limit": 8}  # Gradio shows messages of queued handlers only
         self.save.click(lambda run: self._stop(run, now=False), [self.chosen], self.live_outputs, **said)
@@ -110,25 +111,24 @@ class RunsTab:
             return None
 
     def draw(self, run_id: str | None) -> list[Any]:
-        """List, title, buttons, head and log, as they are now."""
+        """Title, buttons, head and log, as they are now; the list draws itself, and is told which run is shown."""
         if self.studio.access.refusal():
             nothing = [gr.update(visible=False), *[gr.skip()] * 6]
-            return [top(self.studio), space.no_runs(self.studio.access), *nothing]
-        runs = self.studio.runs.list(_LISTED)
+            return [top(self.studio), "", *nothing]
+        runs = self.studio.runs.list()
         shown = next((run for run in runs if run["id"] == run_id), None)
         if shown is None and run_id is not None:
             try:
                 shown = self.studio.runs.show(run_id)
             except StudioError:
                 shown = None
-        listed = _list(runs, run_id)
         if shown is None:
-            return [top(self.studio, runs), listed, gr.update(visible=False), *[gr.skip()] * 6]
+            return [top(self.studio, runs), "", gr.update(visible=False), *[gr.skip()] * 6]
         live = shown["state"] in LIVE
         log = self.studio.runs.log(shown["id"])
         return [
             top(self.studio, runs),
-            listed,
+            run_id,
             gr.update(visible=True),
             _title(shown),
             gr.update(visible=live, interactive=shown["stop"] is None),
@@ -174,57 +174,8 @@ def top(studio: Studio, runs: list[dict[str, Any]] | None = None) -> str:
     )
 
 
-def _state(state: str) -> str:
-    return f'<span class="ts-state {state}">{pieces.spoken(state.capitalize())}</span>'
-
-
-def _list(runs: list[dict[str, Any]], chosen: str | None) -> str:
-    if not runs:
-        return pieces.title("Runs", "Every run of this machine, kept in its own folder.") + pieces.empty(
-            "No run yet", "Press Start training beside the form: the demo takes less than a minute."
-        )
-    rows = "".join(_row(run, run["id"] == chosen) for run in runs)
-    heads = "".join(
-        f'<th scope="col"{" class=num" if name in ("Step", "Last") else ""}>{pieces.spoken(name)}</th>'
-        for name in ("Run", "Method", "State", "Step", "Last", "Started")
-    )
-    return (
-        f"{pieces.title('Runs', 'Every run of this machine, kept in its own folder.')}"
-        '<div class="ts-card ts-runs"><div class="ts-scroll" tabindex="0" role="region" aria-label="Runs">'
-        f'<table class="ts-table"><thead><tr>{heads}'
-        f"</tr></thead><tbody>{rows}</tbody></table></div></div>"
-    )
-
-
-def _row(run: dict[str, Any], chosen: bool) -> str:
-    name, value = _headline(run)
-    tags = "".join(f' <span class="ts-role none">{pieces.text(tag)}</span>' for tag in run["tags"])
-    last = f"{pieces.text(name)} {pieces.metric(value)}" if value is not None else "–"
-    step = pieces.count(run["last_step"]) or "–"
-    step += f" of {pieces.count(run['total_steps'])}" if run["total_steps"] else ""
-    return (
-        f'<tr class="{"on" if chosen else ""}"><td>'
-        f'<button type="button" class="ts-link" data-run="{pieces.text(run["id"])}">{pieces.text(run["id"])}</button>'
-        f"{tags}</td>"
-        f"<td>{pieces.text(_label(run['method']))}</td><td>{_state(run['state'])}</td>"
-        f'<td class="num">{step}</td><td class="num">{last}</td>'
-        f"<td>{pieces.ago(run['started'] or run['created'])}</td></tr>"
-    )
-
-
-def _label(method: str) -> str:
-    return method_named(method).label if method in METHOD_NAMES else "–"
-
-
-def _headline(run: dict[str, Any]) -> tuple[str, float | None]:
-    """The metric that tells most of a run, and its last value."""
-    names = method_named(run["method"]).headline if run["method"] in METHOD_NAMES else ("loss",)
-    name = next((name for name in names if name in run["last_metrics"]), names[0])
-    return name, run["last_metrics"].get(name)
-
-
 def _title(run: dict[str, Any]) -> str:
-    lead = f"{pieces.text(_label(run['method']))} · this machine · {pieces.place(run['folder'])}"
+    lead = f"{pieces.text(label(run['method']))} · this machine · {pieces.place(run['folder'])}"
     return f'<h1 class="ts-title">{pieces.text(run["id"])}</h1><p class="ts-lead">{lead}</p>'
 
 
@@ -235,12 +186,12 @@ def _stat(name: str, value: str) -> str:
 def _head(run: dict[str, Any], left: str, log: str) -> str:
     """Five numbers, a bar, and the sentence that calms or explains."""
     step, total, metrics = run["last_step"], run["total_steps"], run["last_metrics"]
-    name, value = _headline(run)
+    name, value = headline(run)
     second = "eval/loss" if "eval/loss" in metrics else _second(run, name)
     of = f" <small>of {pieces.count(total)}</small>" if total else ""
     live = run["state"] in LIVE
     stats = [
-        _stat("State", _state(run["state"])),
+        _stat("State", state(run["state"])),
         _stat("Step", (pieces.count(step) or "–") + of),
         _stat(_words(name), pieces.metric(value)),
         _stat(_words(second), pieces.metric(metrics.get(second))),
