@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from studio import __version__, search_command, token_command
+from studio import __version__, diagnose_command, search_command, token_command
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     logs = command("logs", _logs, "Print a run's log.")
     logs.add_argument("run", metavar="RUN", help="the run's name")
     logs.add_argument("--follow", action="store_true", help="go on printing until the run has ended")
+    diagnose_command.add(command, lambda options: _catalog(_studio(options)))
     return parser
 
 
@@ -295,7 +296,7 @@ def _wait(studio: Studio, run_id: str) -> int:
         say(f"The run goes on. To stop it: trl-studio stop {run_id}")
         raise
     if shown["state"] != "finished":
-        say(f"See: trl-studio logs {run_id}")
+        say(f"Why: trl-studio diagnose {run_id}")
     return 0 if shown["state"] == "finished" else 1
 
 

@@ -24,7 +24,7 @@ from studio.service.model_offers import Offer
 from studio.service.preparing import LEAVE, Job, Order
 from studio.service.search import LINES, Found
 from studio.service.studio import Studio
-from studio.ui import before_after, data_statistics, pieces, preview_table, search_list, whole_check
+from studio.ui import before_after, data_statistics, diagnosis_card, pieces, preview_table, search_list, whole_check
 from studio.ui.form import Form
 from studio.ui.page import Page
 from studio.ui.theme import STATIC
@@ -88,7 +88,7 @@ def page_words(studio: Studio) -> set[str]:
     page = Page(studio)
     blocks = page.build(translated=False)
     of_parts = {*_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *_OF_REWARDS, *_OF_ROWS, *_OF_A_MIXTURE}
-    of_parts |= {*_of_the_library(), *_of_a_search(), *whole_check.WORDS, *data_statistics.WORDS}
+    of_parts |= {*_of_the_library(), *_of_a_search(), *whole_check.WORDS, *data_statistics.WORDS, *diagnosis_card.WORDS}
     words = {*SCRIPTED, *of_parts, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))

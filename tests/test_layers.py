@@ -20,7 +20,8 @@ HEAVY = {"torch", "transformers", "trl", "datasets", "peft", "accelerate"}
 BELOW = {
     "app": {"cli"},
     "__main__": {"cli"},
-    "cli": {"ui", "service", "adapters", "domain", "terminal", "search_command", "token_command"},
+    "cli": {"ui", "service", "adapters", "domain", "terminal", "diagnose_command", "search_command", "token_command"},
+    "diagnose_command": {"service", "adapters", "domain", "terminal"},
     "search_command": {"service", "adapters", "domain", "terminal"},
     "token_command": {"service", "domain", "terminal"},
     "terminal": {"domain"},

@@ -32,6 +32,7 @@ from studio.service.access import Access
 from studio.service.account import Accounts
 from studio.service.data import Inspection
 from studio.service.dataset_offers import DatasetOffers
+from studio.service.diagnosing import Diagnoses
 from studio.service.layers import KnownLayers, RecipeLayers
 from studio.service.models import Models
 from studio.service.preparing import Preparing
@@ -74,6 +75,7 @@ class Studio:
         self._tokens = KnownTokens()
         self._runs = Runs(home)
         self._preparing = Preparing(home.datasets)
+        self._diagnoses = Diagnoses(self.arguments, lambda: self.machine.memory)
         self.whole = WholeData()
 
     def guarded(self, access: Access) -> Studio:
@@ -222,6 +224,13 @@ class Studio:
         chosen = name or self.run_name(recipe)
         prepared = self.recipes.prepare(recipe, chosen, base)
         return self.runs.start(chosen, prepared, tags, self.access.environment()), prepared
+
+    def diagnose(self, run_id: str) -> tuple[Finding, ...]:
+        """Why a run failed, with the cures; of one that goes on or ended well, what its metrics warn of.
+
+        Raises StudioError where there is no such run.
+        """
+        return self._diagnoses.of(self.runs, run_id)
 
     def inspect(
         self,

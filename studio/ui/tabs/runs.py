@@ -10,11 +10,14 @@ from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES, method_named
 from studio.domain.states import LIVE
 from studio.service.curves import grouped
-from studio.service.runs import failure_line, run_method
+from studio.service.runs import run_method
 from studio.service.studio import Studio
 from studio.ui import pieces, space
 from studio.ui.chart import Chart, Reply, Series, charts
-from studio.ui.events import QUIET
+from studio.ui.diagnosis_card import SCRIPT as DIAGNOSIS_SCRIPT
+from studio.ui.diagnosis_card import diagnosis, take_up
+from studio.ui.events import BUSY, QUIET
+from studio.ui.form import Form
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
@@ -52,6 +55,7 @@ class RunsTab:
                 self.save = gr.Button("Stop and save", size="sm", variant="stop", elem_id="stop-save")
                 self.now = gr.Button("Stop now", size="sm", variant="stop", elem_id="stop-now")
             self.head = gr.HTML("", apply_default_css=False, elem_id="run-head")
+            self.why = gr.HTML("", js_on_load=DIAGNOSIS_SCRIPT, apply_default_css=False, elem_id="run-why")
             self.charts = charts(self.points, elem_id="run-charts")
             self.log = gr.HTML("", apply_default_css=False, elem_id="run-log")
         self.timer = gr.Timer(_REFRESH)
@@ -59,7 +63,7 @@ class RunsTab:
     @property
     def live_outputs(self) -> list[Any]:
         """What follows a run by itself."""
-        return [self.page.top, self.list, self.detail, self.title, self.save, self.now, self.head, self.log]
+        return [self.page.top, self.list, self.detail, self.title, self.save, self.now, self.head, self.why, self.log]
 
     @property
     def outputs(self) -> list[Any]:
@@ -80,6 +84,8 @@ class RunsTab:
         """Choosing, stopping, and the look every two seconds (only while the page is visible)."""
         self.list.click(self._clicked, None, self.outputs, **QUIET)
         self.timer.tick(self.draw, [self.chosen], self.live_outputs, **QUIET)
+        outputs = [*self.page.all_outputs, self.page.tabs]
+        self.why.click(self._take_up, [self.page.form], outputs, trigger_mode="multiple", **BUSY)
         said = {**QUIET, "queue": True, "concurrency_limit": 8}  # Gradio shows messages of queued handlers only
         self.save.click(lambda run: self._stop(run, now=False), [self.chosen], self.live_outputs, **said)
         self.now.click(lambda run: self._stop(run, now=True), [self.chosen], self.live_outputs, **said)
@@ -108,7 +114,7 @@ class RunsTab:
     def draw(self, run_id: str | None) -> list[Any]:
         """List, title, buttons, head and log, as they are now."""
         if self.studio.access.refusal():
-            nothing = [gr.update(visible=False), *[gr.skip()] * 5]
+            nothing = [gr.update(visible=False), *[gr.skip()] * 6]
             return [top(self.studio), space.no_runs(self.studio.access), *nothing]
         runs = self.studio.runs.list(_LISTED)
         shown = next((run for run in runs if run["id"] == run_id), None)
@@ -119,7 +125,7 @@ class RunsTab:
                 shown = None
         listed = _list(runs, run_id)
         if shown is None:
-            return [top(self.studio, runs), listed, gr.update(visible=False), *[gr.skip()] * 5]
+            return [top(self.studio, runs), listed, gr.update(visible=False), *[gr.skip()] * 6]
         live = shown["state"] in LIVE
         log = self.studio.runs.log(shown["id"])
         return [
@@ -129,9 +135,20 @@ class RunsTab:
             _title(shown),
             gr.update(visible=live, interactive=shown["stop"] is None),
             gr.update(visible=live, interactive=shown["stop"] != "now"),
-            _head(shown, self.studio.runs.time_left(shown), log),
+            _head(shown, self.studio.runs.time_left(shown)),
+            self._why(shown),
             _log(log),
         ]
+
+    def _why(self, shown: dict[str, Any]) -> str:
+        try:
+            return diagnosis(shown, self.studio.diagnose(shown["id"]))
+        except StudioError:  # its folder was removed this very moment
+            return ""
+
+    def _take_up(self, form: Form, event: gr.EventData) -> list[Any]:
+        drawn, tab = take_up(self.page, str(event._data["run"]), str(event._data["do"]), form)
+        return [*drawn, tab]
 
     def points(self, value: str, cursor: Any) -> Reply:
         """The chart's read: what is new since `cursor`, grouped for the run's method."""
@@ -227,7 +244,7 @@ def _stat(name: str, value: str) -> str:
     return f'<div class="ts-stat"><span>{pieces.term(name)}</span><b>{value}</b></div>'
 
 
-def _head(run: dict[str, Any], left: str, log: str) -> str:
+def _head(run: dict[str, Any], left: str) -> str:
     """Five numbers, a bar, and the sentence that calms or explains."""
     step, total, metrics = run["last_step"], run["total_steps"], run["last_metrics"]
     name, value = _headline(run)
@@ -248,7 +265,7 @@ def _head(run: dict[str, Any], left: str, log: str) -> str:
         f'<div class="ts-card"><div class="ts-stats">{"".join(stats)}</div>'
         f'<div class="ts-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{share:.0f}"><i style="width:{share:.1f}%"></i></div>'
-        f'<div class="ts-hint">{_sentence(run, log)}</div></div>'
+        f'<div class="ts-hint">{_sentence(run)}</div></div>'
     )
 
 
@@ -267,7 +284,7 @@ def _took(run: dict[str, Any]) -> str:
     return pieces.duration(began - ended) if began is not None and ended is not None else "–"
 
 
-def _sentence(run: dict[str, Any], log: str) -> str:
+def _sentence(run: dict[str, Any]) -> str:
     state = run["state"]
     if state in LIVE:
         return f"started {pieces.ago(run['started'])} · {_SENTENCES[state]}"
@@ -275,9 +292,8 @@ def _sentence(run: dict[str, Any], log: str) -> str:
     if state == "finished":
         return f"{ended} · the model lies in {pieces.place(run['folder'] + '/output')}"
     if state == "failed":
-        said = failure_line(log) or "the log says nothing"
         how = f"signal {run['exit']['signal']}" if run["exit"]["signal"] else f"exit code {run['exit']['code']}"
-        return f"{ended} with {how} · {pieces.text(said[:300])}"
+        return f"{ended} with {how}"
     if state == "stopped":
         return f"{ended}, stopped on request · checkpoints lie in {pieces.place(run['folder'] + '/output')}"
     return "its processes vanished without a word: the machine was restarted, or they were killed"
