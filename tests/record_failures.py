@@ -22,14 +22,38 @@ from typing import Any
 
 import yaml
 from failure_cases import CASES, DEMO, REWARDS, Case, base, copy_model
-from fakehub import FakeHub, Repo, account, running
+from fakehub import FakeHub, Repo, account, refusal, running
 from forked_trl import TRL, load, trl_in
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from studio.adapters.launching import launch
 from studio.adapters.metrics import read_export, shown_name
 from studio.adapters.progress import readable
 from studio.adapters.runs import Run, RunFolders, last_attempt
 from studio.domain.states import LIVE, state_of
+
+
+class RefusingHub(FakeHub):
+    """A Hub that answers for what is not there, and for who may not write, as the real one does."""
+
+    def app(self) -> Starlette:
+        made = super().app()
+        made.router.routes.insert(0, Route("/api/repos/create", self._create, methods=["POST"]))
+        return made
+
+    async def _create(self, request: Request) -> Response:
+        if not request.headers.get("authorization"):
+            return refusal(401, "", "Invalid username or password.")
+        said = 'You don\'t have the rights to create a model under the namespace "someone"'
+        return refusal(403, "", said)
+
+    async def _file(self, request: Request) -> Response:
+        known = f"{request.path_params['owner']}/{request.path_params['repo']}" in self.models
+        return await super()._file(request) if known else refusal(401, "RepoNotFound", "Repository not found")
+
 
 OUT = Path(__file__).with_name("failures")
 LINES = 200
@@ -169,7 +193,7 @@ def write(case: Case, hub: FakeHub, home: Path) -> None:
 def main(names: list[str]) -> None:
     """Records the cases of these names, or all; those with the same environment in a process that forks for each."""
     OUT.mkdir(exist_ok=True)
-    hub = FakeHub()
+    hub = RefusingHub()
     hub.models["someone/gated"] = Repo(files={"config.json": b"{}"}, gated=True)
     hub.datasets["someone/gated"] = Repo(files={"train.jsonl": b"{}"}, gated=True)
     hub.accounts["hf_read"] = account("someone", "read")

@@ -149,7 +149,7 @@ EXPECTED: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "reward-no-such-name": ("no-reward-function", "Could not load reward function 'politeness'", NO),
     "no-reward": ("no-reward", "No reward source provided", NO),
     "reward-weights": ("reward-weights", "Number of reward weights (2)", {"unset": ["reward_weights"]}),
-    "reward-syntax": ("unforeseen", "SyntaxError", NO),
+    "reward-syntax": ("reward-code", "SyntaxError", NO),
     # the machine and its processes
     "killed": ("killed", "died with <Signals.SIGKILL: 9>", HALF),
     "killed-rank": ("killed", "Signal 9 (SIGKILL) received", HALF),
@@ -299,10 +299,14 @@ def test_a_smaller_batch_learns_from_as_many(catalog: Catalog, batch: int) -> No
 
 
 def test_an_unknown_error_is_told_with_its_place(catalog: Catalog) -> None:
-    found = recorded("reward-syntax")
+    found = recorded("rank-raises")
+    found["log"] = [line.replace("_calculate_rewards", "_do_something_new") for line in found["log"]]
     (only,) = diagnose(evidence(found, catalog))
-    assert "mine.py" in only.message or "mine.py" in only.why
-    assert "exited with" not in only.message
+    assert "runs/run/rewards.py:17" in only.message
+    assert "the judge gave no score" in only.message
+    assert "process 1" in only.message
+    assert only.where.line is not None
+    assert "the judge gave no score" in found["log"][only.where.line - 1]
 
 
 def test_a_log_without_an_error_gives_its_last_words() -> None:

@@ -24,7 +24,11 @@ def _what(clue: Clue) -> str:
 
 def _address(clue: Clue) -> str:
     named = re.search(r"https?://[^/\s]+/((?:datasets/)?[\w.-]+/[\w.-]+)", clue.raised.text if clue.raised else "")
-    return f"https://huggingface.co/{named[1]}" if named and not named[1].startswith("api/") else "its page on the Hub"
+    return (
+        f"https://huggingface.co/{named[1].rstrip('.')}"
+        if named and not named[1].startswith("api/")
+        else "its page on the Hub"
+    )
 
 
 def _gated(match: re.Match[str], clue: Clue) -> Iterator[Finding]:
@@ -78,7 +82,10 @@ def _busy(match: re.Match[str], clue: Clue) -> Iterator[Finding]:
 
 HUB: tuple[Cause, ...] = (
     cause(
-        "gated", r"GatedRepoError|gated repo|is a gated dataset|Access to (this )?(model|dataset) .*restricted", _gated
+        "gated",
+        r"GatedRepoError|trying to access a gated repo|is a gated dataset"
+        r"|Access to (this )?(model|dataset) .*restricted",
+        _gated,
     ),
     cause(
         "may-not-write",

@@ -151,6 +151,14 @@ def _reward_raises(match: re.Match[str], clue: Clue) -> Iterator[Finding]:
     yield clue.finding("The reward function raised an error", why)
 
 
+def _own_code(match: re.Match[str], clue: Clue) -> Iterator[Finding]:
+    place = clue.raised.place if clue.raised else ""
+    if "site-packages" not in place and place:
+        path, _, line = place.rpartition(":")
+        why = "Reward functions are written and tried on their card, before a run."
+        yield clue.finding(f"{path.rpartition('/')[2]} is no valid Python at line {line}", why)
+
+
 def _own_name(match: re.Match[str], clue: Clue) -> Iterator[Finding]:
     why = "One of TRL's own, or a function's path: `rewards.score` for the function `score` in rewards.py."
     yield clue.finding(f"There is no reward function {match[1] or match[2]}", why)
@@ -159,7 +167,10 @@ def _own_name(match: re.Match[str], clue: Clue) -> Iterator[Finding]:
 _NO_TEST = Fix("Train without evaluation", {}, ("eval_strategy", "eval_steps", "load_best_model_at_end"))
 
 # Whatever a reward function raises looks like an error of something else.
-REWARDS: tuple[Cause, ...] = (cause("reward-raises", r"^.", _reward_raises),)
+REWARDS: tuple[Cause, ...] = (
+    cause("reward-raises", r"^.", _reward_raises),
+    cause("reward-code", r"^(?:SyntaxError|IndentationError|TabError)", _own_code),
+)
 
 VALUES: tuple[Cause, ...] = (
     cause("unknown-argument", r"unrecognized arguments: (.+)", _unknown, anywhere=True),

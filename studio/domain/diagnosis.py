@@ -135,6 +135,10 @@ def _unforeseen(evidence: Evidence, lines: list[str], raised: list[Raised]) -> I
     if number == 9 and evidence.stop is None:
         yield from killed(Clue(evidence, last or 0, lines[last] if last is not None else ""))
         return
+    if exit is None and last is not None:
+        why = "The machine was restarted, or they were killed. Its checkpoints, if any, lie in its folder output."
+        yield Clue(evidence, last, lines[last]).finding("Its processes vanished without a word, after", why)
+        return
     how = _SIGNALS.get(number, f"signal {number}") if number else f"exit code {exit.code}" if exit else "no exit code"
     if last is None:
         why = "Not even the libraries were loaded: the command could not be started, or was ended at once."
