@@ -271,13 +271,13 @@ _REWARDS = (
 _MACHINE = (
     Case("killed", "grpo", {"reward_funcs": ["rewards.killed"]}),
     Case("killed-rank", "grpo", {"reward_funcs": ["rewards.killed"], **TWO}),
-    Case("cpu-memory", values={**HERE_DATA, "max_length": None, "per_device_train_batch_size": 1,
+    Case("cpu-memory", values={**HERE_DATA, "max_length": 1_000_000, "per_device_train_batch_size": 1,
                                "attn_implementation": "eager"},
          rows=[{"text": "It is so because it is so. " * 20_000}] * 2, wrap='ulimit -v 16000000; exec "$@"'),
     Case("disk-full", values=SAVING, wrap=FULL),
     Case("port-in-use", "grpo", {**TWO, "main_process_port": 29731}, wrap=(
         'PYTHON -c "import socket, time; s = socket.socket(); s.bind((\'0.0.0.0\', 29731)); s.listen(); '
-        'time.sleep(90)" '
+        'time.sleep(900)" '
         '& holder=$!; "$@"; code=$?; kill $holder; exit $code')),
     Case("rank-raises", "grpo", {"reward_funcs": ["rewards.second_rank_raises"], **TWO}),
     Case("nobody-at-the-master", values={**TWO, "num_machines": 2, "machine_rank": 1, "main_process_ip": "127.0.0.1",

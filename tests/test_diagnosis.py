@@ -77,9 +77,9 @@ EXPECTED: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     # the Hub
     "hub-model-missing": ("not-on-the-hub", "is not a local folder and is not a valid model identifier", NO),
     "hub-model-gated": ("gated", "gated repo", NO),
-    "hub-dataset-missing": ("not-on-the-hub", "Dataset 'someone/nothing' doesn't exist on the Hub", NO),
+    "hub-dataset-missing": ("not-on-the-hub", "RepositoryNotFoundError: 404 Client Error", NO),
     "hub-dataset-gated": ("gated", "is a gated dataset", NO),
-    "hub-push-no-token": ("no-token", "401", {"unset": NO_PUSH}),
+    "hub-push-no-token": ("no-token", "Invalid username or password", {"unset": NO_PUSH}),
     "hub-push-read-token": ("may-not-write", "403", {"unset": NO_PUSH}),
     "no-network-model": ("no-network", "couldn't connect to", NO),
     "no-network-dataset": ("no-network", "Couldn't reach 'someone/data' on the Hub", NO),

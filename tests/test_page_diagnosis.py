@@ -52,7 +52,7 @@ def test_why_it_failed_and_its_recipe_with_the_cure(tmp_path: Path, catalog_fold
         # The look every two seconds draws the card again: the button must answer all the same.
         first.get_by_role("button", name="Apply and edit").click()
         expect(page.locator('button[role=tab][data-tab-id="training"]')).to_have_attribute("aria-selected", "true")
-        studio.wait_for("per_device_train_batch_size", None)  # 8 is TRL's default
+        studio.wait_for("per_device_train_batch_size", 8)
         studio.wait_for("gradient_accumulation_steps", 2)
         studio.wait_for("max_steps", 7)
         assert studio.recipe()["run_name"] != "too-large"
