@@ -102,9 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--to", required=True, choices=("yaml", "command", "config-command"), help="the form wanted")
     methods = command("methods", _methods, "List the training methods.")
     methods.add_argument("--json", action="store_true", help=HELP.json)
-    arguments = command(
-        "arguments", _arguments, "List the options of `trl METHOD`, as the installed TRL declares them."
-    )
+    arguments = command("arguments", _arguments, "List all options of `trl METHOD`, as the installed TRL has them.")
     arguments.add_argument("method", metavar="METHOD", choices=METHOD_NAMES, help=", ".join(METHOD_NAMES))
     arguments.add_argument("--json", action="store_true", help=HELP.json)
     about = "Show a dataset and whether a method takes it; exit code 1 where it does not."
