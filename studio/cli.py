@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from studio import __version__, keeping_commands, queue_commands, run_commands, search_command, token_command
+from studio import (
+    __version__,
+    diagnose_command,
+    keeping_commands,
+    queue_commands,
+    run_commands,
+    search_command,
+    token_command,
+)
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
@@ -97,8 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--to", required=True, choices=("yaml", "command", "config-command"), help="the form wanted")
     methods = command("methods", _methods, "List the training methods.")
     methods.add_argument("--json", action="store_true", help=HELP.json)
-    about = "List every option of `trl METHOD`, as the installed TRL declares them."
-    arguments = command("arguments", _arguments, about)
+    arguments = command("arguments", _arguments, "List all options of `trl METHOD`, as the installed TRL has them.")
     arguments.add_argument("method", metavar="METHOD", choices=METHOD_NAMES, help=", ".join(METHOD_NAMES))
     arguments.add_argument("--json", action="store_true", help=HELP.json)
     about = "Show a dataset and whether a method takes it; exit code 1 where it does not."
@@ -114,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     run_commands.add(command, _recipe, _studio, _open)
     queue_commands.add(command, _recipe, _studio, _open)
     keeping_commands.add(command, _studio)
+    diagnose_command.add(command, lambda options: _catalog(_studio(options)))
     return parser
 
 

@@ -88,7 +88,7 @@ def wait(studio: Studio, run_id: str) -> int:
         say(f"The run goes on. To stop it: trl-studio stop {run_id}")
         raise
     if shown["state"] != "finished":
-        say(f"See: trl-studio logs {run_id}")
+        say(f"Why: trl-studio diagnose {run_id}")
     return 0 if shown["state"] == "finished" else 1
 
 

@@ -27,6 +27,7 @@ from studio.service.studio import Studio
 from studio.ui import (
     before_after,
     data_statistics,
+    diagnosis_card,
     pieces,
     preview_table,
     run_actions,
@@ -100,7 +101,7 @@ def page_words(studio: Studio) -> set[str]:
     blocks = page.build(translated=False)
     of_parts = {*_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *_OF_REWARDS, *_OF_ROWS, *_OF_A_MIXTURE}
     of_parts |= {*_of_the_library(), *_of_a_search(), *whole_check.WORDS, *data_statistics.WORDS, *run_actions.WORDS}
-    of_parts |= {*run_list.WORDS, *run_compare.WORDS, *run_keeping.WORDS}
+    of_parts |= {*run_list.WORDS, *run_compare.WORDS, *run_keeping.WORDS, *diagnosis_card.WORDS}
     words = {*SCRIPTED, *of_parts, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))

@@ -26,7 +26,7 @@ WRONG = (
     "# trl sft --config x.yaml\nmodel_name_or_path: assets/demo/model\ndataset_name: assets/demo/sft\nlearning_rat: 1\n"
 )
 PUBLIC = {"methods", "arguments", "convert", "check", "inspect", "search"}
-PUBLIC |= {"start", "runs", "show", "stop", "logs", "metrics", "queue", "resume", "compare"}
+PUBLIC |= {"start", "runs", "show", "stop", "logs", "metrics", "queue", "resume", "compare", "diagnose"}
 
 
 @pytest.fixture(scope="module")

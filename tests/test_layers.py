@@ -16,7 +16,7 @@ FILES = [ROOT / "app.py", *sorted((ROOT / "studio").rglob("*.py"))]
 MODULES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES}
 
 HEAVY = {"torch", "transformers", "trl", "datasets", "peft", "accelerate"}
-COMMANDS = ("keeping_commands", "queue_commands", "run_commands", "search_command", "token_command")
+COMMANDS = ("diagnose_command", "keeping_commands", "queue_commands", "run_commands", "search_command", "token_command")
 # What each part may import of the others: downwards only.
 BELOW = {
     "app": {"cli"},
@@ -25,6 +25,7 @@ BELOW = {
     "keeping_commands": {"service", "domain", "terminal", "run_commands"},
     "queue_commands": {"service", "adapters", "domain", "terminal", "run_commands"},
     "run_commands": {"service", "domain", "terminal"},
+    "diagnose_command": {"service", "adapters", "domain", "terminal"},
     "search_command": {"service", "adapters", "domain", "terminal"},
     "token_command": {"service", "domain", "terminal"},
     "terminal": {"domain"},

@@ -95,6 +95,20 @@ class Curves:
             kept = thinned(curve.y, max_points)
             return Series(metric, [curve.x[i] for i in kept], _cells(curve.y, kept), len(curve.x), gaps)
 
+    def recent(self, names: Sequence[str], count: int) -> list[dict[str, float]]:
+        """The newest `count` points of each of these metrics as rows, oldest first, with their x as `global_step`.
+
+        A gap is a NaN there.
+        """
+        rows: dict[float, dict[str, float]] = {}
+        with self.lock:
+            for name in names:
+                curve = self._curves.get(name)
+                if curve is not None:
+                    for x, y in zip(curve.x[-count:], curve.y[-count:], strict=True):
+                        rows.setdefault(x, {"global_step": x})[name] = y
+        return [rows[x] for x in sorted(rows)][-count:]
+
     def since(self, cursor: int = 0, max_points: int = 2000) -> dict[str, Any]:
         """What came after `cursor` (0 for all): `{cursor, reset, series: {name: {x, y}}}`.
 

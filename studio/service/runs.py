@@ -31,9 +31,6 @@ from studio.service.recipes import Prepared
 
 # tqdm's bar: steps of total, time gone and time left.
 _BAR = re.compile(r"\d+/(\d+) \[[\d:]+<([\d:?]+)")
-_RAISED = re.compile(r"(\[rank\d+\]: ?)?([A-Za-z_]\w*\.)*[A-Z]\w*(Error|Exception|Interrupt|Exit)\b")
-# What the launchers raise when the trainer below them has failed says nothing of why.
-_WRAPPED = re.compile(r"(\[rank\d+\]: ?)?([A-Za-z_]\w*\.)*(CalledProcessError|ChildFailedError)\b")
 _PUSHES = re.compile(r"^push_to_hub: true\b", re.MULTILINE)
 _KEPT_METRICS = 32  # runs whose points stay in memory
 
@@ -156,7 +153,7 @@ class Runs:
 
     def describe(self, run: Run) -> dict[str, Any]:
         """What is known of a run: identity, state, times (ISO, UTC), exit, steps, last metrics."""
-        stamp = _stamp(run)
+        stamp = stamp_of(run)
         kept = self._ended.get(run.id)
         if kept is not None and stamp is not None and kept[0] == stamp:
             return dict(kept[1])
@@ -268,7 +265,7 @@ class Runs:
         return str(data.get("project") or PROJECT)
 
 
-def _stamp(run: Run) -> tuple[int, ...] | None:
+def stamp_of(run: Run) -> tuple[int, ...] | None:
     """Changes whenever the run's record or its exported metrics do; None where there is no record."""
     try:
         found = (run.folder / "run.json").stat()
@@ -308,13 +305,6 @@ def run_method(run: Run, record: Mapping[str, Any] | None = None) -> str:
 def headline(method: str) -> tuple[str, ...]:
     """The metrics to draw first for a method."""
     return method_named(method).headline if method else ("loss",)
-
-
-def failure_line(log: str) -> str:
-    """The line of a log that says why it ended: the last exception that is not merely a launcher's; `` if empty."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    raised = [line for line in lines if _RAISED.match(line) and not _WRAPPED.match(line)]
-    return raised[-1] if raised else lines[-1] if lines else ""
 
 
 def trl_program() -> str:

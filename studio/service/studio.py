@@ -34,6 +34,7 @@ from studio.service.access import Access
 from studio.service.account import Accounts
 from studio.service.data import Inspection
 from studio.service.dataset_offers import DatasetOffers
+from studio.service.diagnosing import Diagnoses
 from studio.service.layers import KnownLayers, RecipeLayers
 from studio.service.models import Models
 from studio.service.preparing import Preparing
@@ -77,6 +78,7 @@ class Studio:
         self._runs = Runs(home)
         self._queue = Queue(home.runs)
         self._preparing = Preparing(home.datasets)
+        self._diagnoses = Diagnoses(self.arguments, lambda: self.machine.memory)
         self.whole = WholeData()
 
     def guarded(self, access: Access) -> Studio:
@@ -242,6 +244,13 @@ class Studio:
         if named is not None:
             return named
         return None if self.queue.rules().sets else here
+
+    def diagnose(self, run_id: str) -> tuple[Finding, ...]:
+        """Why a run failed, with the cures; of one that goes on or ended well, what its metrics warn of.
+
+        Raises StudioError where there is no such run.
+        """
+        return self._diagnoses.of(self.runs, run_id)
 
     def inspect(
         self,

@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 VERBS = (
     "methods", "arguments", "convert", "check", "inspect", "search", "start", "runs", "show", "stop", "logs", "metrics",
-    "queue", "resume", "compare",
+    "queue", "resume", "compare", "diagnose",
 )  # fmt: skip
 _SLOW_VERBS = ("check", "inspect", "search", "start", "resume", "compare")
 
@@ -238,6 +238,17 @@ class Api:
             the log's text
         """
         return self._studio.runs.log(run, _LOG_BYTES)
+
+    def diagnose(self, run: str) -> list[Json]:
+        """Say why a run failed, the likeliest cause first, with the changes to its recipe that cure it.
+
+        Args:
+            run: the run's name
+        Returns:
+            Findings: level, where (the line of train.log), message (which quotes that line), why, fix; of a run that
+            goes on or ended well, what its metrics warn of
+        """
+        return [finding.to_json() for finding in self._studio.diagnose(run)]
 
     def metrics(self, run: str, names: list[str] | None = None) -> Json:
         """Read a run's metrics over its steps, thinned to 200 points each with every peak kept.

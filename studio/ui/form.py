@@ -249,11 +249,12 @@ class Form:
 
     def apply(self, studio: Studio, index: int) -> None:
         """Makes the change that a Finding proposes."""
-        if index >= len(self.findings):
-            return
-        fix = self.findings[index].fix
-        if fix is None:
-            return
+        fix = self.findings[index].fix if index < len(self.findings) else None
+        if fix is not None:
+            self.cure(studio, fix)
+
+    def cure(self, studio: Studio, fix: Fix) -> None:
+        """Makes a change, and all that follows from it."""
         if fix.method is not None:
             self.change_method(studio.arguments.get(), fix.method)
         self.recipe = self.recipe.with_changes(studio.arguments.get(), fix.set, fix.unset)

@@ -62,12 +62,12 @@ def empty(what: str, next_step: str) -> str:
     return f'<div class="ts-empty"><b>{spoken(what)}</b>{spoken(next_step)}</div>'
 
 
-def finding(found: Finding, index: int | None = None, place: str = "") -> str:
+def finding(found: Finding, index: int | None = None, place: str = "", actions: str = "") -> str:
     """One Finding; with `index` its fix gets an *Apply* button that reports that number.
 
-    `place` is where it is settled, as `tab:argument`: a button leads there.
+    `place` is where it is settled, as `tab:argument`: a button leads there. `actions` are buttons of another kind.
     """
-    buttons = ""
+    buttons = actions
     if found.fix is not None and index is not None:
         buttons = f'<button type="button" class="ts-btn" data-do="apply:{index}">{text(found.fix.label)}</button>'
     if place:

@@ -10,12 +10,15 @@ from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES, method_named
 from studio.domain.states import LIVE
 from studio.service.curves import grouped
-from studio.service.runs import failure_line, run_method
+from studio.service.runs import run_method
 from studio.service.sifting import headline
 from studio.service.studio import Studio
 from studio.ui import pieces, run_list, space
 from studio.ui.chart import Chart, Reply, Series, charts
-from studio.ui.events import QUIET
+from studio.ui.diagnosis_card import SCRIPT as DIAGNOSIS_SCRIPT
+from studio.ui.diagnosis_card import diagnosis, take_up
+from studio.ui.events import BUSY, QUIET
+from studio.ui.form import Form
 from studio.ui.run_actions import RunActions
 from studio.ui.run_compare import RunCompare
 from studio.ui.run_keeping import RunKeeping
@@ -52,6 +55,7 @@ class RunsTab:
                 self.now = gr.Button("Stop now", size="sm", variant="stop", elem_id="stop-now")
             self.actions = RunActions(page)
             self.head = gr.HTML("", apply_default_css=False, elem_id="run-head")
+            self.why = gr.HTML("", js_on_load=DIAGNOSIS_SCRIPT, apply_default_css=False, elem_id="run-why")
             self.charts = charts(self.points, elem_id="run-charts")
             self.keeping = RunKeeping(page)
             self.log = gr.HTML("", apply_default_css=False, elem_id="run-log")
@@ -60,7 +64,7 @@ class RunsTab:
     @property
     def live_outputs(self) -> list[Any]:
         """What follows a run by itself."""
-        shown = [self.detail, self.title, self.save, self.now, self.actions.row, self.head, self.log]
+        shown = [self.detail, self.title, self.save, self.now, self.actions.row, self.head, self.why, self.log]
         return [self.page.top, self.list, *shown]
 
     @property
@@ -85,6 +89,8 @@ class RunsTab:
         self.compare.wire(self.list)
         self.keeping.card.click(self.first, None, self.outputs, **QUIET)
         self.timer.tick(self.draw, [self.chosen], self.live_outputs, **QUIET)
+        outputs = [*self.page.all_outputs, self.page.tabs]
+        self.why.click(self._take_up, [self.page.form], outputs, trigger_mode="multiple", **BUSY)
         said = {**QUIET, "queue": True, "concurrency_limit": 8}  # Gradio shows messages of queued handlers only
         self.save.click(lambda run: self._stop(run, now=False), [self.chosen], self.live_outputs, **said)
         self.now.click(lambda run: self._stop(run, now=True), [self.chosen], self.live_outputs, **said)
@@ -113,7 +119,7 @@ class RunsTab:
     def draw(self, run_id: str | None) -> list[Any]:
         """Title, buttons, head and log, as they are now; the list draws itself, and is told which run is shown."""
         if self.studio.access.refusal():
-            nothing = [gr.update(visible=False), *[gr.skip()] * 6]
+            nothing = [gr.update(visible=False), *[gr.skip()] * 7]
             return [top(self.studio), "", *nothing]
         runs = self.studio.runs.list()
         shown = next((run for run in runs if run["id"] == run_id), None)
@@ -123,7 +129,7 @@ class RunsTab:
             except StudioError:
                 shown = None
         if shown is None:
-            return [top(self.studio, runs), "", gr.update(visible=False), *[gr.skip()] * 6]
+            return [top(self.studio, runs), "", gr.update(visible=False), *[gr.skip()] * 7]
         live = shown["state"] in LIVE
         log = self.studio.runs.log(shown["id"])
         return [
@@ -134,9 +140,20 @@ class RunsTab:
             gr.update(visible=live, interactive=shown["stop"] is None),
             gr.update(visible=live, interactive=shown["stop"] != "now"),
             self.actions.draw(shown),
-            _head(shown, self.studio.runs.time_left(shown), log),
+            _head(shown, self.studio.runs.time_left(shown)),
+            self._why(shown),
             _log(log),
         ]
+
+    def _why(self, shown: dict[str, Any]) -> str:
+        try:
+            return diagnosis(shown, self.studio.diagnose(shown["id"]))
+        except StudioError:  # its folder was removed this very moment
+            return ""
+
+    def _take_up(self, form: Form, event: gr.EventData) -> list[Any]:
+        drawn, tab = take_up(self.page, str(event._data["run"]), str(event._data["do"]), form)
+        return [*drawn, tab]
 
     def points(self, value: str, cursor: Any) -> Reply:
         """The chart's read: what is new since `cursor`, grouped for the run's method."""
@@ -183,7 +200,7 @@ def _stat(name: str, value: str) -> str:
     return f'<div class="ts-stat"><span>{pieces.term(name)}</span><b>{value}</b></div>'
 
 
-def _head(run: dict[str, Any], left: str, log: str) -> str:
+def _head(run: dict[str, Any], left: str) -> str:
     """Five numbers, a bar, and the sentence that calms or explains."""
     step, total, metrics = run["last_step"], run["total_steps"], run["last_metrics"]
     name, value = headline(run)
@@ -204,7 +221,7 @@ def _head(run: dict[str, Any], left: str, log: str) -> str:
         f'<div class="ts-card"><div class="ts-stats">{"".join(stats)}</div>'
         f'<div class="ts-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{share:.0f}"><i style="width:{share:.1f}%"></i></div>'
-        f'<div class="ts-hint">{_sentence(run, log)}</div></div>'
+        f'<div class="ts-hint">{_sentence(run)}</div></div>'
     )
 
 
@@ -223,7 +240,7 @@ def _took(run: dict[str, Any]) -> str:
     return pieces.duration(began - ended) if began is not None and ended is not None else "–"
 
 
-def _sentence(run: dict[str, Any], log: str) -> str:
+def _sentence(run: dict[str, Any]) -> str:
     state = run["state"]
     if state == "queued":
         return f"queued {pieces.ago(run['queued'])} · {_SENTENCES[state]}"
@@ -235,9 +252,8 @@ def _sentence(run: dict[str, Any], log: str) -> str:
     if state == "finished":
         return f"{ended} · the model lies in {pieces.place(run['folder'] + '/output')}"
     if state == "failed":
-        said = failure_line(log) or "the log says nothing"
         how = f"signal {run['exit']['signal']}" if run["exit"]["signal"] else f"exit code {run['exit']['code']}"
-        return f"{ended} with {how} · {pieces.text(said[:300])}"
+        return f"{ended} with {how}"
     if state == "stopped":
         return f"{ended}, stopped on request · checkpoints lie in {pieces.place(run['folder'] + '/output')}"
     return "its processes vanished without a word: the machine was restarted, or they were killed · Resume goes on"

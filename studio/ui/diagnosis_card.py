@@ -1,0 +1,85 @@
+"""Why a run failed, on the Runs tab: its Findings, each with a button that takes the cure into the form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Fix, Where
+from studio.domain.states import LIVE
+from studio.service.library import Library
+from studio.ui import pieces
+from studio.ui.form import Form
+from studio.ui.steps import tab_of
+
+if TYPE_CHECKING:
+    from studio.ui.page import Page
+
+WORDS = ("Why it failed", "What warns", "Apply and edit", "Edit the recipe")
+# A button names its run: the tab may show another one by the time that the press arrives.
+SCRIPT = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-do]'), card = event.target.closest('[data-of]');
+  if (button && card) trigger('click', {do: button.dataset.do, run: card.dataset.of});
+});
+"""
+
+
+def diagnosis(run: dict[str, Any], found: Sequence[Finding]) -> str:
+    """The card under a run's head; empty where there is nothing to say."""
+    if not found:
+        return ""
+    ended = run["state"] in ("failed", "interrupted")
+    # What goes on is edited for the next run all the same, but nobody is sent away from it.
+    edit = "" if run["state"] in LIVE else _button("edit", "Edit the recipe", "ts-btn quiet")
+    rows = "".join(_row(one, number) for number, one in enumerate(found))
+    title = pieces.spoken(WORDS[0] if ended else WORDS[1])
+    return (
+        f'<div class="ts-diagnosis" data-of="{pieces.text(run["id"])}" role="status">'
+        f'<div class="ts-head"><h3>{title}</h3>{edit}</div>{rows}</div>'
+    )
+
+
+def _row(found: Finding, number: int) -> str:
+    if found.fix is None:
+        return pieces.finding(found)
+    said = f'<span class="ts-hint">{pieces.text(found.fix.label)}</span>'
+    return pieces.finding(found, actions=said + _button(f"apply:{number}", "Apply and edit", "ts-btn"))
+
+
+def _button(what: str, words: str, look: str) -> str:
+    return f'<button type="button" class="{look}" data-do="{what}">{pieces.spoken(words)}</button>'
+
+
+def take_up(page: Page, run_id: str, what: str, form: Form) -> tuple[list[Any], Any]:
+    """The run's recipe in the form, with the cure of Finding `what` (`apply:N`; `edit`: as it ran).
+
+    What the page then shows, and the tab that it turns to. A StudioError is said, and nothing changes.
+    """
+    try:
+        found = page.studio.diagnose(run_id)
+        number = int(what.removeprefix("apply:")) if what.startswith("apply:") else -1
+        fix = found[number].fix if 0 <= number < len(found) else None
+        source = Library(page.studio).source(run_id)
+        form.open(page.studio, source.text, source.name)
+        if fix is not None:
+            form.cure(page.studio, fix)
+    except StudioError as error:
+        gr.Warning(pieces.text(error), title="That did not work")
+        return page.everything(form), gr.skip()
+    form.opening = ""
+    form.notice = f"The form holds the recipe of {run_id}" + (f": {fix.label}." if fix else ".")
+    drawn = page.everything(form)
+    return drawn, gr.update(selected=_tab(page, form, fix))
+
+
+def _tab(page: Page, form: Form, fix: Fix | None) -> str:
+    """Where the change can be seen; what no tab has is seen on the recipe card, beside all of them."""
+    name = next(iter({**(fix.set if fix else {}), **dict.fromkeys(fix.unset if fix else ())}), "")
+    if not name:
+        return "training"
+    tab = tab_of(page.catalog, form.recipe.method, Finding("note", Where("argument", name), ""))
+    return "training" if tab == "recipe" else tab
