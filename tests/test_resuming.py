@@ -228,4 +228,8 @@ def test_trl_goes_on_at_the_right_step(studio: Studio) -> None:
     assert (shown["last_step"], shown["attempts"]) == (8, 2)
     steps = studio.runs.metrics(run).since(0)["series"]["loss"]["x"]
     assert list(steps) == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert "resume_from_checkpoint: output/checkpoint-4" in studio.runs.recipe_text("short")
+    again, before = studio.runs.recipe_text("short"), (run.folder / "recipe.1.yaml").read_text(encoding="utf-8")
+    assert "resume_from_checkpoint: output/checkpoint-4" in again
+    added = [line for line in before.splitlines() if "  # " in line]
+    assert added
+    assert [line for line in again.splitlines() if "  # " in line] == added

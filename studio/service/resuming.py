@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from studio.service.studio import Studio
 
 ARGUMENT = "resume_from_checkpoint"
+_REMARK = re.compile(r"^(\w+): .*?  # (.+)$", re.MULTILINE)
 # What a checkpoint holds, or what decides which rows the steps that are done have seen.
 FIXED = (
     *("model_name_or_path", "model_revision", "dataset_name", "dataset_config", "dataset_train_split", "datasets"),
@@ -78,14 +80,19 @@ def resume(
             "Start a new run with it: Duplicate.",
         )
     catalog = studio.arguments.get()
-    told, _ = studio.open_checked(studio.runs.recipe_text(run_id), None, run.folder, "recipe.yaml")
+    text = studio.runs.recipe_text(run_id)
+    told, _ = studio.open_checked(text, None, run.folder, "recipe.yaml")
     recipe = told.with_changes(catalog, {**(changes or {}), ARGUMENT: f"output/{start.name}"}, tuple(unset))
     _require_match(recipe, start, {*(changes or {}), *unset})
     paths = studio.recipes.paths(run.folder)
     wrong = errors(check(recipe, catalog, studio.recipes.surroundings(paths, recipe)))
     if wrong:
         raise StudioError(wrong[0].message, wrong[0].why)
-    studio.runs.again(run, write_yaml(recipe, catalog), studio.gpus_for(recipe), studio.access.environment())
+    # What the studio added is told by its remarks, which stay.
+    notes = dict(_REMARK.findall(text))
+    studio.runs.again(
+        run, write_yaml(recipe, catalog, notes=notes), studio.gpus_for(recipe), studio.access.environment()
+    )
     return run, start
 
 
