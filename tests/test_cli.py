@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from studio import cli
+from studio import run_commands
 from studio.domain.arguments import Catalog
 from studio.domain.methods import METHOD_NAMES
 from tests.command_line import GOOD, ROOT, Trl, command_line, written
@@ -97,15 +97,15 @@ def test_a_wrong_call(trl_studio: Trl, words: list[str]) -> None:
 
 
 def test_interrupted_and_broken(trl_studio: Trl, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(options: object) -> int:
+    def interrupt(*given: object) -> int:
         raise KeyboardInterrupt
 
-    def break_down(options: object) -> int:
+    def break_down(*given: object) -> int:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(cli, "_runs", interrupt)
+    monkeypatch.setattr(run_commands, "_runs", interrupt)
     assert trl_studio("runs") == (130, "", "")
-    monkeypatch.setattr(cli, "_runs", break_down)
+    monkeypatch.setattr(run_commands, "_runs", break_down)
     said = trl_studio("runs")
     assert said.code == 2
     assert "ZeroDivisionError: by zero" in said.err

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from studio import cli
+from studio import run_commands
 from studio.adapters.home import home_folder
 from studio.service.studio import Studio
 from tests.command_line import GOOD, ROOT, Trl, command_line, in_a_process, written
@@ -121,7 +121,7 @@ def test_a_run_that_is_stopped(
     assert trl_studio("stop", name, "--now").err == f"{name} stops now.\n"
     assert trl_studio("logs", name, "--follow").code == 0
     assert json.loads(trl_studio("show", name, "--json").out)["state"] == "stopped"
-    assert cli._wait(Studio(home_folder()), name) == 1
+    assert run_commands.wait(Studio(home_folder()), name) == 1
 
 
 # The page ----------------------------------------------------------------------------------------------------------
