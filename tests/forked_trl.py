@@ -7,6 +7,7 @@ as processes of their own, for nothing but the loading is shared.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import traceback
 import types
@@ -81,13 +82,18 @@ class Launched:
         return self.returncode
 
 
-def trl_in(folder: Path, method: str) -> int:
-    """`trl METHOD --config recipe.yaml` in a folder, its words in train.log there; the exit code as a shell has it."""
+def trl_in(folder: Path, method: str, limit: int | None = None) -> int:
+    """`trl METHOD --config recipe.yaml` in a folder, its words in train.log there; the exit code as a shell has it.
+
+    `limit` is the memory that it may have, in bytes.
+    """
     pid = os.fork()
     if pid == 0:
         import accelerate.commands.launch as launch
 
         os.chdir(folder)
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         log = os.open("train.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         for stream in (1, 2):
             os.dup2(log, stream)

@@ -126,7 +126,7 @@ def ended(case: Case, values: dict[str, Any], home: Path, hub: FakeHub) -> tuple
     run = made(case, values, home)
     if needs_processes(case):
         return supervised(case, run, home, hub)
-    code = trl_in(run.folder, case.method)
+    code = trl_in(run.folder, case.method, case.limit)
     return "finished" if code == 0 else "failed", {"code": code, "signal": None}
 
 

@@ -1,4 +1,4 @@
-"""Failures that need a GPU: the lines that others have reported, written into failures/NAME.json with their source.
+"""Failures that need a GPU or two machines: lines that others reported, into failures/NAME.json with their source.
 
 `python tests/reported_failures.py`. Of each report the error's own lines are taken, as torch, NCCL and vLLM write them;
 numbers of processes and addresses are other ones. The recipe is one under which it could have come.
@@ -163,6 +163,19 @@ REPORTS: tuple[tuple[str, str, dict[str, Any], int, tuple[str, ...], str], ...] 
             *_ranks(1, -6, "Signal 6 (SIGABRT) received by PID 1234"),
         ),
         "https://github.com/XPixelGroup/BasicSR/issues/737",
+    ),
+    (
+        "port-in-use",
+        "sft",
+        {**_SFT, "num_processes": 4, "num_machines": 2, "main_process_ip": "10.0.0.1", "main_process_port": 29500},
+        1,
+        (
+            _TRACE,
+            f'  File "{_SITE}/torch/distributed/rendezvous.py", line 189, in _create_c10d_store',
+            "torch.distributed.DistNetworkError: The server socket has failed to listen on any local network address. "
+            "port: 29500, useIpv6: false, code: -98, name: EADDRINUSE, message: address already in use",
+        ),
+        f"{_TORCH}/blob/main/torch/csrc/distributed/c10d/socket.cpp",
     ),
     (
         "gpu-rank-killed",

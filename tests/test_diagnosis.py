@@ -155,7 +155,6 @@ EXPECTED: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "killed-rank": ("killed", "Signal 9 (SIGKILL) received", HALF),
     "cpu-memory": ("cpu-memory", "DefaultCPUAllocator", {"set": {"activation_checkpointing": True}}),
     "disk-full": ("disk-full", "No space left on device", {"set": {"save_total_limit": 1}}),
-    "port-in-use": ("port-in-use", "port", {"set": {"main_process_port": 0}}),
     "rank-raises": ("reward-raises", "ValueError: the judge gave no score for 'Berlin'", NO),
     "nobody-at-the-master": (
         "rendezvous",
@@ -167,7 +166,7 @@ EXPECTED: dict[str, tuple[str, str, dict[str, Any] | None]] = {
             ]
         },
     ),
-    # reported by others, since they need a GPU
+    # reported by others, since they need a GPU or two machines
     "gpu-memory": (
         "gpu-memory",
         "CUDA out of memory",
@@ -185,6 +184,7 @@ EXPECTED: dict[str, tuple[str, str, dict[str, Any] | None]] = {
         "[rank0]: torch.OutOfMemoryError",
         {"set": {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}},
     ),
+    "port-in-use": ("port-in-use", "name: EADDRINUSE", NO),
     "nccl": ("nccl", "NCCL error in", {"set": {"env": {"NCCL_DEBUG": "INFO"}}}),
     "nccl-timeout": ("nccl-timeout", "Watchdog caught collective operation timeout", {"set": {"ddp_timeout": 3600}}),
     "gpu-rank-killed": (
@@ -332,6 +332,14 @@ def test_a_kill_that_nobody_asked_for_is_the_kernels(exit: Exit) -> None:
     assert "8 GiB" in first.message
     asked = diagnose(Evidence("Loading\n", Recipe("sft"), exit, stop="now"))[0]
     assert "memory" not in asked.message
+
+
+def test_a_port_on_one_machine_is_found_by_the_launcher(catalog: Catalog) -> None:
+    found = recorded("port-in-use")
+    del found["recipe"]["num_machines"]
+    fix = diagnose(evidence(found, catalog))[0].fix
+    assert fix is not None
+    assert fix.set == {"main_process_port": 0}
 
 
 # Reading a log ---------------------------------------------------------------------------------------------------

@@ -23,6 +23,10 @@ def _disk(match: re.Match[str], clue: Clue) -> Iterator[Finding]:
 def _port(match: re.Match[str], clue: Clue) -> Iterator[Finding]:
     named = re.search(r"port:? `?(\d{2,5})|:(\d{2,5})\b", clue.raised.text if clue.raised else clue.quote)
     port = (named[1] or named[2]) if named else str(clue.evidence.value("main_process_port") or 29500)
+    if (clue.evidence.number("num_machines") or 1) > 1:
+        why = "Another run or program listens there. Set another `main_process_port`, the same on every machine."
+        yield clue.finding(f"Port {port} is taken", why)
+        return
     why = "Another run or program listens there. 0 lets the launcher look for a free one."
     yield clue.finding(f"Port {port} is taken", why, Fix("Use a free port", {"main_process_port": 0}))
 
