@@ -34,7 +34,7 @@ TOKENS: dict[str, tuple[str, str]] = {
     "warnbg": ("#fff5d6", "#2e2610"),
     "err": ("#b42318", "#ff8b7e"),
     "errbg": ("#fdeceb", "#331816"),
-    "ok": ("#1a7f37", "#56d364"),
+    "ok": ("#187a34", "#56d364"),
     "code": ("#f3f3f0", "#202225"),
     "c3": ("#3b5fa8", "#8ab0ff"),
     "c4": ("#7a4a9e", "#c9a0ee"),
