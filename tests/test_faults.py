@@ -42,6 +42,7 @@ def test_the_terminal_that_it_was_started_from_hangs_up(lab: RunLab) -> None:
     ]
     pid, terminal = os.forkpty()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
         os.execv(words[0], [*words, str(run.folder), *lab.command])
     wait_until(lambda: attempt_of(run).get("trainers") and run.state() == "training")
     os.close(terminal)  # SIGHUP to the session's leader and to the foreground group
