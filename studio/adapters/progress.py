@@ -16,6 +16,11 @@ STATE_BYTES = 64 * 1024 * 1024
 # transformers' bars carry no description, unlike all others in the log. tqdm moves the cursor up again after a bar
 # that is nested in another: the bar of an evaluation inside the training bar, whatever their totals.
 BAR = re.compile(r"(?:^|[\r\n]) *\d+%\|[^|\r\n]*\| *(\d+)/(\d+) \[[^\]\r\n]*\](\x1b(?:\[A?)?)?")
+# Of all other bars: what is done, of how much, and the time left, as tqdm writes them (430M/988M, 1200/5000).
+OTHER_BAR = re.compile(
+    r"(?:^|[\r\n])(?P<what>[^:\r\n|%]{2,80}?): +\d+%\|[^|\r\n]*\| *(?P<done>[^\s/]+)/(?P<all>\S+)"
+    r" \[[\d:]+<(?P<left>[\d:?]+)(?P<speed>[^\]\r\n]*)"
+)
 LOGGED = re.compile(r"\{'(?:(?P<tested>eval_)|(?P<ended>train_runtime')|(?P<trained>loss'|reward'))")
 COMPLETED = "Training completed."
 CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
@@ -80,6 +85,23 @@ def progress_in(text: str, known: Progress) -> Progress:
     if max(ended, text.rfind(COMPLETED)) >= 0:  # the bar is drawn once more after this line
         phase = "saving"
     return Progress(step, total, phase)
+
+
+def doing_in(text: str) -> str:
+    """What a trainer that has not begun to train is at, by the last bar in its log: with what is done and time left.
+
+    Downloads count in bytes, tokenizing in rows. `` where no bar says so.
+    """
+    bars = list(OTHER_BAR.finditer(text))
+    if not bars:
+        return ""
+    last = bars[-1]
+    what = last["what"].strip()
+    if last["done"] == last["all"]:
+        return f"{what}: done"
+    bytes_of = "B" if "B/s" in last["speed"] else ""
+    left = "" if "?" in last["left"] else f", {last['left']} left"
+    return f"{what}: {last['done']}{bytes_of} of {last['all']}{bytes_of}{left}"
 
 
 def read_progress(folder: Path, log_start: int, known: Progress, ended: bool = False) -> Progress:

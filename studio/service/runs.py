@@ -18,7 +18,7 @@ from studio.adapters.home import Home
 from studio.adapters.lastvalues import LastValues
 from studio.adapters.launching import adopt, launch, stop
 from studio.adapters.metrics import MetricsStore, RunMetrics, last_exported
-from studio.adapters.progress import readable
+from studio.adapters.progress import doing_in, readable
 from studio.adapters.runs import Record, Run, RunFolders, last_attempt, write_whole
 from studio.domain.completion import PROJECT
 from studio.domain.errors import StudioError
@@ -32,6 +32,7 @@ from studio.service.recipes import Prepared
 # tqdm's bar: steps of total, time gone and time left.
 _BAR = re.compile(r"\d+/(\d+) \[[\d:]+<([\d:?]+)")
 _PUSHES = re.compile(r"^push_to_hub: true\b", re.MULTILINE)
+_DOING_BYTES = 8 * 1024  # of a log's end, in which the last bar stands
 _KEPT_METRICS = 32  # runs whose points stay in memory
 
 
@@ -176,6 +177,7 @@ class Runs:
             "total_steps": facts.total_steps,
             "stop": facts.stop,
             "queued": attempt.get("queued"),
+            "doing": doing_in(run.log_tail(_DOING_BYTES)) if state_of(facts) == "starting" else "",
             "pushes": self._pushes(run),
             "force_in": _force_in(attempt) if facts.stop and not facts.outcome else None,
             "attempts": len(record["attempts"]),

@@ -246,6 +246,8 @@ def _sentence(run: dict[str, Any]) -> str:
         return f"queued {pieces.ago(run['queued'])} · {_SENTENCES[state]}"
     if state == "stopping" and run["force_in"] is not None:
         return f"{_SENTENCES[state]} · ended by force in {pieces.duration(max(run['force_in'], 0))} if it does not"
+    if state == "starting" and run["doing"]:
+        return f"started {pieces.ago(run['started'])} · {pieces.text(run['doing'])} · goes on when this page is closed"
     if state in LIVE:
         return f"started {pieces.ago(run['started'])} · {_SENTENCES[state]}"
     ended = f"ended {pieces.ago(run['ended'])}"
