@@ -1,4 +1,4 @@
-"""Blocks, rows and answers without what Gradio (6.31) does over and over for each page that is opened and each answer."""
+"""Blocks, rows and answers without what Gradio (6.31) does over and over for each page opened and each answer."""
 
 from __future__ import annotations
 
