@@ -77,6 +77,7 @@ _OF_ROWS = ("Rows {first} to {last}", "Rows {first} to {last} cannot be read", "
 _OF_A_MIXTURE = (
     *("Mixture", "Remove", "{rows} of {all} rows", "rows not known", "Rows in all: {total}"),
     *("Rows to learn from: {train}, held out for evaluation: {test}", "How many rows that are is not known."),
+    "Edit its path, split and columns",
 )
 
 

@@ -85,8 +85,9 @@ def press(card: MappingCard, form: Form, name: str) -> list[Any]:
 def shown(card: MappingCard, form: Form) -> dict[str, Any]:
     """What a page that is drawn anew shows of it."""
     drawn = {component: draw(form) for component, draw in card.drawn}
-    timer = drawn[card.timer]
-    return {"told": drawn[card.progress], "goes on": timer.active, "button": drawn[card.button]["interactive"]}
+    timer = drawn[card.timer]  # anything else leaves it as it is
+    goes_on = isinstance(timer, gr.Timer) and timer.active
+    return {"told": drawn[card.progress], "goes on": goes_on, "button": drawn[card.button]["interactive"]}
 
 
 def of(card: MappingCard, answer: list[Any], component: Any) -> Any:

@@ -55,7 +55,8 @@ class MappingCard:
             (self.card, lambda form: gr.update(visible=self._offered(form))),
             (self.fields, lambda form: gr.update(visible=self._can_prepare(form))),
             (self.progress, self._told),
-            (self.timer, lambda form: gr.Timer(active=self._goes_on(form))),
+            # It is put out by its own look alone: a drawing from before the press may come after it.
+            (self.timer, lambda form: gr.Timer(active=True) if self._goes_on(form) else gr.skip()),
             (self.button, lambda form: gr.update(interactive=not self._goes_on(form))),
             *((control, partial(self._shown, name)) for name, control in self.controls.items()),
         ]

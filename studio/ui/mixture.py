@@ -63,6 +63,7 @@ def build(page: Page) -> None:
             switches = [
                 gr.Button(words, size="sm", elem_id=name, visible=_can(name, start)) for name, words in _SWITCHES
             ]
+    page.boxes += fields
     page.redrawn += [
         (place, _place),
         (card, lambda form: gr.update(visible=_has_data(form))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,7 @@ class Page:
     a form: a tab adds its own, and every change that may touch them draws them all again. `following` are those that
     an edit of one argument draws again by itself. `learning` are functions that find out what takes long about a form
     (a model's facts from the Hub): each says whether it has found anything new. `model_lists` are the search lists
-    under boxes for models, of which one event takes all presses.
+    under boxes for models, `boxes` those for a text that finding out never changes, and so never writes.
     """
 
     def __init__(self, studio: Studio) -> None:
@@ -50,6 +50,7 @@ class Page:
         self.following: dict[str, list[tuple[Any, Callable[[Form], Any]]]] = {}
         self.learning: list[Callable[[Form], bool]] = [partial(Form.see, studio=studio)]
         self.model_lists: list[Any] = []
+        self.boxes: list[Any] = []
         self.wiring: list[Callable[[], None]] = []  # run when every component is there
         self._signals = itertools.count(1)
 
@@ -198,8 +199,8 @@ class Page:
         label, info = words(argument, form.recipe.method)
         return {"label": str(say(label)), "info": info}
 
-    def surroundings(self, form: Form, left_alone: Any = None) -> list[Any]:
-        """What a look at data draws: a control that is typed in meanwhile and `left_alone` keep what they hold.
+    def surroundings(self, form: Form, left_alone: Sequence[Any] = ()) -> list[Any]:
+        """What a look at data draws: a control that is typed in meanwhile and those `left_alone` keep what they hold.
 
         The summary follows as an event of its own (`late`): this answer, which comes through the queue, may be
         overtaken by that to an edit, and must not take it back.
@@ -211,7 +212,7 @@ class Page:
             else gr.skip()
             for control in self.controls
         ]
-        drawn = [gr.skip() if component is left_alone else draw(form) for component, draw in self.redrawn]
+        drawn = [gr.skip() if component in left_alone else draw(form) for component, draw in self.redrawn]
         return [*[gr.skip()] * len(self.summary_outputs), *shows, *drawn, gr.skip(), self.signal()]
 
     def _wire_signals(self) -> None:
@@ -261,7 +262,8 @@ class Page:
 
     def _learn(self, form: Form) -> list[Any]:
         news = [find_out(form) for find_out in self.learning]
-        return self.surroundings(form) if any(news) else [*[gr.skip()] * (len(self.all_outputs) - 1), self.signal()]
+        nothing = [*[gr.skip()] * (len(self.all_outputs) - 1), self.signal()]
+        return self.surroundings(form, self.boxes) if any(news) else nothing
 
     @property
     def summary_outputs(self) -> list[Any]:
@@ -370,9 +372,7 @@ class Page:
         if tab == "here":
             form.elsewhere = False
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
-        if tab == "space":
-            return [*nothing, gr.skip(), *self.runs.skip()]
-        if tab == "recipe":
+        if tab in ("space", "recipe"):
             return [*nothing, gr.skip(), *self.runs.skip()]
         if tab is not None:
             return [*nothing, gr.update(selected=tab), *self.runs.skip()]

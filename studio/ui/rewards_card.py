@@ -95,6 +95,7 @@ def build(page: Page) -> None:
                     elem_id="arg-reward_model_name_or_path",
                 )
                 page.redrawn.append((model, _model))
+                page.boxes.append(model)
             model_search.build(page, chosen.MODEL, "reward-offers")
         editor = reward_editor.build(page)
         reward_trial.build(page)

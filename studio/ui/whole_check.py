@@ -43,7 +43,8 @@ def _wire(page: Page, timer: Any, drawn: dict[Any, Callable[[Form], str]]) -> No
 
     def look(form: Form) -> list[Any]:
         if form.drawn and take(page.studio, form):
-            return page.surroundings(form)
+            # Drawn while one may have begun to type: a box that took its old text back would be read as another name.
+            return page.surroundings(form, page.boxes)
         shown: list[Any] = [gr.skip()] * len(page.all_outputs)
         if form.drawn:
             shown[page.all_outputs.index(line)] = drawn[line](form)

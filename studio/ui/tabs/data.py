@@ -60,6 +60,7 @@ def build(page: Page) -> None:
                 elem_id="dataset",
             )
             page.redrawn.append((name, _typed))
+            page.boxes.append(name)
             choosers = [_chooser(page, key, label) for key, label in _SPLITS]
         found = search_list.build(page, "datasets", "dataset", partial(_here, page), elem_id="dataset-search")
     with gr.Row(elem_classes="ts-actions-row"):
@@ -120,20 +121,20 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
         if hub_name(typed) == form.typed and form.looked:
             return [gr.skip()] * len(page.all_outputs)
         form.choose_dataset(page.studio, typed)
-        return page.surroundings(form, left_alone=name if form.typed == typed else None)
+        return page.surroundings(form, left_alone=[name] if form.typed == typed else [])
 
     def look_again(typed: str, form: Form) -> list[Any]:
         if entries_of(form.recipe.values):
             form.looked = tuple(page.studio.recipes.look(form.recipe))
-            return page.surroundings(form, left_alone=name)
+            return page.surroundings(form, left_alone=[name])
         form.choose_dataset(page.studio, typed, form.recipe.get("dataset_config"))
-        return page.surroundings(form, left_alone=name)
+        return page.surroundings(form, left_alone=[name])
 
     def change(key: str, value: str | None, form: Form) -> list[Any]:
         form.set(page.catalog, key, value, bool(value))
         if key != "dataset_test_split" and form.recipe.get("dataset_name"):
             form.choose_dataset(page.studio, form.typed, form.recipe.get("dataset_config"))
-        return page.surroundings(form, left_alone=name)
+        return page.surroundings(form, left_alone=[name])
 
     def take_file(path: str, form: Form) -> list[Any]:
         kept = page.studio.take_file(Path(path))
