@@ -75,7 +75,8 @@ class Run:
         Where it cannot be read, `damaged` is true and the attempts are what the exit files know of them.
         """
         try:
-            found = json.loads((self.folder / "run.json").read_bytes())
+            with open(f"{self.folder}/run.json", "rb") as file:
+                found = json.loads(file.read())
         except (OSError, ValueError, RecursionError):
             found = None
         if isinstance(found, dict) and isinstance(found.get("attempts"), list):
@@ -286,8 +287,8 @@ class RunFolders:
             raise StudioError(f"There is no run '{run_id}' in {self.runs}.", "Choose one of the runs listed.")
         return Run(folder)
 
-    def list(self) -> list[Run]:
-        """All runs, newest first, also those whose run.json cannot be read."""
+    def list(self, created: Callable[[Run], Any] = lambda run: run.record().get("created")) -> list[Run]:
+        """All runs, newest first, also those whose run.json cannot be read; `created` is asked once of each."""
         try:
             with os.scandir(self.runs) as entries:
                 names = sorted((entry.name, entry.inode()) for entry in entries)
@@ -302,12 +303,11 @@ class RunFolders:
             if key in known:
                 self._created_at[key] = known[key]
                 found.append((known[key], run))
-            elif any((run.folder / file).is_file() for file in ("run.json", "recipe.yaml")):
-                found.append((self._created(run, key), run))
+            elif any(os.path.isfile(f"{run.folder}/{file}") for file in ("run.json", "recipe.yaml")):
+                found.append((self._created(run, key, created(run)), run))
         return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
-    def _created(self, run: Run, key: tuple[str, int]) -> str:
-        said = run.record().get("created")
+    def _created(self, run: Run, key: tuple[str, int], said: object) -> str:
         if isinstance(said, str) and said:
             self._created_at[key] = said
             return said
