@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.adapters import runs as runs_module
@@ -172,6 +172,7 @@ WRONG = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_siz
 KEYS = ["stop", "outcome", "exit", "trainers", "processes", "supervisor", "folder", "last_step", "started", "number"]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), WRONG | st.dictionaries(st.sampled_from(["pid", "how", "code"]), WRONG)))
 def test_no_record_is_too_strange_to_have_a_state(tmp_path_factory: pytest.TempPathFactory, attempt: Record) -> None:
     folder = tmp_path_factory.mktemp("strange")
