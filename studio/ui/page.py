@@ -257,7 +257,11 @@ class Page:
         drawn = []
         for control in self.controls:
             old, new = (shown(control, one, self.catalog) for one in (sent, now))
-            drawn.append(gr.skip() if old == new else gr.update(value=new))
+            hidden = control.visible(sent, self.catalog) != control.visible(now, self.catalog)
+            seen = {"visible": control.visible(form.recipe, self.catalog)} if hidden else {}
+            drawn.append(
+                gr.update(**seen, **({"value": new} if old != new else {})) if seen or old != new else gr.skip()
+            )
         return drawn
 
     def _learn(self, form: Form) -> list[Any]:
