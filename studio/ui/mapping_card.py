@@ -124,7 +124,9 @@ class MappingCard:
         """Whether the form's data is being prepared: from this page, or from the one that was loaded before it."""
         found, choice = draft_of(form), form.mapping
         if found is not None and choice.job is None and not choice.sought:
-            choice.sought, choice.job = True, self.page.studio.preparing.for_data(form.looked[0])
+            choice.sought = True
+            if self.page.studio.access.refusal() is None:  # a Space's visitors prepare nothing there
+                choice.job = self.page.studio.preparing.for_data(form.looked[0])
         return found is not None and choice.job is not None
 
     def _told(self, form: Form) -> str:
