@@ -71,7 +71,14 @@ class RunCompare:
 
     def points(self, value: str, cursor: Any) -> Reply:
         """The charts' read: what is new of each run since `cursor`, a chart for each metric."""
-        return points(self.studio, json.loads(value), cursor)
+        self.studio.access.require()
+        try:
+            names = json.loads(value)
+        except ValueError:
+            names = None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise StudioError("These are no names of runs.", "Choose them in the list.")
+        return points(self.studio, names, cursor)
 
 
 def points(studio: Studio, names: Sequence[str], cursor: Any) -> Reply:
