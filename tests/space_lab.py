@@ -48,8 +48,7 @@ class Caller:
     """A program that talks to the Space over HTTP, as somebody or as nobody; it knows no page."""
 
     def __init__(self, url: str) -> None:
-        # A connection that the server has just given up as idle must not be used once more.
-        self.http = httpx.Client(base_url=url, timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+        self.http = httpx.Client(base_url=url, timeout=60)
         self.session = "caller"
 
     def __enter__(self) -> Caller:

@@ -64,7 +64,7 @@ class RunCompare:
     def _drawn(self, request: dict[str, Any]) -> dict[str, Any]:
         """The table as the page's script wants it; asked for again as long as one of the runs goes on."""
         try:
-            found = compare(self.studio, json.loads(str(request.get("value"))))
+            found = compare(self.studio, _names(str(request.get("value"))))
         except StudioError as error:
             return {"html": f'<div class="ts-empty" role="alert">{pieces.text(error)}</div>', "again": False}
         return {"html": drawn(found), "again": any(run["state"] in LIVE for run in found.runs)}
@@ -72,13 +72,18 @@ class RunCompare:
     def points(self, value: str, cursor: Any) -> Reply:
         """The charts' read: what is new of each run since `cursor`, a chart for each metric."""
         self.studio.access.require()
-        try:
-            names = json.loads(value)
-        except ValueError:
-            names = None
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise StudioError("These are no names of runs.", "Choose them in the list.")
-        return points(self.studio, names, cursor)
+        return points(self.studio, _names(value), cursor)
+
+
+def _names(value: str) -> list[str]:
+    """The runs that a request names, as JSON. Raises StudioError where it names none."""
+    try:
+        names = json.loads(value)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise StudioError("These are no names of runs.", "Choose them in the list.")
+    return names
 
 
 def points(studio: Studio, names: Sequence[str], cursor: Any) -> Reply:
