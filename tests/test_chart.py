@@ -11,7 +11,7 @@ from browser import Opened, loops_closed, open_page
 from playwright.sync_api import Page
 
 from studio.domain.errors import StudioError
-from studio.ui.chart import Chart, Reply, Series, charts, to_json
+from studio.ui.chart import Axis, Chart, Reply, Series, charts, to_json
 from studio.ui.theme import STATIC, TOKENS, TabState, css, launch_options, static_url, tab_states
 
 
@@ -48,7 +48,11 @@ class Feed:
             Chart("lr", "Learning rate", [Series("lr", "lr", "train", list(map(float, steps)), [3e-5] * len(steps))]),
             Chart("gpu", "GPU", [Series("g", "GPU 0", "train", [1.0], [41.0])], unit="GB", group="Hardware"),
         ]
-        return Reply(reply, {"step": self.upto}, done=self.done)
+        axes = [
+            Axis("epoch", x=list(map(float, steps)), y=[step / 40 for step in steps]),
+            Axis("time", x=list(map(float, steps)), y=[1e9 + 90.0 * step for step in steps]),
+        ]
+        return Reply(reply, {"step": self.upto}, done=self.done, axes=axes)
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +221,62 @@ def test_another_run_starts_afresh_and_no_run_asks_nothing(shown: tuple[Opened, 
     page.wait_for_selector(".ts-charts[data-state=none]")
     assert page.inner_text(".ts-charts-note") == "Choose a run to see its charts."
     assert page.locator(".ts-chart").count() == 0
+
+
+@pytest.mark.browser
+def test_charts_are_drawn_over_epochs_or_time_and_the_browser_remembers(shown: tuple[Opened, Feed]) -> None:
+    opened, feed = shown
+    page = opened.page
+    by = page.locator("select[data-set=x]")
+    assert by.locator("option").all_inner_texts() == ["step", "epoch", "time"]  # nobody said tokens
+    assert shown_range(page) == [[1, 40], [1, 40]]
+    by.select_option("time")
+    page.wait_for_function("document.querySelector('.ts-charts').board.x === 'time'")
+    assert shown_range(page) == [[0, 39 * 90], [0, 39 * 90]]
+    label = page.get_attribute(".ts-chart[data-chart=loss] [role=img]", "aria-label")
+    assert label == "Loss: train 2.14 at time 58:30, falling; eval 2.50 at time 58:30, level"
+    feed.upto = 41
+    wait_for_points(page, 45)
+    assert shown_range(page) == [[0, 40 * 90], [0, 40 * 90]]
+    page.reload()
+    page.click("button[data-tab-id=charts]")
+    page.wait_for_selector(".ts-chart[data-chart=loss] canvas")
+    assert by.input_value() == "time"
+    by.select_option("epoch")
+    page.click("text=Show as table")
+    assert page.locator("[data-chart=loss] tbody tr").first.inner_text().split()[0] == "1.02"
+
+
+@pytest.mark.browser
+def test_arithmetic_of_the_axes(shown: tuple[Opened, Feed]) -> None:
+    page = shown[0].page
+    found = page.evaluate(
+        """(() => {
+          const axes = new tsAxes();
+          axes.take([{name: 'tokens', of: 'a', x: [10, 20, 30], y: [100, 200, 300]},
+                     {name: 'tokens', of: 'b', x: [10, 20, 30], y: [5, 10, 4]},
+                     {name: 'time', of: '', x: [10, 20], y: [1000, 1100]}]);
+          const at = (name, series) => axes.over(name, series);
+          return {
+            names: axes.names(),
+            between: at('tokens', {name: 'a', x: [5, 10, 15, 25, 99], over: 'step'}),
+            resumed: at('tokens', {name: 'b', x: [10, 20, 30], over: 'step'}),
+            nobody: at('epoch', {name: 'a', x: [10], over: 'step'}),
+            machine: at('step', {name: 'gpu', x: [900, 1000, 1050, 1200], over: 'time'}),
+            seconds: at('time', {name: 'gpu', x: [900, 1050], over: 'time'}),
+            said: [0, 59.6, 61, 3600, 3725].map((value) => axes.place('time', value)),
+          };
+        })()"""
+    )
+    assert found == {
+        "names": ["step", "tokens", "time"],
+        "between": [100, 100, 150, 250, 300],
+        "resumed": [5, 10, 14],
+        "nobody": None,
+        "machine": [10, 10, 15, 20],
+        "seconds": [-100, 50],
+        "said": ["0:00", "1:00", "1:01", "1:00:00", "1:02:05"],
+    }
 
 
 @pytest.mark.browser

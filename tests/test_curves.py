@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from studio.domain import curves as curves_module
 from studio.domain.curves import Curves, thinned
 
 
@@ -64,3 +65,30 @@ def test_gaps_survive_to_the_chart_as_json() -> None:
         curves.add(step, {"loss": value})
     assert json.loads(json.dumps(curves.since(), allow_nan=False))["series"]["loss"]["y"] == [1.0, None, 2.0]
     assert curves.last() == {"loss": 2.0}
+
+
+def test_a_curve_of_millions_of_points_keeps_its_peaks_and_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves_module, "_MOST", 1000)
+    curves = Curves()
+    for step in range(20_000):
+        curves.add(step, {"loss": 5.0 if step == 777 else float(step % 7) / 10})
+    series = curves.series("loss", 5000)
+    assert series.points <= 1001
+    assert series.x == sorted(set(series.x))
+    assert (series.x[0], series.x[-1]) == (0.0, 19_999.0)
+    assert dict(zip(series.x, series.y, strict=True))[777.0] == 5.0
+
+
+def test_a_chart_begins_anew_with_points_that_were_taken_over() -> None:
+    sample, whole = Curves(), Curves()
+    for step in range(0, 100, 10):
+        sample.add(step, {"loss": float(step)})
+    for step in range(100):
+        whole.add(step, {"loss": float(step)})
+    cursor = sample.since(0)["cursor"]
+    sample.take_over(whole)
+    news = sample.since(cursor)
+    assert news["reset"]
+    assert news["series"]["loss"]["x"] == [float(step) for step in range(100)]
+    sample.add(100, {"loss": 1.0})
+    assert sample.since(news["cursor"])["series"] == {"loss": {"x": [100], "y": [1.0]}}

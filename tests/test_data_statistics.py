@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from dataset_shapes import assistant, user
 from studio.adapters.datacounts import count, prints, repeated, shared
 from studio.adapters.datafiles import open_source
 from studio.adapters.home import Home
+from studio.domain.columns import Column
 from studio.domain.dataset_statistics import BARS, ColumnStatistics, Statistics
 from studio.domain.findings import Finding
+from studio.service.data import Inspection
 from studio.service.studio import Studio
+from studio.service.whole_data import WholeData
 
 Row = dict[str, Any]
 
@@ -123,3 +127,19 @@ def test_columns_without_lengths_have_none() -> None:
 
     bare = ColumnStatistics.of(Column("x", "integer"), 0, 0, {}, {}, {"1": 3})
     assert (bare.lengths, bare.bars) == ((), ())
+
+
+def test_rows_of_the_hub_are_counted_as_they_are_shown() -> None:
+    columns = (Column("messages", "conversation"), Column("label", "boolean"), Column("mixed", "string"))
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo yo"}]
+    rows = ({"messages": said, "label": True, "mixed": 1}, *[{"messages": None, "label": False, "mixed": "x"}] * 2)
+    looked = Inspection("a/b", "sft", "accept", source="hub", columns=columns, rows=rows, num_rows=3000)
+    found = WholeData().statistics(looked)
+    assert found is not None
+    assert (found.rows, found.whole, found.repeated) == (3, False, 1)
+    told = {one.name: one for one in found.columns}
+    assert (told["messages"].nulls, told["messages"].turns, told["messages"].lengths[0]) == (2, ((2, 1),), 7)
+    assert told["messages"].words == (("user", 1), ("assistant", 1))
+    assert told["label"].words == (("false", 2), ("true", 1))
+    assert WholeData().statistics(replace(looked, rows=())) is None
+    assert WholeData().statistics(replace(looked, source="")) is None

@@ -36,8 +36,8 @@ BELOW = {
     "domain": set(),
     "": set(),
 }
-# Adapters do not import each other, except for those that own one thing together, a run's process or the cells of data
-# files: each may use those before it.
+# Adapters do not import each other, except for those that own one thing together, a run's process, its metrics or the
+# cells of data files: each may use those before it.
 RUN_FAMILY = (
     "exitcode",
     "locking",
@@ -50,6 +50,7 @@ RUN_FAMILY = (
     "supervisor",
     "launching",
 )
+METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
 DATA_FAMILY = ("cellcodes", "fitting", "jsonpieces", "datapieces", "datacounts", "wholecheck")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 
@@ -112,7 +113,7 @@ def test_adapters_do_not_import_each_other() -> None:
         if part_of(importer) != "adapters":
             continue
         me = importer.rsplit(".", 1)[-1]
-        family = next((names for names in (RUN_FAMILY, DATA_FAMILY) if me in names), ())
+        family = next((names for names in (RUN_FAMILY, METRICS_FAMILY, DATA_FAMILY) if me in names), ())
         before = family[: family.index(me)] if family else ()
         wrong += [
             f"{at(path, node)}: {me} imports {module}"

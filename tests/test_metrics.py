@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from studio.adapters import metrics
-from studio.adapters.metrics import MetricsStore, RunMetrics, database_name, read_export
+from studio.adapters.metrics import MetricsStore, database_name, read_export
+from studio.adapters.run_metrics import RunMetrics
 
 REAL_RUN = """
 import sys, trackio
@@ -392,3 +393,51 @@ def test_rows_without_a_step_belong_to_the_step_last_seen(generated: Generated) 
     run.refresh()
     assert run.series("profiling/generate").x == [0.0, 4.0]
     assert run.names() == ["profiling/generate", "loss"]
+
+
+# --- long runs
+
+
+def test_the_first_look_at_a_long_run_is_a_sample_and_all_of_it_follows(generated: Generated) -> None:
+    generated.log("r", range(20_000), **{"train/epoch": 1.0})
+    generated.log("r", range(777, 778), **{"train/rare": 3.0})  # a resumed run says step 777 again
+    generated.log("r", range(778, 20_000))
+    run = RunMetrics(MetricsStore(generated.path.parent), "p", "r", quick=True)
+    assert 1000 <= run.refresh() < 2000
+    assert run.last()["global_step"] == 19_999.0
+    cursor = run.since(0)["cursor"]
+    run.wait()
+    assert run.series("loss", 50_000).x == [float(step) for step in range(20_000)]
+    assert run.series("rare").x == [777.0]
+    assert run.since(cursor)["reset"]
+    assert run.axes.series("time").points == 20_000
+    generated.log("r", range(20_000, 20_003))
+    assert run.refresh() == 3
+    assert run_metrics(generated).refresh() == 40_000 - 778 + 1 + 3 - 0
+
+
+def test_a_long_run_is_sampled_from_its_export_where_the_store_has_it_no_more(
+    generated: Generated, tmp_path: Path
+) -> None:
+    generated.log("r", range(20_000), **{"train/filler": "x" * 100})
+    out = tmp_path / "metrics.jsonl"
+    store = MetricsStore(generated.path.parent)
+    assert store.export("p", "r", out) == 20_000
+    store.remove("p", "r")
+    run = RunMetrics(store, "p", "r", out, quick=True)
+    assert 900 <= run.refresh() < 5000
+    assert run.last()["global_step"] == 19_999.0
+    run.wait()
+    assert run.series("loss", 50_000).points == 20_000
+
+
+def test_axes_say_where_a_step_is_otherwise(generated: Generated) -> None:
+    generated.log("r", range(1, 3), **{"train/epoch": 0.5, "train/num_tokens": 64})
+    generated.log("r", range(2, 3), **{"eval/loss": 1.0, "train/epoch": 0.9})  # what comes after it is no other place
+    run = run_metrics(generated)
+    run.refresh()
+    assert run.axes.recent(("epoch", "tokens"), 5) == [
+        {"global_step": 1.0, "epoch": 0.5, "tokens": 64.0},
+        {"global_step": 2.0, "epoch": 0.5, "tokens": 64.0},
+    ]
+    assert run.axes.series("time").y == [1767225600.0, 1767225600.0]

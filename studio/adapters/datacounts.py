@@ -161,6 +161,23 @@ def _as_text(cell: Any) -> str | None:
     return json.dumps(cell, ensure_ascii=False, default=str)
 
 
+def count_rows(columns: Iterable[Column], rows: Sequence[Mapping[str, Any]], whole: bool) -> Statistics:
+    """Statistics over rows that are there already; `whole` says whether they are all there are."""
+    counting = [_Counting(column) for column in columns if column.type not in ("image", "audio")]
+    cells = {one.column.name: _array([row.get(one.column.name) for row in rows]) for one in counting}
+    for one in counting:
+        one.add(cells[one.column.name])
+    return Statistics(len(rows), whole, repeated([prints(cells, len(rows))]), tuple(one.told() for one in counting))
+
+
+def _array(cells: list[Any]) -> Any:
+    """The cells as Arrow has them; those that differ in type stay as they are."""
+    try:
+        return pa.array(cells)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return cells
+
+
 def count(
     form: str,
     files: Sequence[Path],

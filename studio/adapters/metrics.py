@@ -8,15 +8,13 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from studio.domain.curves import Curves, is_number
+from studio.domain.curves import is_number
 from studio.domain.errors import StudioError
 
 Kind = Literal["metrics", "system"]
@@ -24,12 +22,10 @@ Kind = Literal["metrics", "system"]
 State = Literal["ok", "absent", "locked", "unreadable"]
 
 _TABLES: dict[Kind, str] = {"metrics": "metrics", "system": "system_metrics"}
-_STEP = "train/global_step"
 _NOT_NUMBERS = {"NaN", "Infinity", "-Infinity"}  # trackio writes these floats as text
-_BATCH = 5000
 _LOCK_WAIT = 0.2
 _EXPORT_LOCK_WAIT = 10.0
-_KEPT_TABLES = 50
+_NEWEST = 200  # of a sample, so that what goes on now is whole
 _TAIL = 256 * 1024  # bytes at an export's end that hold a run's last values
 
 
@@ -112,6 +108,23 @@ class MetricsStore:
         except (sqlite3.DatabaseError, ValueError):
             return Rows([], last_id, "unreadable")
 
+    def count(self, project: str, run_name: str) -> int:
+        """How many rows a run has logged; 0 where that cannot be said."""
+        try:
+            with closing(_connect(self.path(project), _LOCK_WAIT)) as connection:
+                counted = connection.execute("SELECT count(*) FROM metrics WHERE run_name = ?", (run_name,))
+                return int(counted.fetchone()[0])
+        except sqlite3.Error:
+            return 0
+
+    def sample(self, project: str, run_name: str, count: int) -> list[Row]:
+        """About `count` of a run's rows, evenly spread, and the newest ones; none where they cannot be read."""
+        try:
+            with closing(_connect(self.path(project), _LOCK_WAIT)) as connection:
+                return list(_sample(connection, run_name, count))
+        except (sqlite3.Error, ValueError):
+            return []
+
     def export(self, project: str, run_name: str, path: Path) -> int:
         """Write all rows of a run to `path` as JSON lines, atomically, and return how many the file now holds.
 
@@ -139,7 +152,7 @@ class MetricsStore:
                 )
             live += [(kind, row) for row in found.rows]
         present = {(kind, row.id, row.time) for kind, row in live}
-        return [(kind, row) for kind, row in _exported(export) if (kind, row.id, row.time) not in present] + live
+        return [(kind, row) for kind, row in exported(export) if (kind, row.id, row.time) not in present] + live
 
     def remove(self, project: str, run_name: str) -> int:
         """Take a run out of the store, out of every table of trackio's or out of none; how many rows those were.
@@ -206,6 +219,17 @@ def _select(connection: sqlite3.Connection, table: str, run_name: str, last_id: 
     return Rows(rows, newest if complete else int(found[-1][0]), "ok", restarted, complete)
 
 
+def _sample(connection: sqlite3.Connection, run_name: str, count: int) -> Iterator[Row]:
+    ids = [
+        found[0] for found in connection.execute("SELECT id FROM metrics WHERE run_name = ? ORDER BY id", (run_name,))
+    ]
+    chosen = {*ids[:: max(1, len(ids) // count)], *ids[-_NEWEST:]}
+    query = "SELECT id, 0, timestamp, metrics FROM metrics WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+    for cells in connection.execute(query, (json.dumps(sorted(chosen)),)):
+        if row := _row(*cells):
+            yield row
+
+
 def _row(row_id: int, step: int, time: str, metrics: bytes | str) -> Row | None:
     """A table's row; None for one whose metrics are no JSON object."""
     try:
@@ -235,27 +259,52 @@ def _write_lines(path: Path, rows: Iterable[tuple[Kind, Row]]) -> None:
         raise
 
 
-def _exported(path: Path) -> Iterator[tuple[Kind, Row]]:
-    """The rows of an export; a line that is broken (a disk that was full) ends them."""
+def exported(path: Path) -> Iterator[tuple[Kind, Row]]:
+    """The rows of an export, oldest first; a line that is broken (a disk that was full) ends them."""
     try:
         file = path.open(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return
     with file:
         for line in file:
-            try:
-                saved = json.loads(line)
-                kind: Kind = "system" if saved["kind"] == "system" else "metrics"
-                row = Row(saved["id"], saved["step"], saved["time"], saved["values"], saved.get("gaps", {}))
-            except (ValueError, KeyError, TypeError):
+            entry = _entry(line)
+            if entry is None:
                 return
-            yield kind, row
+            yield entry
+
+
+def sampled_export(path: Path, count: int) -> Iterator[tuple[Kind, Row]]:
+    """About `count` rows of an export, evenly spread over the file, and its last ones."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            places = [*range(0, size, max(1, size // count)), max(0, size - _TAIL)]
+            for place in places:
+                file.seek(place)
+                if place:
+                    file.readline()  # from its middle on
+                lines = file.readlines() if place == places[-1] else [file.readline()]
+                for line in lines:
+                    if entry := _entry(line.decode("utf-8", "replace")):
+                        yield entry
+    except OSError:
+        return
+
+
+def _entry(line: str) -> tuple[Kind, Row] | None:
+    """A line of an export; None for a broken one."""
+    try:
+        saved = json.loads(line)
+        kind: Kind = "system" if saved["kind"] == "system" else "metrics"
+        return kind, Row(saved["id"], saved["step"], saved["time"], saved["values"], saved.get("gaps", {}))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def read_export(path: Path) -> tuple[list[Row], list[Row]]:
     """The metric rows and the machine rows of an exported `metrics.jsonl`; both empty where there is no such file."""
     rows: dict[Kind, list[Row]] = {"metrics": [], "system": []}
-    for kind, row in _exported(path):
+    for kind, row in exported(path):
         rows[kind].append(row)
     return rows["metrics"], rows["system"]
 
@@ -278,81 +327,6 @@ def last_exported(path: Path) -> dict[str, float | None] | None:
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return {shown_name(name): value for name, value in last.items()}
-
-
-class RunMetrics(Curves):
-    """A run's metrics, kept in memory and grown by `refresh()`; x is the trainer's global step.
-
-    `system` holds the machine's metrics over epoch seconds. `export` is the run's metrics.jsonl, whose rows come
-    first where the store has not got them. `state` is the store's at the last refresh, `updated` the last row's time.
-    """
-
-    def __init__(self, store: MetricsStore, project: str, run_name: str, export: Path | None = None) -> None:
-        super().__init__()
-        self.system = Curves()
-        self.state: State = "absent"
-        self.updated = ""
-        self._store, self._project, self._run, self._export = store, project, run_name, export
-        self._begin()
-
-    def _begin(self) -> None:
-        self._step = 0.0
-        self._last_ids: dict[Kind, int] = dict.fromkeys(_TABLES, 0)
-        self._from_export: set[tuple[Kind, int, str]] | None = None
-        self._tables: deque[Table] = deque(maxlen=_KEPT_TABLES)
-
-    def refresh(self) -> int:
-        """Read the rows that are new since the last call and return how many there were; never raises."""
-        with self.lock:
-            fresh = 0
-            if self._from_export is None:
-                self._from_export = set()
-                for kind, row in _exported(self._export) if self._export else ():
-                    self._from_export.add((kind, row.id, row.time))
-                    self._take(kind, row)
-                    fresh += 1
-            for kind in _TABLES:
-                complete = False
-                while not complete:
-                    found = self._store.read(kind, self._project, self._run, self._last_ids[kind], _BATCH)
-                    if kind == "metrics":
-                        self.state = found.state
-                    if found.restarted:
-                        self.clear()
-                        self.system.clear()
-                        self._begin()
-                        return self.refresh()
-                    fresh += self._take_new(kind, found.rows)
-                    self._last_ids[kind] = found.last_id
-                    complete = found.complete
-            return fresh
-
-    def tables(self) -> list[Table]:
-        """The newest tables that the trainer logged (completions with `log_completions`), oldest first."""
-        with self.lock:
-            return list(self._tables)
-
-    def _take_new(self, kind: Kind, rows: list[Row]) -> int:
-        known = self._from_export or set()
-        fresh = [row for row in rows if (kind, row.id, row.time) not in known]
-        for row in fresh:
-            self._take(kind, row)
-        return len(fresh)
-
-    def _take(self, kind: Kind, row: Row) -> None:
-        if kind == "system":
-            with suppress(ValueError):  # a row without a readable time has no place on the axis
-                self.system.add(datetime.fromisoformat(row.time).timestamp(), row.values)
-            return
-        # Evaluations carry the step too; profiling rows and tables do not, and belong to the step last seen.
-        step = row.values.get(_STEP)
-        self._step = float(step) if isinstance(step, (int, float)) else self._step
-        self.updated = row.time
-        self.add(self._step, {shown_name(name): value for name, value in row.values.items() if name != _STEP})
-        self._last["global_step"] = self._step
-        for name, value in row.values.items():
-            if isinstance(value, dict) and isinstance(value.get("_value"), list):
-                self._tables.append(Table(self._step, shown_name(name), value["_value"]))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import os
 import signal
 import subprocess
@@ -197,9 +198,8 @@ class Supervisor:
             attempt |= self.said | {"heartbeat": utc_now(), "stop": stop}
 
         self.next_beat = now + HEARTBEAT
-        others = sorted(self.others, key=lambda process: process.pid)
         self.said["trainers"] = list(self.trainers.values())
-        self.said["processes"] = [process.to_json() for process in others]
+        self.said["processes"] = [one.to_json() for one in sorted(self.others, key=lambda one: one.pid)]
         try:
             self.good = self.run.update(change, patience=1.0)
         except (OSError, StudioError) as error:
@@ -222,8 +222,7 @@ class Supervisor:
             if ended is None:
                 return
             if ended["pid"] == self.waiter.pid:
-                code = ended["code"]
-                self.waiter_code = code if isinstance(code, int) else None
+                self.waiter_code = ended["code"] if isinstance(ended["code"], int) else None
             elif self.gone_since is None:
                 exits = self.run.exits(self.attempt)
                 if ended["pid"] == self.launcher.pid:
@@ -330,8 +329,9 @@ class Supervisor:
         self.said |= {"ended": utc_now(), "outcome": outcome, "exit": vars(exit) if exit else None}
         if attempt.get("at_end"):
             try:
+                end = {**os.environ, "TRL_STUDIO_ENDED": json.dumps(self.said)}
                 self.at_end = subprocess.Popen(
-                    attempt["at_end"], cwd=self.run.folder, stdin=subprocess.DEVNULL, start_new_session=True
+                    attempt["at_end"], cwd=self.run.folder, env=end, stdin=subprocess.DEVNULL, start_new_session=True
                 )
             except OSError as error:
                 print(f"{attempt['at_end'][0]} could not be started: {error}", flush=True)

@@ -27,6 +27,9 @@ def is_number(value: object) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
+_MOST = 200_000  # points of a curve that are kept
+
+
 class _Curve:
     """One metric's points; `at` is the ordinal of the row that brought each of them."""
 
@@ -41,6 +44,13 @@ class _Curve:
         self.x.append(x)
         self.y.append(y)
         self.at.append(at)
+        if len(self.x) > _MOST:
+            # A run of millions of rows keeps the peaks of its older half, and the memory stays what it is.
+            half = len(self.x) // 2
+            kept = thinned(self.y[:half], half // 4)
+            self.x[:half] = array("d", [self.x[i] for i in kept])
+            self.y[:half] = array("d", [self.y[i] for i in kept])
+            self.at[:half] = array("q", [self.at[i] for i in kept])
 
 
 class Curves:
@@ -73,6 +83,13 @@ class Curves:
             self._curves.clear()
             self._last.clear()
             self._ordinal += 1
+            self._cleared_at = self._ordinal
+
+    def take_over(self, other: Curves) -> None:
+        """Have the points of `other`, which nobody else has, in place of these; charts begin anew with them."""
+        with self.lock:
+            self._curves, self._last = other._curves, other._last
+            self._ordinal = max(self._ordinal, other._ordinal) + 1
             self._cleared_at = self._ordinal
 
     def names(self) -> list[str]:
@@ -140,11 +157,15 @@ def thinned(values: Sequence[float], max_points: int) -> Sequence[int]:
     buckets = max(1, (max_points - 2) // 3)
     kept = {0, count - 1}
     for bucket in range(buckets):
-        stretch = range(bucket * count // buckets, (bucket + 1) * count // buckets)
-        numbers = [i for i in stretch if not math.isnan(values[i])]
+        first = bucket * count // buckets
+        stretch = values[first : (bucket + 1) * count // buckets]
+        if not math.isnan(sum(stretch)):
+            kept |= {first + stretch.index(min(stretch)), first + stretch.index(max(stretch))}
+            continue
+        numbers = [i for i, value in enumerate(stretch) if not math.isnan(value)]
         if numbers:
-            kept.add(min(numbers, key=values.__getitem__))
-            kept.add(max(numbers, key=values.__getitem__))
+            kept.add(first + min(numbers, key=stretch.__getitem__))
+            kept.add(first + max(numbers, key=stretch.__getitem__))
         if len(numbers) < len(stretch):
-            kept.add(next(i for i in stretch if math.isnan(values[i])))
+            kept.add(first + next(i for i, value in enumerate(stretch) if math.isnan(value)))
     return sorted(kept)

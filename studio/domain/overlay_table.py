@@ -197,7 +197,7 @@ OVERLAYS: tuple[Overlay, ...] = (
     Overlay(
         "vllm_server_port", "Generation", "vLLM port", "", 1, 65535, shown_when=("vllm_mode", "server"), advanced=True
     ),
-    Overlay("log_completions", "Generation", "Log completions", "Prints samples with their rewards."),
+    Overlay("log_completions", "Generation", "Log completions", "Runs then shows what the model writes."),
     Overlay("reward_funcs", "Rewards", "Reward functions", "TRL's by name, your own as module.function."),
     Overlay("reward_model_name_or_path", "Rewards", "Reward model", "A model with one score as output."),
     Overlay("reward_weights", "Rewards", "Reward weights", "One each, in the order: reward model, then functions."),
@@ -296,6 +296,27 @@ OVERLAYS: tuple[Overlay, ...] = (
         1,
         shown_when=("eval_strategy", ("steps", "epoch")),
         advanced=True,
+    ),
+    Overlay(
+        "load_best_model_at_end",
+        "Evaluation",
+        "End with the best model",
+        "The checkpoint that did best in evaluation becomes the model, not the last one: what early stopping is for.",
+        shown_when=("eval_strategy", ("steps", "epoch")),
+    ),
+    Overlay(
+        "metric_for_best_model",
+        "Evaluation",
+        "Best by",
+        "Empty: the loss on the evaluation split. Or a metric of the plots, as in eval_mean_token_accuracy.",
+        shown_when=("load_best_model_at_end", True),
+    ),
+    Overlay(
+        "greater_is_better",
+        "Evaluation",
+        "Higher is better",
+        "Empty: no for a loss, yes for all else.",
+        shown_when=("load_best_model_at_end", True),
     ),
     Overlay("output_dir", "Saving", "Output folder", "For elsewhere; here it is `output` in the run's own folder."),
     Overlay("save_strategy", "Saving", "Save checkpoints", "", advanced=True),

@@ -94,6 +94,7 @@ def _metrics(studio: Studio, runs: Sequence[Run]) -> list[Metric]:
     found: list[dict[str, Value]] = []
     for run in runs:
         metrics = studio.runs.metrics(run)
+        metrics.wait()
         last = metrics.last()
         values = {}
         for name in metrics.names():

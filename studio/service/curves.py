@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from studio.adapters.run_metrics import RunMetrics
 from studio.domain.methods import METHOD_NAMES, method_named
 
 # The first group with a word that a metric's name holds has it.
@@ -17,6 +21,18 @@ _GROUPS = (
 )
 _PLAIN = ("learning_rate", "epoch", "num_tokens")
 _HIDDEN = ("global_step", "epoch")
+# What is drawn of the machine, of all that trackio notes: title, unit, and the names with the label of each line.
+_HARDWARE = (
+    ("GPU use", "%", re.compile(r"gpu/(\d+)/utilization")),
+    ("GPU memory", "GiB", re.compile(r"gpu/(\d+)/allocated_memory")),
+    ("GPU power", "W", re.compile(r"gpu/(\d+)/power")),
+    ("GPU temperature", "°C", re.compile(r"gpu/(\d+)/temp")),
+    ("CPU use", "%", re.compile(r"cpu/(utilization)")),
+    ("Memory in use", "GiB", re.compile(r"memory/(used)")),
+    ("Disk read", "MiB/s", re.compile(r"disk/(read)_mb_per_sec")),
+    ("Disk write", "MiB/s", re.compile(r"disk/(write)_mb_per_sec")),
+)
+_PACE = 20  # logged steps of which the pace is the mean
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,63 @@ def grouped(names: Iterable[str], method: str) -> list[Plot]:
     drawn = {line[0] for plot in plots for line in plot.lines}
     rest = [name for name in present if name not in drawn]
     return plots + [Plot(name, _title(name), ((name, "eval", "eval"),), "Evaluation", False) for name in rest]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """One chart of the machine, over time: `lines` are (metric, label)."""
+
+    title: str
+    unit: str
+    lines: tuple[tuple[str, str], ...]
+
+
+def hardware(names: Iterable[str]) -> list[Hardware]:
+    """The plots of the machine's metrics, one line for each GPU."""
+    known, plots = list(names), []
+    for title, unit, pattern in _HARDWARE:
+        found = [(name, match[1]) for name in known if (match := pattern.fullmatch(name))]
+        lines = [(name, f"GPU {label}" if label.isdigit() else title) for name, label in sorted(found)]
+        if lines:
+            plots.append(Hardware(title, unit, tuple(lines)))
+    return plots
+
+
+def news(metrics: RunMetrics, cursor: Any) -> dict[str, Any]:
+    """What came after `cursor` (None for all): `{cursor, reset, series, axes, system}`, each as `Curves.since` has it.
+
+    The three go together: where one is to begin anew, all do.
+    """
+    known = cursor if isinstance(cursor, dict) else {}
+    parts = {"series": metrics, "axes": metrics.axes, "system": metrics.system}
+    found = {name: curves.since(_ordinal(known.get(name))) for name, curves in parts.items()}
+    reset = cursor is not None and known is not cursor
+    reset = reset or any(_ordinal(known.get(name)) and one["reset"] for name, one in found.items())
+    if reset:
+        found = {name: curves.since(0) for name, curves in parts.items()}
+    return {
+        "cursor": {name: one["cursor"] for name, one in found.items()},
+        "reset": reset,
+        **{name: one["series"] for name, one in found.items()},
+    }
+
+
+def _ordinal(said: Any) -> int:
+    return said if isinstance(said, int) and said > 0 else 0
+
+
+def pace(metrics: RunMetrics) -> tuple[float | None, float | None]:
+    """Steps and tokens a second over the last logged steps; None where that cannot be said."""
+    rows = metrics.axes.recent(("time", "tokens"), _PACE)
+    steps, tokens = [], []
+    for first, last in itertools.pairwise(rows):
+        seconds = last.get("time", 0.0) - first.get("time", 0.0)
+        if seconds > 0:
+            steps.append((last["global_step"] - first["global_step"]) / seconds)
+            tokens.append((last.get("tokens", 0.0) - first.get("tokens", 0.0)) / seconds)
+    # The median: the pause before a run was resumed is none of its pace.
+    fast = statistics.median(tokens) if tokens else 0.0
+    return statistics.median(steps) if steps else None, fast if fast > 0 else None
 
 
 def _plot(name: str, headline: list[str], evaluated: bool) -> Plot:

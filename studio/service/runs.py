@@ -17,8 +17,9 @@ from typing import Any
 from studio.adapters.home import Home
 from studio.adapters.lastvalues import LastValues
 from studio.adapters.launching import adopt, launch, stop
-from studio.adapters.metrics import MetricsStore, RunMetrics, last_exported
+from studio.adapters.metrics import MetricsStore, last_exported
 from studio.adapters.progress import doing_in, readable
+from studio.adapters.run_metrics import RunMetrics
 from studio.adapters.runs import Record, Run, RunFolders, last_attempt, write_whole
 from studio.domain.completion import PROJECT
 from studio.domain.errors import StudioError
@@ -43,6 +44,7 @@ class Runs:
         self.home = home
         self.folders = RunFolders(home.runs)
         self.store = MetricsStore(home.trackio)
+        self.quick = False  # long runs are sampled first: for who looks again
         self._metrics: OrderedDict[str, RunMetrics] = OrderedDict()
         self._lock = threading.Lock()
         self._ended: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {}
@@ -113,15 +115,12 @@ class Runs:
         secrets: Mapping[str, str] | None,
         first: Callable[[Record], None] | None = None,
     ) -> None:
-        export = [
-            sys.executable, "-m", "studio.adapters.metrics", "export",
-            str(self.home.trackio), self.project(run), run.id, "metrics.jsonl",
-        ]  # fmt: skip
+        at_end = [sys.executable, "-m", "studio.adapters.ending", str(self.home.root), self.project(run), run.id]
         environment = {**self.environment(), **(secrets or {})}
         command = [trl_program(), run_method(run), "--config", "recipe.yaml"]
         if first is not None:
             run.update(first)
-        launch(run, command, environment, at_end=export, queue={"gpus": None if gpus is None else list(gpus)})
+        launch(run, command, environment, at_end=at_end, queue={"gpus": None if gpus is None else list(gpus)})
 
     def environment(self) -> dict[str, str]:
         """What a trainer's environment gets: where metrics are kept, and logs without delay."""
@@ -243,7 +242,8 @@ class Runs:
         with self._lock:
             found = self._metrics.pop(run.id, None)
             if found is None:
-                found = RunMetrics(self.store, self.project(run), run.id, run.folder / "metrics.jsonl")
+                export = run.folder / "metrics.jsonl"
+                found = RunMetrics(self.store, self.project(run), run.id, export, self.quick)
             self._metrics[run.id] = found
             while len(self._metrics) > _KEPT_METRICS:
                 self._metrics.popitem(last=False)

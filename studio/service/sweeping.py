@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from studio.domain.arguments import Catalog
 from studio.domain.errors import StudioError
 from studio.domain.findings import errors
+from studio.domain.overlay import is_shown
 from studio.domain.recipe import Recipe
 from studio.domain.sweep import combinations, group_name
 
@@ -38,6 +41,10 @@ def start_sweep(
     wanted = [(values, recipe.with_changes(catalog, values, ("run_name",))) for values in combinations(asked)]
     base = studio.run_name(recipe)
     for values, one in wanted:
+        in_effect = partial(_in_effect, one, catalog)
+        idle = next((name for name in values if not is_shown(name, one.method, in_effect)), None)
+        if idle is not None:
+            raise StudioError(f"{idle} has no effect in this recipe.", "All runs would be the same: set what it needs.")
         wrong = errors(list(studio.recipes.prepare(one, base).findings))
         if wrong:
             said = ", ".join(f"{name} {value}" for name, value in values.items())
@@ -48,3 +55,8 @@ def start_sweep(
         run, _ = studio.start(one, name=f"{group}-{number:02}", tags=(group, *tags))
         begun.append((run.id, values))
     return Sweep(group, tuple(begun))
+
+
+def _in_effect(recipe: Recipe, catalog: Catalog, name: str) -> Any:
+    argument = catalog.of(recipe.method).get(name) or catalog.launch.get(name)
+    return recipe.get(name, argument.effective_default if argument else None)

@@ -99,13 +99,21 @@ class WholeData:
         return self._counts.progress((*job.key[:-1], None)) if job else None
 
     def statistics(self, looked: Inspection) -> Statistics | None:
-        """Statistics over all rows where those have been counted, else over the first ones; None of data elsewhere."""
+        """Statistics over all rows where those have been counted, else over the first ones, which of data elsewhere are
+        those that are shown; None where there are none."""
         job = _job(looked, {})
         if job is None:
-            return None
+            return self._of_the_hub(looked)
         found = self._counts.done((*job.key[:-1], None))
         if found is None:
             found = self._samples.now((*job.key[:-1], _SAMPLE), partial(_count, job, _SAMPLE))
+        return found if isinstance(found, Statistics) else None
+
+    def _of_the_hub(self, looked: Inspection) -> Statistics | None:
+        if looked.source != "hub" or not looked.rows:
+            return None
+        key = ("hub", looked.name, looked.config, looked.split, looked.num_rows, len(looked.rows))
+        found = self._samples.now(key, partial(_count_shown, looked))
         return found if isinstance(found, Statistics) else None
 
 
@@ -191,6 +199,15 @@ def _total(source: datafiles.DataSource, heard: Heard) -> int | StudioError:
         return error
     except Exception as error:  # noqa: BLE001 - whatever it was, nobody must wait for ever
         return StudioError(f"The rows of {source.path} could not be counted: {error!r}.")
+
+
+def _count_shown(looked: Inspection, heard: Heard = lambda rows, share: None) -> Statistics | StudioError:
+    from studio.adapters.datacounts import count_rows  # here, since Arrow takes a while to import
+
+    try:
+        return count_rows(looked.columns, looked.rows, looked.num_rows == len(looked.rows))
+    except Exception as error:  # noqa: BLE001 - statistics are no reason to fail
+        return StudioError(f"{looked.name} could not be counted: {error!r}.")
 
 
 def _count(job: _Job, most: int | None, heard: Heard = lambda rows, share: None) -> Statistics | StudioError:

@@ -9,13 +9,16 @@ and `fetch(run, cursor)` answers with a `Reply`, which travels as this JSON:
     {"charts": [{"key": "loss", "title": "Loss", "unit": "", "group": "Headline", "smooth": true,
                  "series": [{"name": "loss", "label": "train", "kind": "train", "x": [10, 20], "y": [2.31, null]},
                             {"name": "eval/loss", "label": "eval", "kind": "eval", "x": [20], "y": [2.2]}]}],
-     "cursor": {"row": 4711}, "done": false, "reset": false, "x": "step",
+     "axes": [{"name": "epoch", "of": "", "x": [10, 20], "y": [0.1, 0.2]}],
+     "cursor": {"row": 4711}, "done": false, "reset": false,
      "empty": "The first point appears after 10 steps.", "error": ""}
 
 - With `cursor` null everything is asked for: send it thinned to about 2,000 points a series. Later replies hold new
   points only; series and charts without any may be left out, ones not seen before may be added at any time.
 - `cursor` is the server's own: any JSON, sent back as it came. Where it is not known any more (server restarted, run
   resumed from scratch) answer with everything and `reset=True`.
+- `axes` say where a step is otherwise: in epochs, tokens or (epoch seconds of) time; new points only, for the series
+  named `of` or for all. What they hold is offered to draw over. A series `over` "time" has its x in epoch seconds.
 - `x` ascends within a series. A point at or before the last one replaces what it overtakes, so that a resumed run draws
   over the steps it repeats. NaN and infinities become gaps.
 - Charts are drawn in the order in which they came first; send them with empty series to keep their place. `group` is
@@ -36,7 +39,7 @@ from studio.ui.theme import static_url
 
 Cursor = Any
 
-_SCRIPTS = ("uplot/uPlot.iife.min.js", "series.js", "chart.js")  # in this order
+_SCRIPTS = ("uplot/uPlot.iife.min.js", "series.js", "axes.js", "chart.js", "board.js")  # in this order
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Series:
     """One line: new points only, except in the first reply. An `eval` line is dashed and never smoothed.
 
     `tone` is the place of its colour, the same in every chart that has the line; without it the chart chooses.
+    `over` says what its x is.
     """
 
     name: str
@@ -52,6 +56,17 @@ class Series:
     x: list[float] = field(default_factory=list)
     y: list[float | None] = field(default_factory=list)
     tone: int | None = None
+    over: Literal["step", "time"] = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Where each step `x` is on another axis: new points only; of the series named `of`, or of all without one."""
+
+    name: str
+    of: str = ""
+    x: list[float] = field(default_factory=list)
+    y: list[float | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +90,8 @@ class Reply:
     done: bool = False
     reset: bool = False
     empty: str = "The first point appears after the first logged step."
-    x: str = "step"
     error: str = ""
+    axes: list[Axis] = field(default_factory=list)
 
 
 def to_json(reply: Reply) -> str:
@@ -85,8 +100,9 @@ def to_json(reply: Reply) -> str:
     for chart in charts:
         for series in chart["series"]:
             series["y"] = _gaps(series["y"])
-    head = {name: getattr(reply, name) for name in ("cursor", "done", "reset", "empty", "x", "error")}
-    return json.dumps({"charts": charts, **head}, allow_nan=False, separators=(",", ":"))
+    axes = [asdict(axis) for axis in reply.axes]
+    head = {name: getattr(reply, name) for name in ("cursor", "done", "reset", "empty", "error")}
+    return json.dumps({"charts": charts, "axes": axes, **head}, allow_nan=False, separators=(",", ":"))
 
 
 def charts(

@@ -67,7 +67,7 @@ def _known(studio: Studio, form: Form) -> list[tuple[Inspection, Statistics]]:
 
 
 def _is_sample(studio: Studio, form: Form) -> bool:
-    return any(not statistics.whole for _, statistics in _known(studio, form))
+    return any(not statistics.whole and one.source == "local" for one, statistics in _known(studio, form))
 
 
 def _cards(studio: Studio, form: Form) -> str:

@@ -201,6 +201,14 @@ def rough(number: int) -> str:
     return str(number)
 
 
+def pace(steps: float | None, tokens: float | None) -> str:
+    """How fast training goes: `2.4 steps/s · 12 k tokens/s`, or `41 s/step`; `` where that is not known."""
+    if not steps:
+        return ""
+    said = f"{steps:.2g} steps/s" if steps >= 0.1 else f"{1 / steps:,.0f} s/step"
+    return f"{said} <small>{rough(round(tokens))} tokens/s</small>" if tokens else said
+
+
 def metric(value: float | None) -> str:
     """A metric's value in four digits at most."""
     if value is None:

@@ -13,11 +13,11 @@ from studio.domain.errors import StudioError
 from studio.domain.recipe_yaml import entry_text
 from studio.domain.states import LIVE
 from studio.service.comparing import Metric, RunComparison, compare
-from studio.service.curves import grouped
+from studio.service.curves import grouped, news
 from studio.service.runs import run_method
 from studio.service.studio import Studio
 from studio.ui import pieces
-from studio.ui.chart import Chart, Reply, Series, charts
+from studio.ui.chart import Axis, Chart, Reply, Series, charts
 from studio.ui.events import QUIET
 from studio.ui.run_list import SCRIPT, label, state
 
@@ -92,24 +92,29 @@ def points(studio: Studio, names: Sequence[str], cursor: Any) -> Reply:
     live = any(run.state() in LIVE for run in runs)  # asked first: rows before the end are then in the read below
     known = cursor if isinstance(cursor, dict) else {}
     metrics = [studio.runs.metrics(run) for run in runs]
-    news = [found.since(known.get(run.id, 0)) for run, found in zip(runs, metrics, strict=True)]
+    fresh_of = [news(found, known.get(run.id)) for run, found in zip(runs, metrics, strict=True)]
     first = not known
-    if not first and any(new["reset"] for new in news):
-        news = [found.since(0) for found in metrics]
-    reset = not first and any(new["reset"] for new in news)
+    reset = not first and any(new["reset"] for new in fresh_of)
+    if reset:
+        fresh_of = [news(found, None) for found in metrics]
     every = dict.fromkeys(name for found in metrics for name in found.names())
     methods = {run_method(run) for run in runs}
     drawn = []
     for plot in grouped(every, methods.pop() if len(methods) == 1 else ""):
         for name, _, kind in plot.lines:
             # An evaluation has a chart of its own: the lines of a chart are the runs.
-            fresh = [new["series"].get(name, {}) for new in news]
+            fresh = [new["series"].get(name, {}) for new in fresh_of]
             series = [Series(run.id, run.id, tone=place, **fresh[place]) for place, run in enumerate(runs)]
             words = f"{plot.title} (eval)" if kind == "eval" else plot.title
             if first or reset or any(one.x for one in series):
                 drawn.append(Chart(name, words, series, group=plot.group, smooth=plot.smooth and kind == "train"))
-    cursors = {run.id: new["cursor"] for run, new in zip(runs, news, strict=True)}
-    return Reply(drawn, cursors, done=not live, reset=reset, empty="These runs have logged no metrics yet.")
+    cursors = {run.id: new["cursor"] for run, new in zip(runs, fresh_of, strict=True)}
+    axes = [
+        Axis(name, run.id, **points)
+        for run, new in zip(runs, fresh_of, strict=True)
+        for name, points in new["axes"].items()
+    ]
+    return Reply(drawn, cursors, done=not live, reset=reset, empty="These runs have logged no metrics yet.", axes=axes)
 
 
 # The table -----------------------------------------------------------------------------------------------------------

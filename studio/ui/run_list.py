@@ -15,6 +15,7 @@ from studio.ui.theme import static_url
 
 PAGE = 100  # rows at first, and with every press on "Show more"
 _MOST = 5000
+_TOGETHER = 64  # runs that are compared with one press
 # Gradio waits for a component's own scripts only, so each that needs this one names it.
 SCRIPT = f'<script src="{static_url("runs.js")}"></script>'
 _COLUMNS = (("run", "Run"), ("method", "Method"), ("state", "State"), ("step", "Step"), ("last", "Last"))
@@ -22,6 +23,7 @@ _NUMBERS = ("step", "last")
 # What is said here, for the languages of the page.
 WORDS = (
     *("Run", "Method", "State", "Step", "Last", "Started", "Search", "Archived too", "Show more", "archived"),
+    "Compare these {count}",
     *("{shown} of {all} runs", "Tick two or more to compare them.", "No run fits", "Search for something else."),
 )
 
@@ -46,17 +48,19 @@ def build(studio: Studio) -> gr.HTML:
 def answer(studio: Studio, request: dict[str, Any]) -> dict[str, Any]:
     """What the list's script draws: the rows, and which of the ticked runs are still there."""
     if studio.access.refusal():
-        return {"html": space.no_runs(studio.access), "bare": True, "picked": []}
+        return {"html": space.no_runs(studio.access), "bare": True, "picked": [], "found": []}
     runs = studio.runs.list()
     if not runs:
-        return {"html": _none(), "bare": True, "picked": []}
+        return {"html": _none(), "bare": True, "picked": [], "found": []}
     there = {run["id"] for run in runs}
     picked = [name for name in request.get("picked") or [] if name in there]
     limit = request.get("limit")
     limit = min(max(limit, 1), _MOST) if isinstance(limit, int) else PAGE
     sift = Sift.of(request)
-    drawn = table(sifted(runs, sift), limit, sift, str(request.get("chosen") or ""), len(runs))
-    return {"html": drawn, "bare": False, "picked": picked}
+    shown = sifted(runs, sift)
+    drawn = table(shown, limit, sift, str(request.get("chosen") or ""), len(runs))
+    found = [run["id"] for run in shown] if len(shown) <= _TOGETHER else []
+    return {"html": drawn, "bare": False, "picked": picked, "found": found}
 
 
 def title() -> str:
@@ -79,6 +83,9 @@ def table(found: Sequence[Shown], limit: int, sift: Sift, chosen: str, of: int) 
     more = ""
     if len(found) > limit:
         more = f'<button type="button" class="ts-btn quiet" data-more>{pieces.spoken("Show more")}</button>'
+    if sift.text and 1 < len(found) <= _TOGETHER:
+        together = pieces.spoken("Compare these {count}", count=len(found))
+        more += f'<button type="button" class="ts-btn quiet" data-together>{together}</button>'
     counted = pieces.spoken("{shown} of {all} runs", shown=min(limit, len(found)), all=of)
     return (
         '<div class="ts-scroll" tabindex="0" role="region" aria-label="Runs"><table class="ts-table"><thead><tr>'
@@ -98,7 +105,7 @@ def _head(key: str, name: str, sift: Sift) -> str:
 
 def _row(run: Shown, chosen: bool) -> str:
     name, value = headline(run)
-    tags = "".join(f' <span class="ts-role none">{pieces.text(tag)}</span>' for tag in run["tags"])
+    tags = "".join(_tag(tag) for tag in run["tags"])
     if run["archived"]:
         tags += f' <span class="ts-role none">{pieces.spoken("archived")}</span>'
     note = f"<small>{pieces.text(run['note'][:120])}</small>" if run["note"] else ""
@@ -114,6 +121,11 @@ def _row(run: Shown, chosen: bool) -> str:
         f'<td class="num">{step}</td><td class="num">{last}</td>'
         f"<td>{pieces.ago(run['started'] or run['created'])}</td></tr>"
     )
+
+
+def _tag(tag: str) -> str:
+    named = pieces.text(tag)
+    return f' <button type="button" class="ts-role none ts-tag" data-tag="{named}">{named}</button>'
 
 
 def label(method: str) -> str:

@@ -22,6 +22,7 @@ from studio.adapters.space import Space
 from studio.domain.errors import StudioError
 from studio.service.access import Access
 from studio.service.keeping import Keeping
+from studio.service.messages import Messages
 from studio.service.runs import Runs
 from studio.service.studio import Studio
 from studio.service.uploads import upload_limit
@@ -189,7 +190,9 @@ def serve(studio: Studio, host: str, port: int, password: str | None = None, spa
         for name in SECRETS:
             os.environ.pop(name, None)
     bound_requests()
+    studio.runs.quick = True
     threading.Thread(target=_tidy, args=(studio.runs,), daemon=True, name="tidy").start()
+    threading.Thread(target=Messages(studio.home).follow, args=(studio.runs,), daemon=True, name="messages").start()
     shown = f"[{host}]" if ":" in host else host
     print(f"TRL Studio: http://{shown}:{port}  (home: {studio.home.root})", flush=True)
     if password:

@@ -23,6 +23,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT), str(ROOT / "tests")]
 
+import charts as long_runs
 import mappings
 import run_lists
 from heads import by_datasets, write_files
@@ -198,6 +199,31 @@ def run_list(home: Path, rounds: int) -> list[Figure]:
     ]
 
 
+def charts(home: Path, rounds: int) -> list[Figure]:
+    """A run that goes on with 100,000 and with a million logged rows, and fifty pages that watch it."""
+    figures, first = [], []
+    for rows in (100_000, 1_000_000):
+        with long_runs.long_run(home / f"rows{rows}", rows) as (made, store):
+            shutil.copytree(home / "cache", made.cache, dirs_exist_ok=True)
+            for _ in range(rounds):
+                with studio_server(made.root) as server:
+                    first.append(long_runs.seconds_to_first_chart(server))
+            looks = long_runs.looks(made, store, rows)
+            limit = 1 if rows == 100_000 else 5
+            detail = f"{_spread(first)} s; {looks.first:.0f} ms of it the server's; all rows after {looks.whole:.1f} s"
+            figures += [
+                at_most(f"first chart of {rows:,} rows", statistics.median(first), limit, " s", detail),
+                at_most(f"each further look, {rows:,} rows", looks.again, 5, " ms", "one new row of ten metrics"),
+            ]
+            first.clear()
+            if rows == 100_000:
+                with studio_server(made.root) as server:
+                    share, requests = long_runs.share_of_a_core(server)
+                detail = f"{requests:.0f} requests a second"
+                figures.append(at_most("fifty pages that watch, share of a core", share, 0.25, "", detail))
+    return figures
+
+
 MEASURED: dict[str, tuple[Callable[[Path, int], list[Figure]], int]] = {
     "start": (start, 5),
     "page": (page, 7),
@@ -207,6 +233,7 @@ MEASURED: dict[str, tuple[Callable[[Path, int], list[Figure]], int]] = {
     "heads": (heads, 3),
     "rows": (rows, 3),
     "runs": (run_list, 5),
+    "charts": (charts, 3),
 }
 
 

@@ -1,5 +1,5 @@
-// The list of runs, the table of a comparison and the card of a run's notes and files; see studio/ui/run_list.py,
-// run_compare.py and run_keeping.py. Each asks the server for what it shows: no answer of the page draws over what one
+// The list of runs, the table of a comparison, a run's samples and the card of its notes and files; see
+// studio/ui/run_list.py, run_compare.py, run_samples.py and run_keeping.py. Each asks the server for what it shows: no answer of the page draws over what one
 // ticks, types or is about to delete.
 (() => {
   const EVERY = 2000, PAUSE = 200, STEP = 100;
@@ -32,9 +32,23 @@
       this.rows.addEventListener("change", ({ target }) => this.pick(target));
       root.addEventListener("click", ({ target }) => this.click(target));
       document.addEventListener("ts-runs-changed", () => this.ask());
+      document.addEventListener("ts-runs-group", ({ detail }) => this.together(detail.group));
       watch("value", () => this.ask());
       follow(root, () => this.ask());
       this.ask();
+    }
+
+    // The runs with a tag, side by side.
+    async together(tag) {
+      this.search.value = tag;
+      await this.set({ text: tag, limit: STEP });
+      this.compare(this.found);
+    }
+
+    compare(names) {
+      this.picked = new Set(names);
+      for (const box of this.rows.querySelectorAll("[data-pick]")) box.checked = this.picked.has(box.dataset.pick);
+      this.tell();
     }
 
     set(change) {
@@ -49,6 +63,12 @@
         const { order, down } = this.query, asked = sort.dataset.sort;
         this.set({ order: asked, down: order === asked ? !down : asked === "started" || asked === "step" });
       }
+      const tag = target.closest("[data-tag]");
+      if (tag) {
+        this.search.value = tag.dataset.tag;
+        this.set({ text: tag.dataset.tag, limit: STEP });
+      }
+      if (target.closest("[data-together]")) this.compare(this.found);
       if (target.closest("[data-more]")) this.set({ limit: this.query.limit + STEP });
     }
 
@@ -69,6 +89,7 @@
         return console.warn(error);  // the server is away: what is drawn stays
       }
       if (turn !== this.turn) return;  // a newer question is on its way
+      this.found = answer.found;
       const kept = [...this.picked].filter((name) => answer.picked.includes(name));
       this.head.hidden = this.rows.hidden = answer.bare;
       this.sift.hidden = this.bare.hidden = false;
@@ -97,8 +118,14 @@
 
   class Polled {
     constructor(root, { props, watch, server }) {
-      Object.assign(this, { root, props, server, again: true });
-      watch("value", () => { this.again = true; this.ask(); });
+      Object.assign(this, { root, props, server, again: true, asked: {} });
+      watch("value", () => { this.again = true; this.asked = {}; this.ask(); });
+      root.addEventListener("change", ({ target }) => {
+        if (!target.dataset.ask) return;
+        this.asked[target.dataset.ask] = target.value;
+        this.again = true;
+        this.ask();
+      });
       document.addEventListener("ts-runs-changed", () => { this.again = true; this.ask(); });
       follow(root, () => this.ask());
       this.ask();
@@ -108,11 +135,15 @@
       const value = this.props.value;
       if (!value) return this.root.replaceChildren();
       if (!this.again) return;
+      const turn = this.turn = (this.turn ?? 0) + 1;
       try {
-        const answer = await this.server.table({ value });
-        if (value !== this.props.value) return;
+        const answer = await this.server.table({ value, ...this.asked });
+        if (value !== this.props.value || turn !== this.turn) return;  // something else is asked for by now
         this.again = answer.again;
-        if (this.html !== answer.html || !this.root.firstChild) this.root.innerHTML = this.html = answer.html;
+        if (this.html === answer.html && this.root.firstChild) return;
+        const held = this.root.contains(document.activeElement) && document.activeElement.dataset.ask;
+        this.root.innerHTML = this.html = answer.html;
+        if (held) this.root.querySelector(`[data-ask="${held}"]`)?.focus({ preventScroll: true });
       } catch (error) {
         console.warn(error);
       }

@@ -1,6 +1,13 @@
-// Arithmetic of the charts without a page: numbers for people, smoothing, appending, thinning.
+// What charts are made with: elements, numbers for people, smoothing, appending, thinning.
 (() => {
   const MAX_POINTS = 10000;
+
+  const make = (tag, attributes = {}, text) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    if (text !== undefined) node.textContent = text;
+    return node;
+  };
 
   const exponent = (text) => text.replace(/e([+-])(\d)$/, "e$10$2");
 
@@ -108,5 +115,5 @@
     return places.filter((x, i) => i % every === 0 || evaluated(x)).map((x) => [x, ...rows.get(x)]);
   };
 
-  window.tsSeries = { number, place, tick, smoothed, append, lastIndex, logTicks, trend, tableRows };
+  window.tsSeries = { make, number, place, tick, smoothed, append, lastIndex, logTicks, trend, tableRows };
 })();

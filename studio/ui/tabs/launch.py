@@ -11,12 +11,13 @@ from studio.adapters.machine import has_package
 from studio.domain.completion import repository_name
 from studio.domain.push_checks import TRACKERS, trackers_of
 from studio.service.presets import safe_name
-from studio.ui import pieces
+from studio.ui import pieces, webhook_card
 from studio.ui.blocks import field_row
 from studio.ui.controls import controls_of, shown
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 from studio.ui.signedin import SIGNED_IN_SCRIPT, account_words, push_words
+from studio.ui.sweep_card import SweepCard
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
@@ -55,6 +56,7 @@ def build(page: Page) -> None:
         with field_row():
             _controls(page, "Logging", _OF_THE_TRACKERS)
         page.html(_tracked, ("report_to",), elem_id="trackers")
+    webhook_card.build(page)
     with gr.Column(elem_classes="ts-card ts-launch"):
         with gr.Row(elem_classes="ts-titlebar"):
             _heading("Hugging Face Hub")
@@ -70,6 +72,7 @@ def build(page: Page) -> None:
             js_on_load=SIGNED_IN_SCRIPT,
             elem_id="push-target",
         )
+    SweepCard(page)
     drawn = {control.name for control in page.controls}
     left = [row for _, rows in controls_of(page.catalog, ("Logging", "Hub")) for row in rows if row[0] not in drawn]
     if left:

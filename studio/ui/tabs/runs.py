@@ -9,12 +9,12 @@ import gradio as gr
 from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES, method_named
 from studio.domain.states import LIVE
-from studio.service.curves import grouped
+from studio.service.curves import grouped, hardware, news, pace
 from studio.service.runs import run_method
 from studio.service.sifting import headline
 from studio.service.studio import Studio
-from studio.ui import pieces, run_list, space
-from studio.ui.chart import Chart, Reply, Series, charts
+from studio.ui import pieces, run_list, run_samples, space
+from studio.ui.chart import Axis, Chart, Reply, Series, charts
 from studio.ui.diagnosis_card import SCRIPT as DIAGNOSIS_SCRIPT
 from studio.ui.diagnosis_card import diagnosis, take_up
 from studio.ui.events import BUSY, QUIET
@@ -57,6 +57,7 @@ class RunsTab:
             self.head = gr.HTML("", apply_default_css=False, elem_id="run-head")
             self.why = gr.HTML("", js_on_load=DIAGNOSIS_SCRIPT, apply_default_css=False, elem_id="run-why")
             self.charts = charts(self.points, elem_id="run-charts")
+            self.samples = run_samples.build(page)
             self.keeping = RunKeeping(page)
             self.log = gr.HTML("", apply_default_css=False, elem_id="run-log")
         self.timer = gr.Timer(_REFRESH)
@@ -69,7 +70,7 @@ class RunsTab:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.chosen, self.charts, self.keeping.card, *self.live_outputs]
+        return [self.chosen, self.charts, self.samples, self.keeping.card, *self.live_outputs]
 
     def skip(self) -> list[Any]:
         return [gr.skip()] * len(self.outputs)
@@ -80,7 +81,7 @@ class RunsTab:
         return self.choose(runs[0].id if runs else None)
 
     def choose(self, run_id: str | None) -> list[Any]:
-        return [run_id, self._chart_value(run_id), run_id, *self.draw(run_id)]
+        return [run_id, self._chart_value(run_id), run_id, run_id, *self.draw(run_id)]
 
     def wire(self) -> None:
         """Choosing, stopping, and the look every two seconds (only while the page is visible)."""
@@ -140,10 +141,17 @@ class RunsTab:
             gr.update(visible=live, interactive=shown["stop"] is None),
             gr.update(visible=live, interactive=shown["stop"] != "now"),
             self.actions.draw(shown),
-            _head(shown, self.studio.runs.time_left(shown)),
+            _head(shown, self.studio.runs.time_left(shown), self._pace(shown)),
             self._why(shown),
             _log(log),
         ]
+
+    def _pace(self, shown: dict[str, Any]) -> str:
+        try:
+            steps, tokens = pace(self.studio.runs.metrics(self.studio.runs.folders.get(shown["id"])))
+        except StudioError:  # its folder was removed this very moment
+            return ""
+        return pieces.pace(steps, tokens)
 
     def _why(self, shown: dict[str, Any]) -> str:
         try:
@@ -160,16 +168,20 @@ class RunsTab:
         run = self.studio.runs.folders.get(value.partition("#")[0])
         live = run.state() in LIVE  # asked first: rows that came before the end are then in the read below
         metrics = self.studio.runs.metrics(run)
-        new = metrics.since(cursor or 0)
-        fresh = new["series"]
+        new = news(metrics, cursor)
+        fresh, all_of_it = new["series"], cursor is None or new["reset"]
         drawn = []
         for plot in grouped(metrics.names(), run_method(run)):
             series = [Series(name, label, kind, **fresh.get(name, {})) for name, label, kind in plot.lines]
-            if cursor is None or new["reset"] or any(one.x for one in series):
+            if all_of_it or any(one.x for one in series):
                 drawn.append(Chart(plot.key, plot.title, series, group=plot.group, smooth=plot.smooth))
+        for machine in hardware(metrics.system.names()):
+            lines = [Series(name, label, over="time", **new["system"].get(name, {})) for name, label in machine.lines]
+            if all_of_it or any(one.x for one in lines):
+                drawn.append(Chart(machine.lines[0][0], machine.title, lines, machine.unit, "Hardware", smooth=False))
         empty = "The first point appears with the first logged step." if live else "This run logged no metrics."
-        reset = bool(new["reset"]) and cursor is not None
-        return Reply(drawn, new["cursor"], done=not live, reset=reset, empty=empty)
+        axes = [Axis(name, **points) for name, points in new["axes"].items()]
+        return Reply(drawn, new["cursor"], done=not live, reset=new["reset"], empty=empty, axes=axes)
 
 
 def top(studio: Studio, runs: list[dict[str, Any]] | None = None) -> str:
@@ -200,8 +212,8 @@ def _stat(name: str, value: str) -> str:
     return f'<div class="ts-stat"><span>{pieces.term(name)}</span><b>{value}</b></div>'
 
 
-def _head(run: dict[str, Any], left: str) -> str:
-    """Five numbers, a bar, and the sentence that calms or explains."""
+def _head(run: dict[str, Any], left: str, speed: str) -> str:
+    """Six numbers, a bar, and the sentence that calms or explains."""
     step, total, metrics = run["last_step"], run["total_steps"], run["last_metrics"]
     name, value = headline(run)
     second = "eval/loss" if "eval/loss" in metrics else _second(run, name)
@@ -215,6 +227,7 @@ def _head(run: dict[str, Any], left: str) -> str:
         _stat("Time left", (left if run["state"] in ("training", "evaluating") else "") or "–")
         if live
         else _stat("Took", _took(run)),
+        _stat("Speed", speed or "–"),
     ]
     share = min(100.0, 100 * (step or 0) / total) if total else 0.0
     return (
