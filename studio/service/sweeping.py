@@ -26,6 +26,21 @@ class Sweep:
     runs: tuple[tuple[str, Mapping[str, Any]], ...]
 
 
+def planned(studio: Studio, recipe: Recipe, asked: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """What is each run's, of those that the values asked for make. Raises StudioError where one makes no difference."""
+    catalog = studio.arguments.get()
+    unknown = next((name for name in asked if name not in catalog.of(recipe.method)), None)
+    if unknown is not None:
+        raise StudioError(f"`trl {recipe.method}` has no option {unknown}.", "Choose one that the method has.")
+    found = combinations(asked)
+    for values in found:
+        in_effect = partial(_in_effect, recipe.with_changes(catalog, values), catalog)
+        idle = next((name for name in values if not is_shown(name, recipe.method, in_effect)), None)
+        if idle is not None:
+            raise StudioError(f"{idle} has no effect in this recipe.", "All runs would be the same: set what it needs.")
+    return found
+
+
 def start_sweep(
     studio: Studio, recipe: Recipe, asked: Mapping[str, Sequence[Any]], tags: tuple[str, ...] = ()
 ) -> Sweep:
@@ -35,16 +50,11 @@ def start_sweep(
     """
     studio.access.require_start()
     catalog = studio.arguments.get()
-    unknown = next((name for name in asked if name not in catalog.of(recipe.method)), None)
-    if unknown is not None:
-        raise StudioError(f"`trl {recipe.method}` has no argument {unknown}.", "Choose one that the method has.")
-    wanted = [(values, recipe.with_changes(catalog, values, ("run_name",))) for values in combinations(asked)]
+    wanted = [
+        (values, recipe.with_changes(catalog, values, ("run_name",))) for values in planned(studio, recipe, asked)
+    ]
     base = studio.run_name(recipe)
     for values, one in wanted:
-        in_effect = partial(_in_effect, one, catalog)
-        idle = next((name for name in values if not is_shown(name, one.method, in_effect)), None)
-        if idle is not None:
-            raise StudioError(f"{idle} has no effect in this recipe.", "All runs would be the same: set what it needs.")
         wrong = errors(list(studio.recipes.prepare(one, base).findings))
         if wrong:
             said = ", ".join(f"{name} {value}" for name, value in values.items())

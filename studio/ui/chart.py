@@ -22,7 +22,7 @@ and `fetch(run, cursor)` answers with a `Reply`, which travels as this JSON:
 - `x` ascends within a series. A point at or before the last one replaces what it overtakes, so that a resumed run draws
   over the steps it repeats. NaN and infinities become gaps.
 - Charts are drawn in the order in which they came first; send them with empty series to keep their place. `group` is
-  the segment that shows them: the first group is shown first (name it "Headline"), and "All" shows every chart.
+  the segment that shows them: "Headline" or else the first is shown first, and "All" shows every chart.
 - `done` ends the polling: the run has ended and every point is in. Give the component a new value to start again.
 """
 

@@ -126,7 +126,7 @@ def card(run: dict[str, Any], output: int, trackio: str) -> str:
     )
     with_output = pieces.spoken("With checkpoints and model: {size}", size=size_text(output))
     return (
-        f'<div class="ts-card">{pieces.heading("Notes and files")}<div class="fields">'
+        f'<div class="ts-card"{" data-live" if live else ""}>{pieces.heading("Notes and files")}<div class="fields">'
         f"<label>{pieces.spoken('Tags')} <small>{pieces.spoken('separated by commas')}</small>"
         f'<input type="text" data-mark="tags" value="{tags}"></label>'
         f"<label>{pieces.spoken('Note')}"

@@ -76,8 +76,8 @@ def drawn(found: Samples, order: str = "logged") -> str:
     head += _head(pieces.spoken("Advantage"), number=True) + "".join(_head(pieces.text(name)) for name in others)
     body = "".join(_line(row, rewards, others) for row in shown)
     return (
-        f'<div class="ts-card"><div class="ts-titlebar">{pieces.heading("Samples")}{_choices(found, order)}</div>'
-        '<div class="ts-scroll" tabindex="0" role="region" aria-label="Samples">'
+        f'<div class="ts-card"><div class="ts-samples-bar">{pieces.heading("Samples")}{_choices(found, order)}</div>'
+        '<div class="ts-scroll ts-samples-rows" tabindex="0" role="region" aria-label="Samples">'
         f'<table class="ts-table ts-samples"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
         f"{note}</div>"
     )

@@ -10,8 +10,8 @@ import gradio as gr
 
 from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES
-from studio.domain.sweep import combinations, read_values
-from studio.service.sweeping import Sweep, start_sweep
+from studio.domain.sweep import read_values
+from studio.service.sweeping import Sweep, planned, start_sweep
 from studio.ui import pieces
 from studio.ui.events import QUIET, STARTING
 from studio.ui.form import Form
@@ -41,17 +41,22 @@ class SweepCard:
             method = str(request.get("method"))
             return json.dumps(sorted(page.catalog.of(method)) if method in METHOD_NAMES else [])
 
+        script = f'<script src="{static_url("launch.js")}"></script>'  # each waits for its own only
         with gr.Column(elem_classes="ts-card ts-launch"):
             self.lines = gr.HTML(
                 _frame(),
                 js_on_load="tsSweep(element.querySelector('.ts-sweep'), {trigger, server});",
-                head=f'<script src="{static_url("launch.js")}"></script>',
+                head=script,
                 server_functions=[names],
                 apply_default_css=False,
                 elem_id="sweep",
             )
             self.said = gr.HTML(
-                "", js_on_load="tsSweepSaid(element, {trigger, watch});", apply_default_css=False, elem_id="sweep-said"
+                "",
+                js_on_load="tsSweepSaid(element, {props, trigger, watch});",
+                head=script,
+                apply_default_css=False,
+                elem_id="sweep-said",
             )
         page.wiring.append(self._wire)
 
@@ -59,12 +64,14 @@ class SweepCard:
         page = self.page
         self.lines.input(self._look, [page.form], self.said, trigger_mode="always_last", **QUIET)
         # Through the queue, for only that way what cannot be is said (Gradio 6.31).
-        self.said.click(self._start, [page.form], [self.said, page.tabs, *page.runs.outputs], **STARTING)
+        self.said.click(
+            self._start, [page.form], [*page.summary_outputs, self.said, page.tabs, *page.runs.outputs], **STARTING
+        )
 
     def _look(self, form: Form, event: gr.EventData) -> str:
         try:
             asked = self._asked(form, event._data.get("lines"))
-            return drawn(combinations(asked)) if asked else ""
+            return drawn(planned(self.page.studio, form.recipe, asked)) if asked else ""
         except StudioError as error:
             return f'<p class="ts-hint wrong" role="status">{pieces.text(error)}</p>'
 
@@ -75,8 +82,9 @@ class SweepCard:
             sweep = start_sweep(page.studio, form.recipe, asked, form.tags)
         except StudioError as error:
             gr.Warning(pieces.text(error), title="Not started")
-            return [gr.skip(), gr.skip(), *page.runs.skip()]
-        return [_started(sweep), gr.update(selected="runs"), *page.runs.choose(sweep.runs[0][0])]
+            return [*[gr.skip()] * len(page.summary_outputs), gr.skip(), gr.skip(), *page.runs.skip()]
+        shown = page.runs.choose(sweep.runs[0][0])
+        return [*page.summary(form), _started(sweep), gr.update(selected="runs"), *shown]
 
     def _asked(self, form: Form, lines: Any) -> dict[str, list[Any]]:
         """The values to try, by option, of what was typed. Raises StudioError."""

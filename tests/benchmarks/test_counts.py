@@ -19,7 +19,7 @@ UNPACKED_BYTES = 2_450_000
 REQUESTS = 100
 COMPONENTS = 430
 EVENTS = 220
-CONFIG_BYTES = 750_000
+CONFIG_BYTES = 800_000
 EDIT_BYTES = 25_000
 
 _LOADED = "document.querySelector('#recipe-card pre.ts-code')?.textContent.trim()"

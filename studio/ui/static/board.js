@@ -2,6 +2,7 @@
 (() => {
   const POLL = 1000, RETRY = 5000, STORE = "ts-charts";
   const DEFAULTS = { smoothing: 0.8, log: false, clip: false, table: false, x: "step" };
+  const FIRST = ["Headline"], LAST = ["More", "Timing", "Hardware"];
   let counter = 0;
 
   const { make } = window.tsSeries;
@@ -83,8 +84,10 @@
     }
 
     segments() {
-      const names = [...new Set(this.charts.map((chart) => chart.group))];
-      if (!names.includes(this.group) && this.group !== "") this.group = names[0] ?? null;
+      // Whatever came first: what tells most stands first, and is shown until another group is chosen.
+      const rank = (name) => (FIRST.includes(name) ? -1 : LAST.indexOf(name) + 1);
+      const names = [...new Set(this.charts.map((chart) => chart.group))].sort((a, b) => rank(a) - rank(b));
+      if (!this.picked || (!names.includes(this.group) && this.group !== "")) this.group = names[0] ?? null;
       const entries = names.length > 1 ? [...names.map((name) => [name, name]), ["", `All ${this.charts.length}`]] : [];
       const said = JSON.stringify([entries, this.group]);
       if (this.groups.dataset.said === said) return;
@@ -92,7 +95,7 @@
       this.groups.hidden = !entries.length;
       this.groups.replaceChildren(...entries.map(([name, text]) => {
         const button = make("button", { type: "button", "aria-pressed": name === this.group }, text);
-        button.onclick = () => { this.group = name; this.show(); };
+        button.onclick = () => { Object.assign(this, { group: name, picked: true }); this.show(); };
         return button;
       }));
     }

@@ -22,7 +22,7 @@ window.tsSweep = (root, {trigger, server}) => {
   });
 };
 
-window.tsSweepSaid = (element, {trigger, watch}) => {
+window.tsSweepSaid = (element, {props, trigger, watch}) => {
   element.addEventListener('click', (event) => {
     const button = event.target.closest('[data-start]');
     if (!button) return;
@@ -31,10 +31,11 @@ window.tsSweepSaid = (element, {trigger, watch}) => {
     trigger('click', {lines: lines()});
   });
   watch('value', () => {
-    const group = element.querySelector('[data-group]')?.dataset.group;
+    const group = props.value?.match(/data-group="([^"]+)"/)?.[1];
     if (!group) return;
     for (const box of document.querySelectorAll('.ts-sweep input')) box.value = '';
-    document.dispatchEvent(new CustomEvent('ts-runs-group', {detail: {group}}));
+    window.tsRunsGroup = group;  // the list may not be there before its tab is
+    document.dispatchEvent(new CustomEvent('ts-runs-group'));
   });
 };
 

@@ -32,17 +32,20 @@
       this.rows.addEventListener("change", ({ target }) => this.pick(target));
       root.addEventListener("click", ({ target }) => this.click(target));
       document.addEventListener("ts-runs-changed", () => this.ask());
-      document.addEventListener("ts-runs-group", ({ detail }) => this.together(detail.group));
+      document.addEventListener("ts-runs-group", () => this.together());
       watch("value", () => this.ask());
       follow(root, () => this.ask());
       this.ask();
+      this.together();
     }
 
-    // The runs with a tag, side by side.
-    async together(tag) {
-      this.search.value = tag;
-      await this.set({ text: tag, limit: STEP });
-      this.compare(this.found);
+    // The runs of a sweep that was just started, side by side.
+    together() {
+      const tag = window.tsRunsGroup;
+      if (!tag) return;
+      window.tsRunsGroup = null;
+      this.search.value = this.awaited = tag;
+      this.set({ text: tag, limit: STEP });
     }
 
     compare(names) {
@@ -98,6 +101,10 @@
       if (kept.length < this.picked.size) {
         this.picked = new Set(kept);
         this.tell();
+      }
+      if (this.awaited && this.awaited === this.query.text) {
+        this.awaited = null;
+        this.compare(this.found);
       }
     }
 
@@ -156,7 +163,16 @@
       root.addEventListener("click", ({ target }) => this.click(target.closest("[data-keep]")));
       root.addEventListener("change", ({ target }) => target.dataset.mark && this.mark(target));
       watch("value", () => this.show());
+      follow(root, () => this.renew());
       this.show();
+    }
+
+    // A run that has ended meanwhile can be deleted, and its model has a size.
+    async renew() {
+      if (!this.root.querySelector("[data-live]") || this.root.contains(document.activeElement)) return;
+      const run = this.run, answer = await this.ask("show");
+      if (run !== this.run || !answer.html || answer.html.includes("data-live")) return;
+      if (!this.root.contains(document.activeElement)) this.fill(run, answer.html);
     }
 
     get run() { return this.props.value || ""; }
