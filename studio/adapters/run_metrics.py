@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _LONG = 5000  # rows from which on the first look is a sample
 _LONG_EXPORT = 2 << 20  # bytes, likewise
 _SAMPLE = 1000  # rows
 _KEPT_TABLES = 50
+_MOMENT = 0.25  # seconds for which a quick look is shared by all who look
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class RunMetrics(Curves):
         self._store, self._project, self._run, self._export = store, project, run_name, export
         self._quick = quick
         self._filling: threading.Thread | None = None
+        self._looked = -_MOMENT
         self._begin()
 
     def _begin(self) -> None:
@@ -59,14 +62,18 @@ class RunMetrics(Curves):
         self._from_export: set[tuple[Kind, int, str]] | None = None
         self._tables: deque[Table] = deque(maxlen=_KEPT_TABLES)
 
-    def refresh(self) -> int:
+    def refresh(self, now: bool = False) -> int:
         """Read the rows that are new since the last call and return how many there were; never raises.
 
-        A sample is no news but itself until all rows are there.
+        A sample is no news but itself until all rows are there. Quick looks share what one saw a moment ago, but for
+        one that must have all that is there `now`.
         """
         with self.lock:
             if self._filling is not None:
                 return 0
+            if self._quick and not now and time.monotonic() - self._looked < _MOMENT:
+                return 0
+            self._looked = time.monotonic()
             if self._quick and self._from_export is None and self._is_long():
                 return self._sample()
             return self._read()

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from studio.service.recipes import Prepared
 _BAR = re.compile(r"\d+/(\d+) \[[\d:]+<([\d:?]+)")
 _PUSHES = re.compile(r"^push_to_hub: true\b", re.MULTILINE)
 _DOING_BYTES = 8 * 1024  # of a log's end, in which the last bar stands
+_MOMENT = 0.5  # seconds for which what was seen of a run that goes on is shared by all who look, if it is the same
 _KEPT_METRICS = 32  # runs whose points stay in memory
 
 
@@ -44,10 +46,11 @@ class Runs:
         self.home = home
         self.folders = RunFolders(home.runs)
         self.store = MetricsStore(home.trackio)
-        self.quick = False  # long runs are sampled first: for who looks again
+        self.quick = False  # for who looks again and again: long runs are sampled first, looks are shared for a moment
         self._metrics: OrderedDict[str, RunMetrics] = OrderedDict()
         self._lock = threading.Lock()
         self._ended: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {}
+        self._live: dict[str, tuple[tuple[int, ...], float, dict[str, Any]]] = {}
         self._last_values = LastValues(home.cache / "last_values.json", last_exported)
 
     def start(
@@ -160,6 +163,9 @@ class Runs:
         kept = self._ended.get(run.id)
         if kept is not None and stamp is not None and kept[0] == stamp:
             return dict(kept[1])
+        known = self._live.get(run.id) if self.quick else None
+        if known is not None and known[0] == stamp and time.monotonic() - known[1] < _MOMENT:
+            return dict(known[2])
         record = run.record()
         attempt = last_attempt(record)
         facts = run.facts(record)
@@ -190,6 +196,9 @@ class Runs:
         }
         if facts.outcome and stamp is not None:
             self._ended[run.id] = (stamp, described)
+            self._live.pop(run.id, None)
+        elif stamp is not None:
+            self._live[run.id] = (stamp, time.monotonic(), described)
         return dict(described)
 
     def stop(self, run_id: str, now: bool = False) -> bool:
@@ -228,6 +237,7 @@ class Runs:
         with self._lock:
             self._metrics.pop(run_id, None)
         self._ended.pop(run_id, None)
+        self._live.pop(run_id, None)
 
     def recipe_text(self, run_id: str) -> str:
         """The recipe.yaml that started the run. Raises StudioError where it cannot be read."""
@@ -237,8 +247,8 @@ class Runs:
         except (OSError, UnicodeDecodeError) as error:
             raise StudioError(f"{path} cannot be read: {error}.", "The run's folder was changed.") from None
 
-    def metrics(self, run: Run) -> RunMetrics:
-        """The run's metrics as of now, from memory and the rows that are new."""
+    def metrics(self, run: Run, now: bool = False) -> RunMetrics:
+        """The run's metrics, from memory and the rows that are new, with `now` all those that are there."""
         with self._lock:
             found = self._metrics.pop(run.id, None)
             if found is None:
@@ -247,7 +257,7 @@ class Runs:
             self._metrics[run.id] = found
             while len(self._metrics) > _KEPT_METRICS:
                 self._metrics.popitem(last=False)
-        found.refresh()
+        found.refresh(now)
         return found
 
     def is_live(self, run_id: str) -> bool:

@@ -91,7 +91,7 @@ def points(studio: Studio, names: Sequence[str], cursor: Any) -> Reply:
     runs = [studio.runs.folders.get(name) for name in names]
     live = any(run.state() in LIVE for run in runs)  # asked first: rows before the end are then in the read below
     known = cursor if isinstance(cursor, dict) else {}
-    metrics = [studio.runs.metrics(run) for run in runs]
+    metrics = [studio.runs.metrics(run, now=not live) for run in runs]
     fresh_of = [news(found, known.get(run.id)) for run, found in zip(runs, metrics, strict=True)]
     first = not known
     reset = not first and any(new["reset"] for new in fresh_of)

@@ -1,4 +1,4 @@
-"""The list of runs: searched, sorted and ticked in the page, asked for anew every two seconds by its own script."""
+"""The list of runs: searched, sorted and ticked in the page, asked for anew every few seconds by its own script."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def charts(home: Path, rounds: int) -> list[Figure]:
             first.clear()
             if rows == 100_000:
                 with studio_server(made.root) as server:
-                    share, requests = long_runs.share_of_a_core(server)
+                    share, requests = long_runs.share_of_a_core(server, store, rows + 1000)
                 detail = f"{requests:.0f} requests a second"
                 figures.append(at_most("fifty pages that watch, share of a core", share, 0.25, "", detail))
     return figures

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import sqlite3
 import statistics
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +55,7 @@ def long_run(home: Path, rows: int) -> Iterator[tuple[Home, Generated]]:
         with closing(_store(made, rows).connection) as connection:
             lab.start_waiting(project="p")
             store = Generated.__new__(Generated)
-            store.connection = connection
+            store.connection, store.path = connection, made.trackio / "p.db"
             yield made, store
     finally:
         lab.close()
@@ -121,13 +124,16 @@ def looks(home: Home, store: Generated, rows: int, count: int = 50) -> Looks:
     return Looks(first, statistics.median(again), whole)
 
 
-def share_of_a_core(server: Server) -> tuple[float, float]:
+def share_of_a_core(server: Server, store: Generated, rows: int) -> tuple[float, float]:
     """The share of a core that the server takes while fifty pages watch the run, and requests a second.
+
+    The run logs ten metrics every other second.
 
     One page in a browser is watched for what it asks; fifty sessions then ask the same at the same times.
     """
-    asked = _requests_of_a_page(server)
-    began = time.monotonic() + 1
+    with _logging(store, rows):
+        asked = _requests_of_a_page(server)
+    began = 0.0
 
     def watch(number: int) -> int:
         session = f"watcher{number:04}"
@@ -138,11 +144,41 @@ def share_of_a_core(server: Server) -> tuple[float, float]:
                 client.post(url, json=sent).raise_for_status()
         return len(asked)
 
-    before, started = _cpu(server), time.monotonic()
+    def open_session(number: int) -> None:
+        _, url, body = next(one for one in asked if "session_hash" in one[2])
+        httpx.post(url, json=body | {"session_hash": f"watcher{number:04}"}, timeout=60).raise_for_status()
+
     with ThreadPoolExecutor(PAGES) as sessions:
-        count = sum(sessions.map(watch, range(PAGES)))
+        list(sessions.map(open_session, range(PAGES)))  # what opening a page costs is another figure
+        began = time.monotonic() + 1
+        before, started = _cpu(server), time.monotonic()
+        with _logging(store, rows + 1000):
+            count = sum(sessions.map(watch, range(PAGES)))
     taken = time.monotonic() - started
     return (_cpu(server) - before) / taken, count / taken
+
+
+@contextmanager
+def _logging(store: Generated, first: int) -> Iterator[None]:
+    """Meanwhile a trainer logs a row every other second."""
+    stop = threading.Event()
+
+    def log() -> None:
+        # Its own connection: SQLite's belong to the thread that made them.
+        other = Generated.__new__(Generated)
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other.connection:
+            for step in itertools.count(first):
+                other.log("run", range(step, step + 1), **{f"train/{name}": 0.5 for name in _NAMES})
+                if stop.wait(2.0):
+                    return
+
+    thread = threading.Thread(target=log, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _requests_of_a_page(server: Server) -> list[tuple[float, str, dict[str, Any]]]:

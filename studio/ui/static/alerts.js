@@ -51,7 +51,10 @@ window.tsAlerts = (root, ask) => {
     for (const run of before === null ? [] : now) {
       const known = before.get(run.id);
       if (known === undefined) continue;
-      if (run.ended && !known.ended) show(run.id, run.state);
+      if (run.ended && !known.ended) {
+        show(run.id, run.state);
+        document.dispatchEvent(new CustomEvent('ts-run-ended', {detail: {run: run.id}}));
+      }
       for (const trouble of run.troubles) if (!known.troubles.includes(trouble)) show(run.id, trouble);
     }
     before = new Map(now.map((run) => [run.id, run]));

@@ -1,6 +1,6 @@
 // The charts of one run: what they show in common, and the question for new points. See studio/ui/chart.py.
 (() => {
-  const POLL = 1000, RETRY = 5000, STORE = "ts-charts";
+  const POLL = 1000, MOST = 3, RETRY = 5000, STORE = "ts-charts";
   const DEFAULTS = { smoothing: 0.8, log: false, clip: false, table: false, x: "step" };
   const FIRST = ["Headline"], LAST = ["More", "Timing", "Hardware"];
   let counter = 0;
@@ -109,7 +109,7 @@
 
     start() {
       this.turn += 1;
-      Object.assign(this, { cursor: null, done: false, busy: false, retryAt: 0 });
+      Object.assign(this, { cursor: null, done: false, busy: false, retryAt: 0, idle: 0 });
       this.clear();
       this.root.dataset.run = this.run ?? "";
       this.state(...(this.run ? ["loading", this.grid.offsetHeight ? "" : " "] : ["none", this.props.no_run]));
@@ -134,7 +134,8 @@
     async loop() {
       while (this.root.isConnected) {
         await this.poll();
-        await new Promise((wake) => setTimeout(wake, POLL));
+        // A run that logs seldom is asked seldom: after each reply without news a second later.
+        await new Promise((wake) => setTimeout(wake, POLL * Math.min(1 + this.idle, MOST)));
       }
       [this.theme, this.sizes, this.sight].forEach((observer) => observer.disconnect());
       this.charts.forEach((chart) => chart.drop());
@@ -146,7 +147,9 @@
       this.busy = true;
       try {
         const reply = JSON.parse(await this.ask({ run: this.run, cursor: this.cursor }));
-        if (turn === this.turn) this.take(reply);
+        if (turn !== this.turn) return;
+        this.idle = reply.charts.length ? 0 : this.idle + 1;
+        this.take(reply);
       } catch (error) {
         console.error(error);
         if (turn !== this.turn) return;

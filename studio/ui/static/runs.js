@@ -2,7 +2,7 @@
 // studio/ui/run_list.py, run_compare.py, run_samples.py and run_keeping.py. Each asks the server for what it shows: no answer of the page draws over what one
 // ticks, types or is about to delete.
 (() => {
-  const EVERY = 2000, PAUSE = 200, STEP = 100;
+  const EVERY = 3000, PAUSE = 200, STEP = 100;
   const seen = (root) => !document.hidden && root.getClientRects().length > 0;
   const changed = () => document.dispatchEvent(new Event("ts-runs-changed"));
 
@@ -163,11 +163,11 @@
       root.addEventListener("click", ({ target }) => this.click(target.closest("[data-keep]")));
       root.addEventListener("change", ({ target }) => target.dataset.mark && this.mark(target));
       watch("value", () => this.show());
-      follow(root, () => this.renew());
+      document.addEventListener("ts-run-ended", ({ detail }) => detail.run === this.run && this.renew());
       this.show();
     }
 
-    // A run that has ended meanwhile can be deleted, and its model has a size.
+    // A run that has ended can be deleted, and its model has a size.
     async renew() {
       if (!this.root.querySelector("[data-live]") || this.root.contains(document.activeElement)) return;
       const run = this.run, answer = await this.ask("show");

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from studio.ui.page import Page
 
 _REFRESH = 2.0  # seconds between two looks at the runs' folders
+_SHARED = 1.0  # seconds for which what one page draws is sent to others
+_WHOLE = 15  # every so many looks, all is sent
+_KEPT = 256  # pages and runs of which is known what they were sent
 _LOG_LINES = 60
 _SENTENCES = {
     "queued": "waits for its turn · goes on when this page is closed",
@@ -61,6 +66,9 @@ class RunsTab:
             self.keeping = RunKeeping(page)
             self.log = gr.HTML("", apply_default_css=False, elem_id="run-log")
         self.timer = gr.Timer(_REFRESH)
+        self._lock = threading.Lock()
+        self._drawn: dict[str | None, tuple[float, list[Any]]] = {}  # for all pages, for a moment
+        self._told: dict[str, tuple[str | None, int, list[Any]]] = {}  # by session: the run, how often, and what
 
     @property
     def live_outputs(self) -> list[Any]:
@@ -89,7 +97,7 @@ class RunsTab:
         self.list.click(self._clicked, None, self.outputs, **QUIET)
         self.compare.wire(self.list)
         self.keeping.card.click(self.first, None, self.outputs, **QUIET)
-        self.timer.tick(self.draw, [self.chosen], self.live_outputs, **QUIET)
+        self.timer.tick(self._tick, [self.chosen], self.live_outputs, **QUIET)
         outputs = [*self.page.all_outputs, self.page.tabs]
         self.why.click(self._take_up, [self.page.form], outputs, trigger_mode="multiple", **BUSY)
         said = {**QUIET, "queue": True, "concurrency_limit": 8}  # Gradio shows messages of queued handlers only
@@ -146,6 +154,38 @@ class RunsTab:
             _log(log),
         ]
 
+    def _tick(self, run_id: str | None, request: gr.Request) -> list[Any]:
+        """What is another one than at the page's last look; now and then all of it, should one have been lost.
+
+        Fifty pages that watch a run draw it once a second, and are sent what has changed.
+        """
+        drawn = self._shared(run_id)
+        session = str(request.session_hash)
+        with self._lock:
+            known, count, before = self._told.pop(session, (None, 0, drawn))
+            self._told[session] = run_id, count + 1 if known == run_id else 1, drawn
+            while len(self._told) > _KEPT:
+                self._told.pop(next(iter(self._told)))
+        whole = known != run_id or count % _WHOLE == 0
+        # A copy of each: Gradio writes into updates.
+        return [
+            (dict(new) if isinstance(new, dict) else new) if whole or new != old else gr.skip()
+            for new, old in zip(drawn, before, strict=True)
+        ]
+
+    def _shared(self, run_id: str | None) -> list[Any]:
+        """What `draw` says, for a moment the same for all pages; on a Space not all may see the same."""
+        if self.studio.access.space is not None:
+            return self.draw(run_id)
+        moment, drawn = self._drawn.get(run_id, (0.0, []))
+        if time.monotonic() - moment > _SHARED:
+            drawn = self.draw(run_id)
+            with self._lock:
+                self._drawn[run_id] = time.monotonic(), drawn
+                while len(self._drawn) > _KEPT:
+                    self._drawn.pop(next(iter(self._drawn)))
+        return drawn
+
     def _pace(self, shown: dict[str, Any]) -> str:
         try:
             steps, tokens = pace(self.studio.runs.metrics(self.studio.runs.folders.get(shown["id"])))
@@ -166,8 +206,9 @@ class RunsTab:
     def points(self, value: str, cursor: Any) -> Reply:
         """The chart's read: what is new since `cursor`, grouped for the run's method."""
         run = self.studio.runs.folders.get(value.partition("#")[0])
-        live = run.state() in LIVE  # asked first: rows that came before the end are then in the read below
-        metrics = self.studio.runs.metrics(run)
+        # Asked first: rows that came before the end are then in the read below.
+        live = self.studio.runs.describe(run)["state"] in LIVE
+        metrics = self.studio.runs.metrics(run, now=not live)
         new = news(metrics, cursor)
         fresh, all_of_it = new["series"], cursor is None or new["reset"]
         drawn = []
