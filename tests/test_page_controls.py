@@ -195,7 +195,7 @@ def try_in_browser(studio: StudioPage, page: Page, method: str, control: Control
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("method", ["sft", "grpo"])
+@pytest.mark.parametrize("method", ["sft", pytest.param("grpo", marks=pytest.mark.slow)])
 def test_every_control_in_the_browser(page: Page, shared_app: AppProcess, method: str) -> None:
     left = {control.component.elem_id: control for control in page.controls if method in control.methods}
     assert len(left) > 50

@@ -181,8 +181,15 @@ def violations(page: Page) -> list[str]:
     return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 800])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        pytest.param(1280, False, id="1280-light"),
+        pytest.param(800, True, id="800-dark"),
+        pytest.param(1280, True, id="1280-dark", marks=pytest.mark.slow),
+        pytest.param(800, False, id="800-light", marks=pytest.mark.slow),
+    ],
+)
 def test_every_tab_is_accessible_and_nothing_scrolls_sideways(url: str, dark: bool, width: int) -> None:
     with open_page(url, width=width, dark=dark) as opened:
         page = StudioPage(opened, url).open()

@@ -11,7 +11,7 @@ and `fetch(run, cursor)` answers with a `Reply`, which travels as this JSON:
                             {"name": "eval/loss", "label": "eval", "kind": "eval", "x": [20], "y": [2.2]}]}],
      "axes": [{"name": "epoch", "of": "", "x": [10, 20], "y": [0.1, 0.2]}],
      "cursor": {"row": 4711}, "done": false, "reset": false,
-     "empty": "The first point appears after 10 steps.", "error": ""}
+     "empty": "The first point appears after 10 steps.", "error": "", "pause": 1.0}
 
 - With `cursor` null everything is asked for: send it thinned to about 2,000 points a series. Later replies hold new
   points only; series and charts without any may be left out, ones not seen before may be added at any time.
@@ -23,6 +23,7 @@ and `fetch(run, cursor)` answers with a `Reply`, which travels as this JSON:
   over the steps it repeats. NaN and infinities become gaps.
 - Charts are drawn in the order in which they came first; send them with empty series to keep their place. `group` is
   the segment that shows them: "Headline" or else the first is shown first, and "All" shows every chart.
+- `pause` is how many times longer than usual the page waits before it asks again: where many watch, all wait.
 - `done` ends the polling: the run has ended and every point is in. Give the component a new value to start again.
 """
 
@@ -92,6 +93,7 @@ class Reply:
     empty: str = "The first point appears after the first logged step."
     error: str = ""
     axes: list[Axis] = field(default_factory=list)
+    pause: float = 1.0
 
 
 def to_json(reply: Reply) -> str:
@@ -101,7 +103,7 @@ def to_json(reply: Reply) -> str:
         for series in chart["series"]:
             series["y"] = _gaps(series["y"])
     axes = [asdict(axis) for axis in reply.axes]
-    head = {name: getattr(reply, name) for name in ("cursor", "done", "reset", "empty", "error")}
+    head = {name: getattr(reply, name) for name in ("cursor", "done", "reset", "empty", "error", "pause")}
     return json.dumps({"charts": charts, "axes": axes, **head}, allow_nan=False, separators=(",", ":"))
 
 

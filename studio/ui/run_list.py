@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -28,11 +28,14 @@ WORDS = (
 )
 
 
-def build(studio: Studio) -> gr.HTML:
-    """The list. Its value is the run that is shown below it; a click says another one, an input the ticked ones."""
+def build(studio: Studio, pause: Callable[[], float]) -> gr.HTML:
+    """The list. Its value is the run that is shown below it; a click says another one, an input the ticked ones.
+
+    `pause` says how many times longer than usual the page waits before it asks again.
+    """
 
     def rows(request: dict[str, Any]) -> dict[str, Any]:
-        return answer(studio, request)
+        return {**answer(studio, request), "pause": pause()}
 
     return gr.HTML(
         "",

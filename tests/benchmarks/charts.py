@@ -28,6 +28,7 @@ from studio.service.studio import Studio
 from studio.ui.chart import to_json
 from studio.ui.tabs.runs import RunsTab
 
+Asked = tuple[str, dict[str, Any]]
 PAGES, WATCHED = 50, 20.0  # pages, and seconds for which they watch
 _NAMES = (
     *("loss", "grad_norm", "learning_rate", "entropy", "mean_token_accuracy", "num_tokens", "epoch"),
@@ -103,7 +104,7 @@ def looks(home: Home, store: Generated, rows: int, count: int = 50) -> Looks:
     """The charts' reads as the page asks for them, with one more row each time."""
     studio = Studio(home)
     studio.runs.quick = True
-    tab = cast(Any, SimpleNamespace(studio=studio))
+    tab = cast(Any, SimpleNamespace(studio=studio, pause=lambda: 1.0))
 
     def look(cursor: Any) -> tuple[Any, float]:
         began = time.process_time()
@@ -127,35 +128,48 @@ def looks(home: Home, store: Generated, rows: int, count: int = 50) -> Looks:
 def share_of_a_core(server: Server, store: Generated, rows: int) -> tuple[float, float]:
     """The share of a core that the server takes while fifty pages watch the run, and requests a second.
 
-    The run logs ten metrics every other second.
-
-    One page in a browser is watched for what it asks; fifty sessions then ask the same at the same times.
+    One page in a browser is watched for what it asks; fifty sessions then ask the same as often as it would
+    (static/board.js and runs.js). The run logs ten metrics every other second.
     """
     with _logging(store, rows):
         asked = _requests_of_a_page(server)
-    began = 0.0
-
-    def watch(number: int) -> int:
-        session = f"watcher{number:04}"
-        with httpx.Client(timeout=60) as client:
-            for at, url, body in asked:
-                time.sleep(max(0.0, began + at + number / PAGES - time.monotonic()))
-                sent = body | {"session_hash": session} if "session_hash" in body else body
-                client.post(url, json=sent).raise_for_status()
-        return len(asked)
-
-    def open_session(number: int) -> None:
-        _, url, body = next(one for one in asked if "session_hash" in one[2])
-        httpx.post(url, json=body | {"session_hash": f"watcher{number:04}"}, timeout=60).raise_for_status()
-
     with ThreadPoolExecutor(PAGES) as sessions:
-        list(sessions.map(open_session, range(PAGES)))  # what opening a page costs is another figure
-        began = time.monotonic() + 1
-        before, started = _cpu(server), time.monotonic()
+        # What opening a page costs is another figure: the first ten seconds do not count.
+        watching = [sessions.submit(_watch, asked, number, WATCHED + 10) for number in range(PAGES)]
         with _logging(store, rows + 1000):
-            count = sum(sessions.map(watch, range(PAGES)))
-    taken = time.monotonic() - started
-    return (_cpu(server) - before) / taken, count / taken
+            time.sleep(10)
+            before, started = _cpu(server), time.monotonic()
+            time.sleep(WATCHED)
+            share = (_cpu(server) - before) / (time.monotonic() - started)
+        count = sum(one.result() for one in watching)
+    return share, count / WATCHED
+
+
+def _watch(asked: dict[str, Asked], number: int, seconds: float) -> int:
+    """Asks like a page for so long; how many requests that were, without the first ten seconds."""
+    session, count, idle = f"watcher{number:04}", 0, 0
+    began = time.monotonic()
+    due = dict.fromkeys(asked, began + number / PAGES)
+    cursor: Any = None
+    with httpx.Client(timeout=60) as client:
+        while time.monotonic() < began + seconds:
+            name = min(due, key=due.__getitem__)
+            time.sleep(max(0.0, due[name] - time.monotonic()))
+            url, body = asked[name]
+            body = body | {"session_hash": session} if "session_hash" in body else body
+            if name == "points":
+                body = body | {"data": {"run": body["data"]["run"], "cursor": cursor}}
+            answer = client.post(url, json=body).raise_for_status().json()
+            count += time.monotonic() > began + 10
+            wait = {"points": 1.0, "rows": 3.0, "states": 5.0}.get(name, 2.0)
+            if name == "points":
+                reply = json.loads(answer)
+                cursor, idle = reply["cursor"], 0 if reply["charts"] else idle + 1
+                wait *= reply["pause"] * min(1 + idle, 3)
+            elif name == "rows":
+                wait *= answer["pause"]
+            due[name] = time.monotonic() + wait
+    return count
 
 
 @contextmanager
@@ -181,8 +195,9 @@ def _logging(store: Generated, first: int) -> Iterator[None]:
         thread.join()
 
 
-def _requests_of_a_page(server: Server) -> list[tuple[float, str, dict[str, Any]]]:
-    asked: list[tuple[float, str, dict[str, Any]]] = []
+def _requests_of_a_page(server: Server) -> dict[str, Asked]:
+    """What a page that watches a run asks again and again: where, and what it sends."""
+    asked: dict[str, Asked] = {}
     with open_page("about:blank") as opened:
         page = opened.page
         page.goto(server.url)
@@ -190,14 +205,14 @@ def _requests_of_a_page(server: Server) -> list[tuple[float, str, dict[str, Any]
         page.get_by_role("tab", name="Runs").click()
         page.locator("#run-charts .ts-chart canvas").first.wait_for()
         page.wait_for_timeout(15_000)  # all rows are read, and the page is told to begin anew
-        began = time.monotonic()
 
         def note(request: Request) -> None:
             if request.method == "POST" and request.post_data:
-                asked.append((time.monotonic() - began, request.url, json.loads(request.post_data)))
+                body = json.loads(request.post_data)
+                asked[str(body.get("fn_name", "tick"))] = request.url, body
 
         page.on("request", note)
-        page.wait_for_timeout(WATCHED * 1000)
+        page.wait_for_timeout(12_000)
     return asked
 
 

@@ -109,7 +109,7 @@
 
     start() {
       this.turn += 1;
-      Object.assign(this, { cursor: null, done: false, busy: false, retryAt: 0, idle: 0 });
+      Object.assign(this, { cursor: null, done: false, busy: false, retryAt: 0, idle: 0, pause: 1 });
       this.clear();
       this.root.dataset.run = this.run ?? "";
       this.state(...(this.run ? ["loading", this.grid.offsetHeight ? "" : " "] : ["none", this.props.no_run]));
@@ -135,7 +135,7 @@
       while (this.root.isConnected) {
         await this.poll();
         // A run that logs seldom is asked seldom: after each reply without news a second later.
-        await new Promise((wake) => setTimeout(wake, POLL * Math.min(1 + this.idle, MOST)));
+        await new Promise((wake) => setTimeout(wake, POLL * this.pause * Math.min(1 + this.idle, MOST)));
       }
       [this.theme, this.sizes, this.sight].forEach((observer) => observer.disconnect());
       this.charts.forEach((chart) => chart.drop());
@@ -166,7 +166,7 @@
         return this.state("error", reply.error);
       }
       if (reply.reset) this.clear();
-      Object.assign(this, { cursor: reply.cursor, done: reply.done });
+      Object.assign(this, { cursor: reply.cursor, done: reply.done, pause: reply.pause });
       this.axes.take(reply.axes);
       for (const spec of reply.charts) {
         const known = this.charts.find((chart) => chart.key === spec.key);

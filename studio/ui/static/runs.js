@@ -6,13 +6,15 @@
   const seen = (root) => !document.hidden && root.getClientRects().length > 0;
   const changed = () => document.dispatchEvent(new Event("ts-runs-changed"));
 
-  // Calls `ask` now and then while the root is on the screen, and at once when it comes there.
+  // Calls `ask` now and then while the root is on the screen, and at once when it comes there. It may answer how many
+  // times longer than usual to wait.
   const follow = (root, ask) => {
     new IntersectionObserver((entries) => entries.some((one) => one.isIntersecting) && ask()).observe(root);
     const loop = async () => {
+      let pause = 1;
       while (root.isConnected) {
-        await new Promise((wake) => setTimeout(wake, EVERY));
-        if (seen(root)) await ask();
+        await new Promise((wake) => setTimeout(wake, EVERY * pause));
+        if (seen(root)) pause = (await ask()) || 1;
       }
     };
     loop();
@@ -106,6 +108,7 @@
         this.awaited = null;
         this.compare(this.found);
       }
+      return answer.pause;
     }
 
     draw(into, html) {

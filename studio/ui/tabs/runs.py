@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 _REFRESH = 2.0  # seconds between two looks at the runs' folders
 _SHARED = 1.0  # seconds for which what one page draws is sent to others
+_WATCHING = 10.0  # seconds since its last look for which a page counts as one that watches
+_FEW = 20  # pages that need not wait
 _WHOLE = 15  # every so many looks, all is sent
-_KEPT = 256  # pages and runs of which is known what they were sent
+_KEPT = 256  # of pages and runs, of which is known what they were sent
 _LOG_LINES = 60
 _SENTENCES = {
     "queued": "waits for its turn · goes on when this page is closed",
@@ -50,8 +52,11 @@ class RunsTab:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.studio = page.studio
+        self._lock = threading.Lock()
+        self._drawn: dict[str | None, tuple[float, list[Any]]] = {}  # for all pages, for a moment
+        self._told: dict[str, tuple[float, str | None, int, list[Any]]] = {}  # by session: when, run, how often, what
         self.chosen = gr.State(None)
-        self.list = run_list.build(self.studio)
+        self.list = run_list.build(self.studio, self.pause)
         self.compare = RunCompare(page)
         with gr.Column(visible=False) as self.detail:
             with gr.Row(elem_classes="ts-titlebar"):
@@ -66,9 +71,6 @@ class RunsTab:
             self.keeping = RunKeeping(page)
             self.log = gr.HTML("", apply_default_css=False, elem_id="run-log")
         self.timer = gr.Timer(_REFRESH)
-        self._lock = threading.Lock()
-        self._drawn: dict[str | None, tuple[float, list[Any]]] = {}  # for all pages, for a moment
-        self._told: dict[str, tuple[str | None, int, list[Any]]] = {}  # by session: the run, how often, and what
 
     @property
     def live_outputs(self) -> list[Any]:
@@ -162,8 +164,8 @@ class RunsTab:
         drawn = self._shared(run_id)
         session = str(request.session_hash)
         with self._lock:
-            known, count, before = self._told.pop(session, (None, 0, drawn))
-            self._told[session] = run_id, count + 1 if known == run_id else 1, drawn
+            _, known, count, before = self._told.pop(session, (0.0, None, 0, drawn))
+            self._told[session] = time.monotonic(), run_id, count + 1 if known == run_id else 1, drawn
             while len(self._told) > _KEPT:
                 self._told.pop(next(iter(self._told)))
         whole = known != run_id or count % _WHOLE == 0
@@ -172,6 +174,13 @@ class RunsTab:
             (dict(new) if isinstance(new, dict) else new) if whole or new != old else gr.skip()
             for new, old in zip(drawn, before, strict=True)
         ]
+
+    def pause(self) -> float:
+        """How many times longer than usual pages wait before they ask again: the longer, the more of them there are."""
+        now = time.monotonic()
+        with self._lock:
+            watching = sum(now - moment < _WATCHING for moment, *_ in self._told.values())
+        return max(1.0, watching / _FEW)
 
     def _shared(self, run_id: str | None) -> list[Any]:
         """What `draw` says, for a moment the same for all pages; on a Space not all may see the same."""
@@ -222,7 +231,9 @@ class RunsTab:
                 drawn.append(Chart(machine.lines[0][0], machine.title, lines, machine.unit, "Hardware", smooth=False))
         empty = "The first point appears with the first logged step." if live else "This run logged no metrics."
         axes = [Axis(name, **points) for name, points in new["axes"].items()]
-        return Reply(drawn, new["cursor"], done=not live, reset=new["reset"], empty=empty, axes=axes)
+        return Reply(
+            drawn, new["cursor"], done=not live, reset=new["reset"], empty=empty, axes=axes, pause=self.pause()
+        )
 
 
 def top(studio: Studio, runs: list[dict[str, Any]] | None = None) -> str:
