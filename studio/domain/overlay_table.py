@@ -301,7 +301,7 @@ OVERLAYS: tuple[Overlay, ...] = (
         "load_best_model_at_end",
         "Evaluation",
         "End with the best model",
-        "The checkpoint that did best in evaluation becomes the model, not the last one: what early stopping is for.",
+        "The one that evaluated best, not the last one: what early stopping is for.",
         shown_when=("eval_strategy", ("steps", "epoch")),
     ),
     Overlay(
