@@ -3,6 +3,7 @@
 (() => {
 const PAUSE = 250;  // ms without a key until the Hub is asked
 const REST = 300;  // ms that a hit is looked at until more is asked about it
+const SETTLED = 400;  // ms after the last key: what was typed has been told to the server by then
 const AT_ONCE = 3;  // questions on their way at most: a Hub that hangs is not asked ever more
 const AHEAD = 5;  // hits of which more is found out by itself
 let typedIn = null;  // where one has typed last: perhaps before the list was there
@@ -43,6 +44,7 @@ class SearchList {
 
   typed() {
     this.browsing = false;
+    this.typedAt = performance.now();
     this.mark(null);
     if (!this.box.value.trim()) { this.close(); return; }
     this.unfold();
@@ -203,8 +205,10 @@ class SearchList {
 
   choose(row) {
     const {offer, revision} = row.dataset;
+    const early = SETTLED - (performance.now() - (this.typedAt ?? -SETTLED));
     this.close();
-    this.trigger('click', {offer, revision, box: this.root.dataset.box});
+    // What was typed just before must not come after the choice, and take it back.
+    setTimeout(() => this.trigger('click', {offer, revision, box: this.root.dataset.box}), Math.max(0, early));
   }
 
   // Who goes from the box to a filter has not left the box yet; who goes on from there to elsewhere has.
