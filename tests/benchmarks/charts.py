@@ -29,7 +29,7 @@ from studio.ui.chart import to_json
 from studio.ui.tabs.runs import RunsTab
 
 Asked = tuple[str, dict[str, Any]]
-PAGES, WATCHED = 50, 20.0  # pages, and seconds for which they watch
+PAGES, WATCHED, OPENING = 50, 20.0, 20.0  # pages, seconds for which they watch, and those before that do not count
 _NAMES = (
     *("loss", "grad_norm", "learning_rate", "entropy", "mean_token_accuracy", "num_tokens", "epoch"),
     *("rewards/chosen", "rewards/rejected", "rewards/margins"),
@@ -134,10 +134,10 @@ def share_of_a_core(server: Server, store: Generated, rows: int) -> tuple[float,
     with _logging(store, rows):
         asked = _requests_of_a_page(server)
     with ThreadPoolExecutor(PAGES) as sessions:
-        # What opening a page costs is another figure: the first ten seconds do not count.
-        watching = [sessions.submit(_watch, asked, number, WATCHED + 10) for number in range(PAGES)]
+        # What opening a page costs is another figure.
+        watching = [sessions.submit(_watch, asked, number, OPENING + WATCHED) for number in range(PAGES)]
         with _logging(store, rows + 1000):
-            time.sleep(10)
+            time.sleep(OPENING)
             before, started = _cpu(server), time.monotonic()
             time.sleep(WATCHED)
             share = (_cpu(server) - before) / (time.monotonic() - started)
@@ -146,7 +146,7 @@ def share_of_a_core(server: Server, store: Generated, rows: int) -> tuple[float,
 
 
 def _watch(asked: dict[str, Asked], number: int, seconds: float) -> int:
-    """Asks like a page for so long; how many requests that were, without the first ten seconds."""
+    """Asks like a page for so long; how many requests that were, but for the first ones."""
     session, count, idle = f"watcher{number:04}", 0, 0
     began = time.monotonic()
     due = dict.fromkeys(asked, began + number / PAGES)
@@ -160,8 +160,8 @@ def _watch(asked: dict[str, Asked], number: int, seconds: float) -> int:
             if name == "points":
                 body = body | {"data": {"run": body["data"]["run"], "cursor": cursor}}
             answer = client.post(url, json=body).raise_for_status().json()
-            count += time.monotonic() > began + 10
-            wait = {"points": 1.0, "rows": 3.0, "states": 5.0}.get(name, 2.0)
+            count += time.monotonic() > began + OPENING
+            wait = {"points": 1.0, "rows": 3.0, "states": 5.0}.get(name, 2.5)
             if name == "points":
                 reply = json.loads(answer)
                 cursor, idle = reply["cursor"], 0 if reply["charts"] else idle + 1

@@ -29,10 +29,10 @@ from studio.ui.run_list import label, state
 if TYPE_CHECKING:
     from studio.ui.page import Page
 
-_REFRESH = 2.0  # seconds between two looks at the runs' folders
+_REFRESH = 2.5  # seconds between two looks at the runs' folders
 _SHARED = 1.0  # seconds for which what one page draws is sent to others
 _WATCHING = 10.0  # seconds since its last look for which a page counts as one that watches
-_FEW = 20  # pages that need not wait
+_FEW = 15  # pages that need not wait
 _WHOLE = 15  # every so many looks, all is sent
 _KEPT = 256  # of pages and runs, of which is known what they were sent
 _LOG_LINES = 60
@@ -94,7 +94,7 @@ class RunsTab:
         return [run_id, self._chart_value(run_id), run_id, run_id, *self.draw(run_id)]
 
     def wire(self) -> None:
-        """Choosing, stopping, and the look every two seconds (only while the page is visible)."""
+        """Choosing, stopping, and the look every few seconds (only while the page is visible)."""
         self.actions.wire()
         self.list.click(self._clicked, None, self.outputs, **QUIET)
         self.compare.wire(self.list)
