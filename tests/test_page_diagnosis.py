@@ -49,7 +49,7 @@ def test_why_it_failed_and_its_recipe_with_the_cure(tmp_path: Path, catalog_fold
         expect(first).to_contain_text("(line 4)")
         expect(first).to_contain_text("Use a batch of 8, accumulated 2 times")
         assert why.locator("b b").count() == 0, "what a log says is text"
-        # The look every two seconds draws the card again: the button must answer all the same.
+        # The look every few seconds draws the card again: the button must answer all the same.
         first.get_by_role("button", name="Apply and edit").click()
         expect(page.locator('button[role=tab][data-tab-id="training"]')).to_have_attribute("aria-selected", "true")
         studio.wait_for("per_device_train_batch_size", 8)
@@ -64,5 +64,13 @@ def test_why_it_failed_and_its_recipe_with_the_cure(tmp_path: Path, catalog_fold
         studio.wait_for("gradient_accumulation_steps", None)
         studio.press("undo")
         studio.wait_for("gradient_accumulation_steps", 2)
+        studio.tab("runs")
+        first.get_by_role("button", name="Apply and rerun").click()
+        expect(page.locator("#run-title")).not_to_contain_text("too-large")
+        (again,) = {run.id for run in RunFolders(tmp_path / "runs").list()} - {"too-large"}
+        expect(page.locator("#run-title")).to_contain_text(again)
+        recipe = yaml.safe_load((tmp_path / "runs" / again / "recipe.yaml").read_text())
+        assert (recipe["per_device_train_batch_size"], recipe["gradient_accumulation_steps"]) == (8, 2)
+        assert recipe["max_steps"] == 7
         assert opened.errors == []
         assert opened.external == []

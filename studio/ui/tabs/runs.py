@@ -100,7 +100,7 @@ class RunsTab:
         self.compare.wire(self.list)
         self.keeping.card.click(self.first, None, self.outputs, **QUIET)
         self.timer.tick(self._tick, [self.chosen], self.live_outputs, **QUIET)
-        outputs = [*self.page.all_outputs, self.page.tabs]
+        outputs = [*self.page.all_outputs, self.page.tabs, *self.outputs]
         self.why.click(self._take_up, [self.page.form], outputs, trigger_mode="multiple", **BUSY)
         said = {**QUIET, "queue": True, "concurrency_limit": 8}  # Gradio shows messages of queued handlers only
         self.save.click(lambda run: self._stop(run, now=False), [self.chosen], self.live_outputs, **said)
@@ -209,8 +209,8 @@ class RunsTab:
             return ""
 
     def _take_up(self, form: Form, event: gr.EventData) -> list[Any]:
-        drawn, tab = take_up(self.page, str(event._data["run"]), str(event._data["do"]), form)
-        return [*drawn, tab]
+        drawn, tab, started = take_up(self.page, str(event._data["run"]), str(event._data["do"]), form)
+        return [*drawn, tab, *(self.choose(started) if started else self.skip())]
 
     def points(self, value: str, cursor: Any) -> Reply:
         """The chart's read: what is new since `cursor`, grouped for the run's method."""
