@@ -216,6 +216,21 @@ def test_nobody_answers(hub: FakeHub) -> None:
         assert found.rows == ROWS[:20]
 
 
+def test_viewer_and_files_share_the_time_of_one_question(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float | None] = []
+
+    def read_dataset(self: HubClient, name: str, work: Any, patience: float | None = None) -> Unknown:
+        given.append(patience)
+        return Unknown("timeout", "The files took too long.")
+
+    monkeypatch.setattr(HubClient, "read_dataset", read_dataset)
+    with silent() as url:
+        hub_rows(HubClient(hub.url, url, patience=1.0), "org/d", "default", "train", 20)
+        hub_head(HubClient(hub.url, url, patience=1.0), "org/d", None, None)
+    assert len(given) == 2
+    assert all(patience is not None and 0 < patience <= 0.4 + 1e-3 for patience in given)
+
+
 # --- here
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,11 +58,12 @@ def local_rows(path: Path, config: str | None, split: str, offset: int, n: int =
 
 def hub_rows(hub: HubClient, name: str, config: str, split: str, offset: int, n: int = PAGE_ROWS) -> RowsPage:
     """Rows of a dataset on the Hub: by the viewer, else from the repository's own files."""
+    end = time.monotonic() + hub.patience
     told = hub.dataset_rows(name, config or "default", split, offset, n, hub.patience * _VIEWERS_SHARE)
     if not isinstance(told, Unknown):
         return RowsPage(name, config, split, offset, tuple(told.rows), told.num_rows)
     if told.reason in _SAYS_NOTHING or told.status == 404:
-        found = _from_files(hub, name, config, lambda source: _page_of(source, name, split, offset, n))
+        found = _from_files(hub, name, config, lambda source: _page_of(source, name, split, offset, n), end)
         if isinstance(found, RowsPage):
             return found
         told = _clearer(told, found)
@@ -76,19 +78,22 @@ def hub_head(
 
     One that a script would load is refused, whatever the viewer shows of it.
     """
+    end = time.monotonic() + hub.patience
     told = hub.dataset_head(name, config, split, n, hub.patience * _VIEWERS_SHARE)
     if isinstance(told, DatasetHead):
         script = hub.read_dataset(name, lambda found: script_in(name, found.files), hub.patience * (1 - _VIEWERS_SHARE))
         return _script(name, script) if isinstance(script, str) else told
     if told.reason not in _SAYS_NOTHING:
         return told
-    found = _from_files(hub, name, config, lambda source: _head_of(source, name, split, n))
+    found = _from_files(hub, name, config, lambda source: _head_of(source, name, split, n), end)
     return _clearer(told, found) if isinstance(found, Unknown) else found
 
 
 def _from_files(
-    hub: HubClient, name: str, config: str | None, read: Callable[[DataSource], Answer]
+    hub: HubClient, name: str, config: str | None, read: Callable[[DataSource], Answer], end: float
 ) -> Answer | Unknown:
+    """What `read` makes of the repository's files, in what time the viewer has left of one question's."""
+
     def work(found: DatasetRepository) -> Answer | Unknown:
         script = script_in(name, found.files)
         if script:
@@ -99,7 +104,7 @@ def _from_files(
             # What the files themselves say is known for sure, as an answer of the Hub is.
             return Unknown("unsupported", str(error), 200)
 
-    return hub.read_dataset(name, work)
+    return hub.read_dataset(name, work, max(0.1, end - time.monotonic()))
 
 
 def _opened(found: DatasetRepository, config: str | None) -> DataSource:
