@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +14,10 @@ import gradio as gr
 import pytest
 from browser import loops_closed
 from run_lab import RunLab, let_go, wait_until
+from test_metrics import Generated
 
 from studio.adapters.home import Home
+from studio.adapters.run_metrics import RunMetrics
 from studio.service.studio import Studio
 from studio.ui.page import Page
 from studio.ui.tabs import runs as runs_tab
@@ -84,3 +88,33 @@ def test_many_pages_wait_longer(tab: RunsTab) -> None:
         look(tab, None, f"page {number}")
     assert tab.pause() == pytest.approx(50 / 15)
     assert tab.page.studio.access.space is None
+
+
+def test_charts_of_a_long_run_that_has_ended_are_asked_for_until_all_of_it_is_there(
+    lab: RunLab, tab: RunsTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = lab.start_waiting(project="p")
+    let_go(run)
+    wait_until(lambda: run.state() == "finished")
+    home = tab.studio.home
+    with closing(Generated(home.trackio).connection) as connection:
+        store = Generated.__new__(Generated)
+        store.connection = connection
+        store.log("run", range(20_000))
+    filling = threading.Event()
+    whole = RunMetrics._fill
+
+    def late(self: RunMetrics) -> None:
+        filling.wait(60)
+        whole(self)
+
+    monkeypatch.setattr(RunMetrics, "_fill", late)
+    tab.studio.runs.quick = True
+    first = tab.points("run#1", None)
+    assert not first.done
+    assert 500 < len(first.charts[0].series[0].x) < 2001
+    filling.set()
+    tab.studio.runs.metrics(run).wait()
+    then = tab.points("run#1", first.cursor)
+    assert (then.done, then.reset) == (True, True)
+    assert then.charts[0].series[0].x[-1] == 19_999.0

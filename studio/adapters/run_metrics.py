@@ -78,6 +78,11 @@ class RunMetrics(Curves):
                 return self._sample()
             return self._read()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows are there, and not a sample of them."""
+        return self._filling is None
+
     def wait(self) -> None:
         """Returns when all rows are there, and not a sample of them."""
         while (filling := self._filling) is not None:

@@ -43,7 +43,9 @@ def samples(runs: Runs, run_id: str, step: float | None = None, order: Order = "
     if run_method(run) not in METHODS:
         return None
     live = run.state() in LIVE  # asked first: what was logged before the end is then in the read below
-    tables = [table for table in runs.metrics(run, now=not live).tables() if table.name == _TABLE]
+    metrics = runs.metrics(run, now=not live)
+    live = live or not metrics.is_whole  # of a long run more may be to come
+    tables = [table for table in metrics.tables() if table.name == _TABLE]
     steps = tuple(sorted({table.step for table in tables}))
     chosen = step if step in steps else steps[-1] if steps else None
     rows = [row for table in tables if table.step == chosen for row in table.rows]

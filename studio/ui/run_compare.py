@@ -92,6 +92,7 @@ def points(studio: Studio, names: Sequence[str], cursor: Any) -> Reply:
     live = any(run.state() in LIVE for run in runs)  # asked first: rows before the end are then in the read below
     known = cursor if isinstance(cursor, dict) else {}
     metrics = [studio.runs.metrics(run, now=not live) for run in runs]
+    ended = not live and all(found.is_whole for found in metrics)
     fresh_of = [news(found, known.get(run.id)) for run, found in zip(runs, metrics, strict=True)]
     first = not known
     reset = not first and any(new["reset"] for new in fresh_of)
@@ -114,7 +115,7 @@ def points(studio: Studio, names: Sequence[str], cursor: Any) -> Reply:
         for run, new in zip(runs, fresh_of, strict=True)
         for name, points in new["axes"].items()
     ]
-    return Reply(drawn, cursors, done=not live, reset=reset, empty="These runs have logged no metrics yet.", axes=axes)
+    return Reply(drawn, cursors, done=ended, reset=reset, empty="These runs have logged no metrics yet.", axes=axes)
 
 
 # The table -----------------------------------------------------------------------------------------------------------

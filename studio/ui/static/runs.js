@@ -1,6 +1,6 @@
 // The list of runs, the table of a comparison, a run's samples and the card of its notes and files; see
-// studio/ui/run_list.py, run_compare.py, run_samples.py and run_keeping.py. Each asks the server for what it shows: no answer of the page draws over what one
-// ticks, types or is about to delete.
+// studio/ui/run_list.py, run_compare.py, run_samples.py and run_keeping.py. Each asks the server for what it shows: no
+// answer of the page draws over what one ticks, types or is about to delete.
 (() => {
   const EVERY = 3000, PAUSE = 200, STEP = 100;
   const seen = (root) => !document.hidden && root.getClientRects().length > 0;

@@ -218,6 +218,7 @@ class RunsTab:
         # Asked first: rows that came before the end are then in the read below.
         live = self.studio.runs.describe(run)["state"] in LIVE
         metrics = self.studio.runs.metrics(run, now=not live)
+        ended = not live and metrics.is_whole  # asked before the read, too
         new = news(metrics, cursor)
         fresh, all_of_it = new["series"], cursor is None or new["reset"]
         drawn = []
@@ -231,9 +232,7 @@ class RunsTab:
                 drawn.append(Chart(machine.lines[0][0], machine.title, lines, machine.unit, "Hardware", smooth=False))
         empty = "The first point appears with the first logged step." if live else "This run logged no metrics."
         axes = [Axis(name, **points) for name, points in new["axes"].items()]
-        return Reply(
-            drawn, new["cursor"], done=not live, reset=new["reset"], empty=empty, axes=axes, pause=self.pause()
-        )
+        return Reply(drawn, new["cursor"], done=ended, reset=new["reset"], empty=empty, axes=axes, pause=self.pause())
 
 
 def top(studio: Studio, runs: list[dict[str, Any]] | None = None) -> str:
