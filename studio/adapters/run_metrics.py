@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -94,11 +95,9 @@ class RunMetrics(Curves):
             return list(self._tables)
 
     def _is_long(self) -> bool:
-        try:
+        with suppress(OSError):  # no export: the run goes on, or has never logged
             if self._export is not None and self._export.stat().st_size > _LONG_EXPORT:
                 return True
-        except OSError:
-            pass
         return self._store.count(self._project, self._run) > _LONG
 
     def _sample(self) -> int:
