@@ -45,8 +45,7 @@ def wanted(get: Callable[[str], Any], profile: str | None, stored: str) -> Wante
     if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
         return f"The rank {rank!r} is no whole number above 0."
     quantized = get("load_in_4bit") is True or get("load_in_8bit") is True
-    dtype = get("dtype")
-    weight = _BYTES.get(stored if dtype == "auto" else "float32" if dtype is None else str(dtype))
+    weight = weight_bytes(get("dtype"), stored)
     # TRL turns an adapter on quantized weights into bfloat16, and leaves it in the weights' dtype under ZeRO-3.
     adapter = 2 if quantized else weight if profile == "zero3" else 4
     return Wanted(
@@ -61,6 +60,11 @@ def wanted(get: Callable[[str], Any], profile: str | None, stored: str) -> Wante
         weight_bytes=weight,
         adapter_bytes=adapter,
     )
+
+
+def weight_bytes(dtype: Any, stored: str) -> int | None:
+    """Bytes of each weight of a model that TRL loads as `dtype` from what is stored; None where that is not known."""
+    return _BYTES.get(stored if dtype == "auto" else "float32" if dtype is None else str(dtype))
 
 
 def targets_of(value: Any) -> Targets:

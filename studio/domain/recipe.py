@@ -104,5 +104,11 @@ class Recipe:
         return len(changed) + len(self.launch) + len(self.flags) + len(self.env) + len(self.unknown)
 
 
+def in_effect(recipe: Recipe, catalog: Catalog, name: str) -> Any:
+    """The value that a run of the recipe would see: its own, else TRL's effective default."""
+    argument = catalog.of(recipe.method).get(name) or catalog.launch.get(name)
+    return recipe.get(name, argument.effective_default if argument else None)
+
+
 def _unfit(catalog: Catalog, method: str, name: str, value: Any) -> bool:
     return problem(catalog.of(method)[name], value) is not None

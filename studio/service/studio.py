@@ -42,6 +42,7 @@ from studio.service.preview import RowsPage
 from studio.service.recipes import Form, Prepared, Recipes, mint_name
 from studio.service.rewards import Rewards
 from studio.service.runs import Runs
+from studio.service.saving import Saving
 from studio.service.search import Search
 from studio.service.tokens import KnownTokens, Tokens
 from studio.service.whole_data import WholeData
@@ -88,7 +89,7 @@ class Studio:
         seen.hub = HubClient(token=access.token)
         if access.space is not None:
             seen.accounts = Accounts(HubAccount(token=access.pushing_token))
-        for made in ("recipes", "models", "layers", "tokens", "rewards", "search"):
+        for made in ("recipes", "models", "layers", "saving", "tokens", "rewards", "search"):
             seen.__dict__.pop(made, None)  # made anew when needed, with that access
         return seen
 
@@ -137,6 +138,11 @@ class Studio:
     def layers(self) -> RecipeLayers:
         """The modules of recipes' models, and what adapters on them come to."""
         return RecipeLayers(self._layers, self.models)
+
+    @cached_property
+    def saving(self) -> Saving:
+        """What the checkpoints of recipes' runs will take on the disk."""
+        return Saving(self.home, self.models, self.layers)
 
     @cached_property
     def tokens(self) -> Tokens:

@@ -7,15 +7,14 @@ from typing import Any
 
 from studio.domain.arguments import Catalog
 from studio.domain.lora import Adapter, matching
-from studio.domain.lora_choice import ALL_LINEAR, Targets, as_argument, targets_of
+from studio.domain.lora_choice import ALL_LINEAR, Targets, as_argument, targets_of, weight_bytes
 from studio.domain.model_facts import size_text
 from studio.domain.model_layers import Group, Layers, ModelLayers
+from studio.domain.recipe import in_effect
 from studio.service.layers import adapter_on
 from studio.ui import pieces
-from studio.ui.controls import in_effect
 from studio.ui.form import Form
 
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _TARGETS = "lora_target_modules"
 
 
@@ -178,8 +177,7 @@ def share(part: int, total: int) -> str:
 
 
 def _full_size(form: Form, catalog: Catalog, model: ModelLayers, layers: Layers) -> str:
-    dtype = in_effect(form.recipe, catalog, "dtype")
-    width = _BYTES.get(model.dtype if dtype == "auto" else "float32" if dtype is None else str(dtype))
+    width = weight_bytes(in_effect(form.recipe, catalog, "dtype"), model.dtype)
     return size_text(layers.total * width) if width else ""
 
 

@@ -9,13 +9,12 @@ from typing import Any
 from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import method_named
-from studio.domain.recipe import Recipe
+from studio.domain.recipe import Recipe, in_effect
 from studio.domain.token_count import steps_per_epoch
 from studio.service.models import named_models
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
 from studio.ui import pieces
-from studio.ui.controls import in_effect
 from studio.ui.form import Form
 from studio.ui.mapping_card import mapped_at
 from studio.ui.steps import next_field, place_of, tab_of

@@ -11,7 +11,7 @@ import gradio as gr
 
 from studio.domain.arguments import Argument, Catalog
 from studio.domain.overlay import OVERLAYS, Overlay, is_shown, overlay
-from studio.domain.recipe import Recipe
+from studio.domain.recipe import Recipe, in_effect
 from studio.domain.typed_text import flow_text, read_structure
 from studio.domain.values import number_text, read_value
 
@@ -81,12 +81,6 @@ def kind_of(argument: Argument) -> Kind:
 def argument_named(catalog: Catalog, method: str, name: str) -> Argument | None:
     """TRL's argument or accelerate's option of that name, under a method."""
     return catalog.of(method).get(name) or catalog.launch.get(name)
-
-
-def in_effect(recipe: Recipe, catalog: Catalog, name: str) -> Any:
-    """The value that a run of the recipe would see: its own, else TRL's effective default."""
-    argument = argument_named(catalog, recipe.method, name)
-    return recipe.get(name, argument.effective_default if argument else None)
 
 
 def controls_of(

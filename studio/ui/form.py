@@ -16,13 +16,13 @@ from studio.domain.findings import Finding, Fix, Where
 from studio.domain.following import followed
 from studio.domain.methods import method_named
 from studio.domain.overlay import depends, is_shown
-from studio.domain.recipe import Recipe
+from studio.domain.recipe import Recipe, in_effect
 from studio.service.data import Inspection, all_rejudged
 from studio.service.mappings import Choice
 from studio.service.presets import Preset
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
-from studio.ui.controls import hub_name, in_effect
+from studio.ui.controls import hub_name
 from studio.ui.pager import FIRST_ROWS, Viewing
 
 
@@ -281,6 +281,7 @@ class Form:
         turns = any(column.type == "messages" for one in self.looked for column in one.columns)
         more += studio.models.findings(self.recipe, turns, self.elsewhere)
         more += studio.layers.findings(self.recipe, studio.arguments.get())
+        more += [] if self.elsewhere else studio.saving.findings(self.displayed(), studio.arguments.get())
         more += studio.tokens.findings(self.recipe, self.looked, studio.arguments.get())
         more += [found for found in self.opened if (found.where.name, found.message) not in known]
         rank = {"error": 0, "warning": 1, "note": 2}

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.domain.recipe import in_effect
 from studio.domain.token_count import ALL, TokenCount, bins, steps_per_epoch, summary
 from studio.service.tokens import DECIDING, NAMING, Counted
 from studio.ui import pieces
 from studio.ui.card import effective_batch
-from studio.ui.controls import in_effect
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 

@@ -26,6 +26,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.findings import Fix, finding
 from studio.domain.methods import method_named
 from studio.domain.overlay import bounds_problem
+from studio.domain.recipe import in_effect
 from studio.domain.rewards import OPTIONS as REWARD_OPTIONS
 from studio.domain.typed_text import (
     MOST_CHARACTERS,
@@ -38,7 +39,7 @@ from studio.domain.typed_text import (
 from studio.domain.values import number_text, problem, read_value, same
 from studio.service.options import Option, options_of, value_in, without_effect
 from studio.ui import pieces
-from studio.ui.controls import Control, Kind, in_effect, kind_of, read, suggestions
+from studio.ui.controls import Control, Kind, kind_of, read, suggestions
 from studio.ui.events import QUIET
 from studio.ui.form import Form, dataset_text
 from studio.ui.theme import static_url

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.domain.arguments import Catalog
+from studio.domain.kept_checkpoints import DECIDING as SAVING
+from studio.domain.kept_checkpoints import Kept
 from studio.domain.methods import method_named
+from studio.domain.model_facts import size_text
 from studio.domain.overlay import OVERLAYS
+from studio.domain.recipe import in_effect
 from studio.domain.schedule import BY_RESULT, lacking, rates, warmup_of
 from studio.ui import pieces, rewards_card
 from studio.ui.card import effective_batch, expected_steps
-from studio.ui.controls import in_effect
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
@@ -33,6 +36,19 @@ ADVANCED = tuple(
 _OF_THE_LENGTH = ("num_train_epochs", "max_steps", "packing", "max_length")
 _OF_THE_BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_generations")
 _OF_THE_RATE = ("learning_rate", "lr_scheduler_type", "warmup_steps", "lr_scheduler_kwargs", "use_peft")
+_OF_AN_ADAPTER = ("lora_r", "lora_target_modules", "use_dora", "load_in_4bit", "load_in_8bit")
+# What is said here, for the languages of the page.
+WORDS = (
+    "A checkpoint takes about {size}: {weights} of weights and {state} of what the optimizer remembers.",
+    "A checkpoint takes about {size}.",
+    "A checkpoint takes {size} of weights; what this optimizer remembers is known once it has saved.",
+    "The newest {number} are kept: {all}, and {most} while the next one is written.",
+    "All {number} are kept: {all}.",
+    "All are kept.",
+    "One is kept.",
+    "No checkpoint is written.",
+    "{free} are free.",
+)
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 560, 96, 4, 4
 
 
@@ -44,7 +60,7 @@ def build(page: Page) -> None:
     with gr.Column(elem_id="training-form", elem_classes="ts-levels"):
         page.section(FIRST, below={"Batch": partial(_batches, page), "Learning rate": partial(_picture, page)})
         rewards_card.build(page)
-        page.section(THEN, leave_out=ELSEWHERE)
+        page.section(THEN, leave_out=ELSEWHERE, below={"Saving": partial(_disk, page)})
 
 
 def _lead(form: Form) -> str:
@@ -88,6 +104,57 @@ def _batch_words(page: Page, form: Form) -> str:
     if steps:
         words += f" · {pieces.count(steps)} updates in all"
     return f'<div class="ts-hint">{words}</div>'
+
+
+def _disk(page: Page) -> Any:
+    follows = tuple(dict.fromkeys((*SAVING, *_OF_AN_ADAPTER, *_OF_THE_BATCH, *_OF_THE_LENGTH)))
+    return page.html(partial(_disk_words, page), follows=follows, elem_id="disk-kept", elem_classes="ts-below")
+
+
+def _disk_words(page: Page, form: Form) -> str:
+    """What the checkpoints will take, as far as the model is known."""
+    recipe, studio = form.displayed(), page.studio
+    steps = expected_steps(form, form.recipe, page.catalog, studio.tokens.sequences(form.recipe, form.looked))
+    found = studio.saving.kept(recipe, page.catalog, steps)
+    if found is None:
+        return ""
+    free = None if form.elsewhere else studio.saving.free()
+    words = pieces.spoken("No checkpoint is written.") if found.number == 0 else f"{_size(found)} {_number_kept(found)}"
+    if free is not None and found.number != 0:
+        words += f" {pieces.spoken('{free} are free.', free=size_text(free))}"
+    return f'<div class="ts-hint">{words}</div>'
+
+
+def _size(found: Kept) -> str:
+    size, weights = size_text(found.each), size_text(found.weights)
+    if found.state is None:
+        return pieces.spoken(
+            "A checkpoint takes {size} of weights; what this optimizer remembers is known once it has saved.", size=size
+        )
+    if not found.state:
+        return pieces.spoken("A checkpoint takes about {size}.", size=size)
+    return pieces.spoken(
+        "A checkpoint takes about {size}: {weights} of weights and {state} of what the optimizer remembers.",
+        size=size,
+        weights=weights,
+        state=size_text(found.state),
+    )
+
+
+def _number_kept(found: Kept) -> str:
+    if found.number is None or found.most is None:
+        return pieces.spoken("All are kept.")
+    every = size_text(found.number * found.each)
+    if found.number == 1 and not found.rotated:
+        return pieces.spoken("One is kept.")
+    if not found.rotated:
+        return pieces.spoken("All {number} are kept: {all}.", number=pieces.count(found.number), all=every)
+    return pieces.spoken(
+        "The newest {number} are kept: {all}, and {most} while the next one is written.",
+        number=pieces.count(found.number),
+        all=every,
+        most=size_text(found.most),
+    )
 
 
 def _picture(page: Page) -> Any:
