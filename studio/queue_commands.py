@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from studio.domain.errors import StudioError
 from studio.domain.findings import errors
-from studio.domain.methods import METHOD_NAMES
-from studio.domain.sweep import read_one, read_values
-from studio.domain.turns import Gpus, Rules
+from studio.domain.sweep import read_values
+from studio.domain.turns import Rules, sets_in
 from studio.run_commands import wait
 from studio.terminal import print_findings, print_json, print_table, say
 
 if TYPE_CHECKING:
     from studio.run_commands import Opened
     from studio.service.studio import Studio
-
-_SET = re.compile(r"\d+(,\d+)*")
 
 
 def add(
@@ -58,8 +54,8 @@ def _queue(options: argparse.Namespace, studio: Studio) -> int:
     queue = studio.queue
     if options.at_once is not None or options.gpus is not None:
         old = queue.rules()
-        sets = old.sets if options.gpus is None else _sets(options.gpus)
-        queue.set_rules(Rules(old.at_once if options.at_once is None else options.at_once, sets))
+        sets = old.sets if options.gpus is None else sets_in(options.gpus)
+        studio.set_rules(Rules(old.at_once if options.at_once is None else options.at_once, sets))
     if options.move:
         run, place = options.move
         if not place.isdigit() or place == "0":
@@ -76,15 +72,6 @@ def _queue(options: argparse.Namespace, studio: Studio) -> int:
     else:
         say("Nothing waits.")
     return 0
-
-
-def _sets(given: list[str]) -> tuple[Gpus, ...]:
-    if given == ["all"]:
-        return ()
-    for one in given:
-        if not _SET.fullmatch(one):
-            raise StudioError(f"'{one}' is no set of GPUs.", "Name their numbers, as in: --gpus 0,1 2,3")
-    return tuple(tuple(int(gpu) for gpu in one.split(",")) for one in given)
 
 
 def _resume(options: argparse.Namespace, studio: Studio) -> int:
@@ -125,15 +112,10 @@ def _sweep(options: argparse.Namespace, studio: Studio, opened: Opened) -> int:
 
 
 def _changes(studio: Studio, options: argparse.Namespace) -> dict[str, Any]:
-    method = studio.runs.show(options.run)["method"]
-    arguments = studio.arguments.get().of(method) if method in METHOD_NAMES else {}
-    changes: dict[str, Any] = {}
+    from studio.service.resuming import read_changes
+
     for text in options.set:
-        name, sign, value = text.partition("=")
-        if not sign or name not in arguments:
-            raise StudioError(
-                f"'{text}' changes no option of `trl {method}`." if sign else f"'{text}' changes nothing.",
-                "Write it as in: --set max_steps=1000",
-            )
-        changes[name] = read_one(arguments[name], value)
-    return changes
+        if "=" not in text:
+            raise StudioError(f"'{text}' changes nothing.", "Write it as in: --set max_steps=1000")
+    typed = (text.partition("=") for text in options.set)
+    return read_changes(studio, options.run, ((name, value) for name, _, value in typed))

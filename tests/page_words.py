@@ -30,6 +30,7 @@ from studio.ui import (
     diagnosis_card,
     pieces,
     preview_table,
+    queue_card,
     run_actions,
     run_compare,
     run_keeping,
@@ -42,6 +43,7 @@ from studio.ui import (
 )
 from studio.ui.form import Form
 from studio.ui.page import Page
+from studio.ui.tabs import training
 from studio.ui.theme import STATIC
 from studio.ui.tour import STEPS
 
@@ -106,7 +108,7 @@ def page_words(studio: Studio) -> set[str]:
     of_parts = {*_OF_A_RUN, *_OF_AN_ADAPTER, *_OF_TOKENS, *_OF_REWARDS, *_OF_ROWS, *_OF_A_MIXTURE}
     of_parts |= {*_of_the_library(), *_of_a_search(), *whole_check.WORDS, *data_statistics.WORDS, *run_actions.WORDS}
     of_parts |= {*run_list.WORDS, *run_compare.WORDS, *run_keeping.WORDS, *diagnosis_card.WORDS}
-    of_parts |= {*run_samples.WORDS, *sweep_card.WORDS, *webhook_card.WORDS}
+    of_parts |= {*run_samples.WORDS, *sweep_card.WORDS, *webhook_card.WORDS, *queue_card.WORDS, *training.WORDS}
     words = {*SCRIPTED, *of_parts, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))

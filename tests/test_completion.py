@@ -68,6 +68,11 @@ def test_what_the_user_said_stays(catalog: Catalog) -> None:
     assert values["num_processes"] == 4
 
 
+def test_how_many_are_kept_says_nothing_of_how_often(catalog: Catalog) -> None:
+    values = completed(catalog, {"save_total_limit": 5})
+    assert (values["save_steps"], values["save_total_limit"]) == (0.1, 5)
+
+
 def test_a_push_gets_a_repository_of_its_own_name(catalog: Catalog) -> None:
     values = completed(catalog, {"push_to_hub": True, "model_name_or_path": "Qwen/Qwen2-0.5B"})
     assert values["hub_model_id"] == "Qwen2-0.5B-SFT"

@@ -17,6 +17,7 @@ from studio.adapters.machine import Gpu, GpuWatch, Machine, default_accelerate_c
 from studio.domain.arguments import Catalog
 from studio.domain.checks import check
 from studio.domain.completion import complete
+from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
 from studio.domain.launch_plan import (
     changes_of,
@@ -28,6 +29,7 @@ from studio.domain.launch_plan import (
 )
 from studio.domain.machine_checks import Surroundings
 from studio.domain.recipe import Recipe
+from studio.domain.turns import Rules
 from studio.service.studio import Studio
 
 GIB = 2**30
@@ -411,3 +413,29 @@ def test_the_users_own_config_is_read_named_and_kept_out_by_a_profile(
 
 def test_a_plain_config_changes_nothing() -> None:
     assert changes_of({"distributed_type": "NO", "gpu_ids": "all", "mixed_precision": "no", "num_machines": 1}) == []
+
+
+# Sets that the queue hands out ----------------------------------------------------------------------------------
+
+
+def test_a_run_starts_a_process_for_each_gpu_of_the_set_that_it_gets(
+    smi: FakeSmi, tmp_path: Path, catalog_folder: Path
+) -> None:
+    smi.set([gpu(number) for number in range(4)])
+    (tmp_path / "cache").symlink_to(catalog_folder, target_is_directory=True)
+    studio = Studio(Home(tmp_path))
+    recipe = Recipe("sft", {"model_name_or_path": "a/b", "dataset_name": "c/d"})
+    assert studio.prepare(recipe).recipe.launch["num_processes"] == 4
+    studio.set_rules(Rules(2, ((0, 1), (2, 3))))
+    assert studio.prepare(recipe).recipe.launch["num_processes"] == 2
+    assert studio.gpus_for(recipe) is None
+    chosen = recipe.with_changes(studio.arguments.get(), {"gpu_ids": "0,1,2"})
+    assert studio.prepare(chosen).recipe.launch["num_processes"] == 3
+    four = recipe.with_changes(studio.arguments.get(), {"num_processes": 4})
+    said = [found for found in studio.prepare(four).findings if found.where.name == "num_processes"]
+    assert [(found.level, found.message) for found in said] == [("error", "4 processes for 2 GPUs.")]
+    with pytest.raises(StudioError, match="There is no GPU 4 here"):
+        studio.set_rules(Rules(sets=((3, 4),)))
+    with pytest.raises(StudioError, match="two sets"):
+        studio.set_rules(Rules(sets=((0, 1), (1,))))
+    assert studio.queue.rules() == Rules(2, ((0, 1), (2, 3)))

@@ -297,3 +297,27 @@ def test_the_users_own_config_is_shown_and_kept_out(on_cpu: StudioPage, cpu_app:
         expect(on_cpu.finding("Your own default")).to_have_count(0)
     finally:
         own.unlink()
+
+
+def test_the_queue_is_set_and_what_starts_follows(studio: StudioPage) -> None:
+    card = studio.page.locator("#queue-rules")
+    at_once, sets, save = card.locator("[name=at_once]"), card.locator("[name=sets]"), card.locator("[data-save]")
+    expect(at_once).to_have_value("1")
+    sets.fill("0,1 7")
+    save.click()
+    expect(studio.page.get_by_text("There is no GPU 7 here.")).to_be_visible()
+    assert meaning(studio).startswith("4 processes")
+    sets.fill("0,1 2,3")
+    at_once.fill("2")
+    at_once.press("Enter")
+    studio.wait_for("num_processes", 2)
+    until(studio.page, lambda: meaning(studio).startswith("2 processes"), "two processes")
+    expect(studio.page.locator("#machine .ts-head")).to_contain_text("2 of 4 used: the first free set")
+    studio.page.reload()
+    studio.tab("compute")
+    expect(sets).to_have_value("0,1 2,3")
+    expect(at_once).to_have_value("2")
+    sets.fill("")
+    at_once.fill("1")
+    save.click()
+    studio.wait_for("num_processes", 4)

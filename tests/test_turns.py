@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from studio.domain.turns import Place, Rules, gpus_in, moved, turns
+import pytest
+
+from studio.domain.errors import StudioError
+from studio.domain.turns import Place, Rules, gpus_in, moved, sets_in, turns
 
 
 def places(*said: tuple[str, tuple[int, ...] | None, bool]) -> list[Place]:
@@ -65,3 +68,17 @@ def test_gpu_ids_as_accelerate_reads_them() -> None:
     assert gpus_in("0,1") == gpus_in(" 1, 0 ,") == (0, 1)
     assert gpus_in(3) == (3,)
     assert gpus_in("all") is gpus_in(None) is gpus_in("") is gpus_in("0,x") is None
+
+
+def test_sets_as_people_type_them() -> None:
+    assert sets_in(["0,1", "2,3"]) == ((0, 1), (2, 3))
+    assert sets_in(["all"]) == sets_in([]) == ()
+    for wrong in ("0-1", "a", "0,", "-1", "٣", "1" * 5):
+        with pytest.raises(StudioError, match="no set of GPUs"):
+            sets_in(["2", wrong])
+
+
+def test_what_a_run_may_count_on_that_names_no_gpu() -> None:
+    assert Rules().share(4) == 4
+    assert Rules(sets=((0, 1, 2), (3, 4))).share(5) == 2
+    assert Rules(sets=((0,),)).share(0) == 0

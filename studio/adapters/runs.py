@@ -114,9 +114,13 @@ class Run:
         """Where the exit codes of attempt `number` stand."""
         return self.folder / f"exit.{number}.json"
 
-    def log_tail(self, max_bytes: int = 64 * 1024) -> str:
-        """The end of train.log as it stands there, carriage returns and all (see `progress.readable`)."""
-        return read_tail(self.folder / "train.log", max_bytes)
+    def log_tail(self, max_bytes: int = 64 * 1024, attempt: Record | None = None) -> str:
+        """The end of train.log as it stands there, carriage returns and all (see `progress.readable`).
+
+        With `attempt` only what that one has written: nothing of the attempts before it.
+        """
+        start = _whole((attempt or {}).get("log_start")) or 0
+        return read_tail(self.folder / "train.log", max_bytes, start)
 
     def progress(self) -> Progress:
         """Steps and phase of the latest attempt, from the log's tail, the record and, failing both, a checkpoint."""

@@ -23,7 +23,7 @@ _PATHS = (
     "fsdp_config",
 )
 _LAUNCH_PATHS = ("accelerate_config", "config_file", "deepspeed_config_file")
-_SAVING = ("save_strategy", "save_steps", "save_total_limit", "load_best_model_at_end")
+_SAVING = ("save_strategy", "save_steps", "load_best_model_at_end")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def complete(
     add("enable_jit_checkpoint", True, "a stopped run leaves a checkpoint")
     if not any(key in recipe.values for key in _SAVING):
         add("save_steps", 0.1, "a crash costs a tenth of the run at most")
+        # Who only says how many are kept has said nothing of how often.
         add("save_total_limit", 2, "the newest two are kept")
     if recipe.get("push_to_hub"):
         add("hub_model_id", repository_name(recipe), "TRL would call it output")

@@ -35,10 +35,10 @@ _FILES = ("accelerate_config", "config_file", "resume_from_checkpoint")
 class Surroundings:
     """What a check may know of the machine; there is none where the recipe is for elsewhere.
 
-    `devices` is the number of GPUs (0: CPU only), `has_package` says whether a package can be imported, `missing`
-    gives the words for a model's path that leads nowhere (or None), `device_ids` are the GPUs' numbers, `exists` says
-    whether a file or folder is there, `profiles` are the accelerate profiles known by name, `cores` how many processor
-    cores there are. `account` is who is signed in to Hugging Face, `repository` what is known of the one to push to.
+    `devices` is the number of GPUs that one run has (0: CPU only), `has_package` says whether a package can be
+    imported, `missing` gives the words for a model's path that leads nowhere (or None), `device_ids` are the GPUs'
+    numbers, `exists` says whether a file or folder is there, `profiles` are the accelerate profiles known by name,
+    `cores` how many processor cores there are. `account` is who is signed in to Hugging Face, `repository` what is known of the one to push to.
     `older` names the GPUs that have no bfloat16 of their own, by number, `mixed` says that the GPUs are of different
     kinds, `unusable` why the installed torch cannot use them (a sentence, or empty). `accelerate` is the accelerate
     config in effect (a profile's, a file's, the user's default), or what is wrong with it as the end of a sentence.
@@ -152,6 +152,12 @@ def _chosen(recipe: Recipe, here: Surroundings) -> tuple[int, ...]:
     return tuple(number for number in here.device_ids if str(number) in wanted)
 
 
+def _usable(recipe: Recipe, here: Surroundings) -> int:
+    """How many GPUs the recipe may use: those it names, else what one run has here."""
+    given = recipe.launch.get("gpu_ids")
+    return here.devices if given is None or str(given) == "all" else len(_chosen(recipe, here)) or here.devices
+
+
 def _launch_config(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
     """What does not fit the accelerate config in effect."""
     profile = recipe.launch.get("accelerate_config")
@@ -163,7 +169,7 @@ def _launch_config(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
         yield finding("error", name, f"{file} {here.accelerate}.", "accelerate would stop when it starts.", fix)
         return
     yield from _idle_offload(recipe, here.accelerate)
-    devices = 0 if recipe.get("use_cpu") is True else len(_chosen(recipe, here)) or here.devices
+    devices = 0 if recipe.get("use_cpu") is True else _usable(recipe, here)
     plan = launch_plan(recipe, here.accelerate, devices)
     ids = str(recipe.launch.get("gpu_ids", "all"))
     if here.accelerate is not None and plan.kind == "MULTI_GPU" and ids.isdigit():
@@ -201,7 +207,7 @@ def _devices(recipe: Recipe, here: Surroundings) -> Iterator[Finding]:
     if not isinstance(processes, int) or recipe.launch.get("num_machines"):
         processes = 1
     wrong = list(_absent(chosen, here)) if chosen is not None and str(chosen) != "all" else []
-    usable = len(_chosen(recipe, here)) or here.devices
+    usable = _usable(recipe, here)
     if 0 < usable < processes and not wrong:
         plural = "s" if usable > 1 else ""
         yield finding(

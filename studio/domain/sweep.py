@@ -38,7 +38,9 @@ def read_one(argument: Argument, text: str) -> Any:
     except ValueError:
         wrong = f"it takes {expected(argument)}, not {text!r}."
     if wrong:
-        raise StudioError(f"{argument.name}: {wrong}", "`trl-studio arguments METHOD` lists what each option takes.")
+        raise StudioError(
+            f"{argument.name}: {wrong}", "All options, and `trl-studio arguments METHOD`, say what each takes."
+        )
     return value
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from studio.domain.errors import StudioError
+
 Gpus = tuple[int, ...]  # numbers of GPUs as the driver counts them; () is the CPU
+
+_SET = re.compile(r"[0-9]{1,4}(,[0-9]{1,4})*")
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,10 @@ class Rules:
 
     at_once: int = 1
     sets: tuple[Gpus, ...] = ()
+
+    def share(self, here: int) -> int:
+        """How many of the `here` GPUs a run may count on that names none: of sets that differ, the smallest."""
+        return min((len(one) for one in self.sets), default=here) if here else 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,17 @@ def gpus_in(text: object) -> Gpus | None:
     """The GPUs that `gpu_ids` names, as accelerate reads it; None for "all", for none and for what is no list."""
     parts = [part.strip() for part in str(text if text is not None else "").split(",") if part.strip()]
     return tuple(sorted({int(part) for part in parts})) if parts and all(part.isdigit() for part in parts) else None
+
+
+def sets_in(words: Iterable[str]) -> tuple[Gpus, ...]:
+    """The sets of GPUs as they are typed, `0,1 2,3`; `all` alone is none. Raises StudioError for what is no set."""
+    listed = list(words)
+    if listed == ["all"]:
+        return ()
+    for one in listed:
+        if not _SET.fullmatch(one):
+            raise StudioError(f"'{one}' is no set of GPUs.", "Name their numbers, as in: 0,1 2,3")
+    return tuple(tuple(int(gpu) for gpu in one.split(",")) for one in listed)
 
 
 def _keys(gpus: Gpus) -> Gpus:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from studio.adapters.runs import Run
+from studio.domain.moments import seconds_since
 from studio.domain.states import LIVE
 from studio.service.runs import Runs
 
@@ -52,8 +52,5 @@ def _troubles(run: Run, shown: dict[str, Any], now: float) -> list[str]:
 
 
 def _is_recent(ended: object) -> bool:
-    try:
-        then = datetime.fromisoformat(str(ended).replace("Z", "+00:00"))
-    except ValueError:
-        return False
-    return abs((datetime.now(UTC) - then).total_seconds()) < _RECENT
+    since = seconds_since(ended)
+    return since is not None and abs(since) < _RECENT

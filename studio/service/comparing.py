@@ -11,6 +11,7 @@ from studio.adapters.runs import Run
 from studio.domain.best import Better, best, better
 from studio.domain.differences import Row, differing
 from studio.domain.errors import StudioError
+from studio.domain.moments import moment
 from studio.domain.states import LIVE
 from studio.service.library import RUN_ONLY, Library
 from studio.service.studio import Studio
@@ -117,14 +118,7 @@ def seconds_taken(run: Run) -> float | None:
         ended = attempt.get("ended") or attempt.get("heartbeat")
         if live and attempt is attempts[-1]:
             ended = datetime.now(UTC).isoformat()
-        began, end = _moment(attempt.get("started")), _moment(ended)
+        began, end = moment(attempt.get("started")), moment(ended)
         if began is not None and end is not None:
             taken.append(max(0.0, (end - began).total_seconds()))
     return sum(taken) if taken else None
-
-
-def _moment(said: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(said).replace("Z", "+00:00"))
-    except ValueError:
-        return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from studio.adapters.progress import is_complete, newest_checkpoint
 from studio.domain.errors import StudioError
 from studio.domain.methods import method_named
 from studio.domain.model_facts import ModelFacts, kind_of
+from studio.domain.moments import moment
 from studio.domain.states import LIVE
 from studio.service.access import Access
 from studio.service.paths import Paths
@@ -132,8 +132,6 @@ def _holds_model(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
-def _seconds(moment: Any) -> float | None:
-    try:
-        return datetime.fromisoformat(str(moment).replace("Z", "+00:00")).astimezone(UTC).timestamp()
-    except ValueError:
-        return None
+def _seconds(said: Any) -> float | None:
+    then = moment(said)
+    return None if then is None else then.timestamp()

@@ -12,6 +12,7 @@ from studio.adapters.catalog import CatalogCache
 from studio.adapters.home import Home, shipped_root
 from studio.adapters.hub import HubClient
 from studio.adapters.machine import Machine, default_accelerate_config, has_package
+from studio.adapters.waiting import Queue
 from studio.domain.accelerate_file import accelerate_file
 from studio.domain.arguments import Catalog
 from studio.domain.checks import check
@@ -183,7 +184,7 @@ class Recipes:
         ids = tuple(gpu.index for gpu in self.machine.gpus)
         repository = recipe.get("hub_model_id") if recipe.get("push_to_hub") is True else None
         return Surroundings(
-            devices=len(ids),
+            devices=self._share(),
             has_package=has_package,
             missing=paths.missing_model,
             device_ids=ids,
@@ -218,7 +219,11 @@ class Recipes:
         chosen = recipe.launch.get("gpu_ids")
         if chosen not in (None, "all") and self.machine.gpus:
             return len(str(chosen).split(","))
-        return len(self.machine.gpus)
+        return self._share()
+
+    def _share(self) -> int:
+        """How many GPUs a run may count on that names none: those of a set, where the queue hands out sets."""
+        return Queue(self.home.runs).rules().share(len(self.machine.gpus))
 
     def _accelerate_base(self, recipe: Recipe) -> str | None:
         """The text of the user's own accelerate config file where the recipe's flags have to be written into one."""

@@ -10,9 +10,11 @@ from studio.adapters.checkpoints import Checkpoint, checkpoints
 from studio.domain.checks import check
 from studio.domain.errors import StudioError
 from studio.domain.findings import errors
+from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import write_yaml
 from studio.domain.states import LIVE
+from studio.domain.sweep import read_one
 
 if TYPE_CHECKING:
     from studio.adapters.runs import Run
@@ -73,7 +75,7 @@ def resume(
     if run.state() in LIVE:
         raise StudioError(f"The run '{run_id}' is still going.", "Stop it first.")
     start = chosen(run, checkpoint)
-    fixed = [name for name in (*(changes or {}), *unset) if name in FIXED or name.startswith("lora_")]
+    fixed = [name for name in (*(changes or {}), *unset) if is_fixed(name)]
     if fixed:
         raise StudioError(
             f"{fixed[0]} cannot change from one attempt to the next: the checkpoint was made with what it was.",
@@ -94,6 +96,35 @@ def resume(
         run, write_yaml(recipe, catalog, notes=notes), studio.gpus_for(recipe), studio.access.environment()
     )
     return run, start
+
+
+def is_fixed(name: str) -> bool:
+    """Whether an argument stays what it was from one attempt to the next."""
+    return name in FIXED or name.startswith("lora_")
+
+
+def changeable(studio: Studio, run_id: str) -> dict[str, Any]:
+    """The arguments that may change, each with its value in the run's recipe (None: not set). Raises StudioError."""
+    recipe, _ = studio.recipes.open(studio.runs.recipe_text(run_id), None, None, "recipe.yaml")
+    arguments = studio.arguments.get().of(recipe.method)
+    return {name: recipe.values.get(name) for name in sorted(arguments) if not is_fixed(name)}
+
+
+def read_changes(studio: Studio, run_id: str, typed: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The values that are typed for options of the run's method, in TRL's own types. Raises StudioError."""
+    method = studio.runs.show(run_id)["method"]
+    arguments = studio.arguments.get().of(method) if method in METHOD_NAMES else {}
+    changes: dict[str, Any] = {}
+    for name, value in typed:
+        if name not in arguments:
+            raise StudioError(
+                f"`trl {method}` has no option {name}." if name else "A value stands there without its option.",
+                "`trl-studio arguments METHOD` lists them.",
+            )
+        if name in changes:
+            raise StudioError(f"{name} is there twice.", "Give it once.")
+        changes[name] = read_one(arguments[name], value)
+    return changes
 
 
 def _require_match(recipe: Recipe, start: Checkpoint, changed: set[str]) -> None:

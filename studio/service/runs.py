@@ -11,7 +11,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from studio.domain.completion import PROJECT
 from studio.domain.errors import StudioError
 from studio.domain.findings import errors
 from studio.domain.methods import method_named
+from studio.domain.moments import seconds_since
 from studio.domain.recipe_yaml import read_mapping
 from studio.domain.states import LIVE, state_of
 from studio.domain.turns import Gpus
@@ -185,7 +185,7 @@ class Runs:
             "total_steps": facts.total_steps,
             "stop": facts.stop,
             "queued": attempt.get("queued"),
-            "doing": doing_in(run.log_tail(_DOING_BYTES)) if state_of(facts) == "starting" else "",
+            "doing": doing_in(run.log_tail(_DOING_BYTES, attempt)) if state_of(facts) == "starting" else "",
             "pushes": self._pushes(run),
             "force_in": _force_in(attempt) if facts.stop and not facts.outcome else None,
             "attempts": len(record["attempts"]),
@@ -211,7 +211,8 @@ class Runs:
 
     def time_left(self, run: dict[str, Any]) -> str:
         """What the trainer's own progress bar says is left, in words; `` where it says nothing."""
-        bars = _BAR.findall(self.folders.get(run["id"]).log_tail(8192))
+        found = self.folders.get(run["id"])
+        bars = _BAR.findall(found.log_tail(8192, last_attempt(found.record())))
         left = next((left for total, left in reversed(bars) if int(total) == run["total_steps"]), "?")
         if "?" in left:
             return ""
@@ -297,12 +298,8 @@ def stamp_of(run: Run) -> tuple[int, ...] | None:
 def _force_in(attempt: Record) -> float | None:
     """Seconds until a run that was told to stop is ended by force; None where that is not known."""
     asked, grace = attempt.get("stop"), attempt.get("grace")
-    try:
-        requested = str(asked.get("requested")) if isinstance(asked, dict) else ""
-        since = datetime.now(UTC) - datetime.fromisoformat(requested.replace("Z", "+00:00"))
-    except (TypeError, ValueError):
-        return None
-    return round(grace - since.total_seconds()) if isinstance(grace, (int, float)) else None
+    since = seconds_since(asked.get("requested")) if isinstance(asked, dict) else None
+    return round(grace - since) if isinstance(grace, (int, float)) and since is not None else None
 
 
 def run_method(run: Run, record: Mapping[str, Any] | None = None) -> str:

@@ -28,7 +28,7 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where, errors
 from studio.domain.push_checks import leaves_this_machine
 from studio.domain.recipe import Recipe
-from studio.domain.turns import Gpus, gpus_in
+from studio.domain.turns import Gpus, Rules, gpus_in
 from studio.service import data, preview, uploads
 from studio.service.access import Access
 from studio.service.account import Accounts
@@ -250,6 +250,16 @@ class Studio:
         if named is not None:
             return named
         return None if self.queue.rules().sets else here
+
+    def set_rules(self, rules: Rules) -> None:
+        """How many runs go at once here, and on which GPUs; those that wait go by it too. Raises StudioError."""
+        self.access.require_start()
+        here = [gpu.index for gpu in self.machine.gpus]
+        absent = next((gpu for one in rules.sets for gpu in one if gpu not in here), None)
+        if absent is not None:
+            there = f"The GPUs are {', '.join(map(str, here))}." if here else "There is none."
+            raise StudioError(f"There is no GPU {absent} here.", there)
+        self.queue.set_rules(rules)
 
     def diagnose(self, run_id: str) -> tuple[Finding, ...]:
         """Why a run failed, with the cures; of one that goes on or ended well, what its metrics warn of.

@@ -7,6 +7,7 @@ from typing import Any
 
 from studio.adapters.machine import Gpu, Machine
 from studio.domain.recipe import Recipe
+from studio.domain.turns import Rules
 from studio.service.studio import Studio
 from studio.ui import pieces
 
@@ -56,8 +57,10 @@ def machine_card(studio: Studio, recipe: Recipe) -> str:
     rows = "".join(
         _gpu_row(gpu, wanted is None or str(gpu.index) in wanted, off, choosable and len(gpus) > 1) for gpu in gpus
     )
-    chosen = len(gpus) if wanted is None else sum(str(gpu.index) in wanted for gpu in gpus)
+    rules = studio.queue.rules() if wanted is None and not studio.access.refusal() else Rules()
+    chosen = rules.share(len(gpus)) if wanted is None else sum(str(gpu.index) in wanted for gpu in gpus)
     said = "unused: this run trains on the CPU" if off else f"{chosen} of {len(gpus)} used" if len(gpus) > 1 else ""
+    said += ": the first free set" if rules.sets and not off else ""
     return (
         f'<div class="ts-card"><div class="ts-head"><h3>{pieces.spoken("GPUs" if len(gpus) > 1 else "GPU")}</h3>'
         f'<span class="ts-hint">{said}</span></div><div class="ts-scroll"><table class="ts-table ts-gpus"><thead><tr>'

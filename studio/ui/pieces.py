@@ -6,10 +6,10 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from studio.domain.findings import Finding
+from studio.domain.moments import seconds_since
 from studio.ui.glossary import MEANINGS
 
 MAPPING = "data:mapping"  # where columns are given their roles
@@ -226,15 +226,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min" if whole >= 600 else f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def seconds_since(moment: str | None) -> float | None:
-    """Seconds from an ISO time to now; None where there is no such time."""
-    try:
-        then = datetime.fromisoformat(str(moment).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return (datetime.now(UTC) - then).total_seconds()
 
 
 def ago(moment: str | None) -> str:

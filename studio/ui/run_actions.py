@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from studio.adapters.progress import newest_checkpoint
 from studio.domain.errors import StudioError
 from studio.domain.model_facts import size_text
 from studio.domain.states import LIVE
-from studio.service.resuming import resume
+from studio.service.resuming import changeable, read_changes, resume
 from studio.service.studio import Studio
 from studio.ui import pieces
 from studio.ui.events import STARTING
@@ -25,23 +26,52 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-act]');
   if (!button) return;
   const chosen = element.querySelector('select')?.value ?? '';
-  trigger('click', {act: button.dataset.act, run: button.dataset.of, checkpoint: chosen});
+  const changes = [...element.querySelectorAll('.ts-changes .line')].map((line) =>
+    [...line.querySelectorAll('input')].map((box) => box.value.trim()));
+  trigger('click', {act: button.dataset.act, run: button.dataset.of, checkpoint: chosen, changes});
+});
+// What may change is asked for once somebody types; the last line that is filled has an empty one below it.
+let known = {}, of = null;
+element.addEventListener('focusin', async ({target}) => {
+  const box = target.closest?.('.ts-changes');
+  if (!box || of === box.dataset.of) return;
+  of = box.dataset.of;
+  known = JSON.parse(await server.changeable_now(of));
+  element.querySelector('datalist')?.replaceChildren(
+    ...Object.keys(known).map((name) => Object.assign(document.createElement('option'), {value: name})));
+});
+element.addEventListener('input', ({target}) => {
+  const line = target.closest('.ts-changes .line');
+  if (!line) return;
+  const [name, value] = line.querySelectorAll('input');
+  if (target === name) value.placeholder = known[name.value.trim()] ?? '';
+  if (line.nextElementSibling?.matches('.line') || !target.value) return;
+  const next = line.cloneNode(true);
+  next.querySelectorAll('input').forEach((box) => { box.value = ''; box.placeholder = ''; });
+  line.after(next);
 });
 """
+_STAYS = "What the checkpoint was made with stays: model, data, adapter, optimizer, batch and seed."
 # What is said here, for the languages of the page.
 WORDS = (
     "Next, as soon as the machine is free.",
     "Place {place} of {all} in the queue.",
     "Move to the front",
     "Let the next one go first",
+    "How many at once",
     "Checkpoint",
     "Resume",
+    "With changes",
+    "Option",
+    "Value",
+    _STAYS,
     "Duplicate",
     "It saved no checkpoint to resume from.",
     "Stop and save writes a checkpoint first, for which it has two minutes.",
     "Stop now loses {steps} steps.",
     "Stopping and saving also pushes to the Hub.",
 )
+_EXAMPLES = ("num_train_epochs", "5"), ("learning_rate", "1e-5")
 # What names a run, or where it went on from: a new one has its own.
 _OWN = ("run_name", "resume_from_checkpoint", "hub_model_id")
 
@@ -52,7 +82,22 @@ class RunActions:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.studio = page.studio
-        self.row = gr.HTML("", js_on_load=_SCRIPT, apply_default_css=False, elem_id="run-actions")
+
+        def changeable_now(run: str) -> str:
+            """What may change in a run that is resumed, each as it is now: words for the boxes."""
+            try:
+                found = changeable(page.studio, str(run))
+            except StudioError:  # it was removed this moment
+                found = {}
+            return json.dumps({name: "" if value is None else str(value) for name, value in found.items()})
+
+        self.row = gr.HTML(
+            "",
+            js_on_load=_SCRIPT,
+            server_functions=[changeable_now],
+            apply_default_css=False,
+            elem_id="run-actions",
+        )
 
     def wire(self) -> None:
         page = self.page
@@ -80,7 +125,11 @@ class RunActions:
         )
         moves = _button("first", run, "Move to the front") if place else ""
         moves += _button("later", run, "Let the next one go first") if place < len(line) - 1 else ""
-        return f'<span class="ts-hint">{before}</span>{moves}'
+        rules = (
+            '<button type="button" class="ts-btn quiet" data-go="compute:queue-rules">'
+            f"{pieces.spoken('How many at once')}</button>"
+        )
+        return f'<span class="ts-hint">{before}</span>{moves}{rules}'
 
     def _act(self, form: Any, event: gr.EventData) -> list[Any]:
         act, run_id = str(event._data.get("act", "")), str(event._data.get("run", ""))
@@ -90,8 +139,10 @@ class RunActions:
                 duplicate(self.studio, form, run_id)
                 return [*page.everything(form), gr.update(selected="method"), *page.runs.skip()]
             if act == "resume":
-                _, start = resume(self.studio, run_id, str(event._data.get("checkpoint") or "") or None)
-                gr.Info(f"It goes on from {start.name}.", title="Resumed")
+                changes = read_changes(self.studio, run_id, _typed(event._data.get("changes")))
+                _, start = resume(self.studio, run_id, str(event._data.get("checkpoint") or "") or None, changes)
+                changed = "".join(f", {name}: {value}" for name, value in changes.items())
+                gr.Info(f"It goes on from {start.name}{pieces.text(changed)}.", title="Resumed")
             elif act in ("first", "later"):
                 line = self.studio.queue.line()
                 place = line.index(run_id) if run_id in line else 0
@@ -123,12 +174,34 @@ def _going_on(run: dict[str, Any]) -> str:
             f"{_button('resume', run, 'Resume')}"
         )
     parts.append(_button("duplicate", run, "Duplicate"))
+    if whole and run["state"] != "finished":
+        parts.append(_with_changes(run))
     broken = [one for one in found if one.trouble]
     if broken and run["state"] != "finished":
         parts.append(f'<span class="ts-hint">{pieces.text(broken[0].name)}: {pieces.text(broken[0].trouble)}</span>')
     elif not whole and run["state"] != "finished":
         parts.append(f'<span class="ts-hint">{pieces.spoken("It saved no checkpoint to resume from.")}</span>')
     return "".join(parts)
+
+
+def _with_changes(run: dict[str, Any]) -> str:
+    lines = "".join(
+        f'<div class="line"><label><span>{pieces.spoken("Option")}</span><input type="text" list="resume-options" '
+        f'placeholder="{name}" spellcheck="false" autocomplete="off"></label><label><span>{pieces.spoken("Value")}'
+        f'</span><input type="text" placeholder="{value}" spellcheck="false" autocomplete="off"></label></div>'
+        for name, value in _EXAMPLES
+    )
+    said = pieces.text(run["id"])
+    return (
+        f'<details class="ts-changes ts-typed" data-of="{said}"><summary>{pieces.spoken("With changes")}</summary>'
+        f'<p class="ts-hint">{pieces.spoken(_STAYS)}</p>{lines}<datalist id="resume-options"></datalist></details>'
+    )
+
+
+def _typed(lines: Any) -> list[tuple[str, str]]:
+    """The lines that hold something, as pairs of an option and its value."""
+    pairs = [(str(one[0]), str(one[1])) for one in lines or [] if isinstance(one, list) and len(one) == 2]
+    return [pair for pair in pairs if any(pair)]
 
 
 def _named(one: Checkpoint) -> str:

@@ -133,6 +133,6 @@ def _frame() -> str:
         for name, values in _EXAMPLES
     )
     return (
-        f'<div class="ts-sweep">{pieces.heading("Sweep")}<p class="ts-hint">{pieces.spoken(lead)}</p>{lines}'
+        f'<div class="ts-sweep ts-typed">{pieces.heading("Sweep")}<p class="ts-hint">{pieces.spoken(lead)}</p>{lines}'
         '<datalist id="sweep-options"></datalist></div>'
     )

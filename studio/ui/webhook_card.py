@@ -36,7 +36,8 @@ def build(page: Page) -> None:
 
     with gr.Column(elem_classes="ts-card ts-launch"):
         gr.HTML(
-            f'{pieces.heading("Webhook")}<div class="ts-webhook"></div><p class="ts-hint said" role="status"></p>',
+            f'{pieces.heading("Webhook")}<div class="ts-webhook ts-typed"></div>'
+            '<p class="ts-hint said" role="status"></p>',
             js_on_load="tsWebhook(element.querySelector('.ts-webhook'), {server});",
             head=f'<script src="{static_url("launch.js")}"></script>',
             server_functions=[webhook],

@@ -19,7 +19,7 @@ from studio.domain.launch_plan import (
 )
 from studio.domain.recipe import Recipe
 from studio.service.launch import LaunchConfig
-from studio.ui import pieces
+from studio.ui import pieces, queue_card
 from studio.ui.blocks import field_row
 from studio.ui.card import effective_batch, expected_steps
 from studio.ui.controls import controls_of, shown
@@ -60,6 +60,7 @@ def build(page: Page) -> None:
         server_functions=[gpu_readings],
         elem_id="machine",
     )
+    queue_card.build(page)
     profile = ("accelerate_config",)
     own = page.html(partial(_own, page), profile, js_on_load=PROFILE_SCRIPT, elem_id="default-config")
     with gr.Column(elem_classes="ts-card ts-profiles"):

@@ -10,6 +10,7 @@ import gradio as gr
 
 from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES, method_named
+from studio.domain.moments import seconds_since
 from studio.domain.states import LIVE
 from studio.service.curves import grouped, hardware, news, pace
 from studio.service.runs import run_method
@@ -300,7 +301,7 @@ def _words(metric: str) -> str:
 
 
 def _took(run: dict[str, Any]) -> str:
-    began, ended = pieces.seconds_since(run["started"]), pieces.seconds_since(run["ended"])
+    began, ended = seconds_since(run["started"]), seconds_since(run["ended"])
     return pieces.duration(began - ended) if began is not None and ended is not None else "–"
 
 
