@@ -56,7 +56,9 @@ def _tokens(studio: Studio, recipe: Recipe, as_json: bool, every: bool) -> int:
 
 def _print(count: TokenCount) -> None:
     of = f" of {count.total:,}" if count.total is not None else ""
-    rows = [("counted", f"all {count.rows:,} rows" if count.exact else f"a sample of {count.rows:,}{of} rows")]
+    rows = [("counted", f"all {count.rows:,} rows" if count.whole else f"a sample of {count.rows:,}{of} rows")]
+    if count.held:
+        rows.append(("held out", f"{count.held:,} rows, which totals leave out"))
     if count.total_tokens is not None:
         rows.append(("tokens in an epoch", f"{'' if count.exact else 'about '}{count.total_tokens:,}"))
     if count.tokens and count.trained:

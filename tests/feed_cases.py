@@ -86,7 +86,7 @@ def models(folder: Path) -> dict[str, Path]:
     return found
 
 
-# name: method, data, model, values
+# name: method, data (a part of one, and several with a plus), model, values
 CASES: dict[str, tuple[str, str, str, Row]] = {
     "sft": ("sft", "chats", "demo", {}),
     "sft, answers only": ("sft", "several", "demo", {"assistant_only_loss": True}),
@@ -121,6 +121,9 @@ CASES: dict[str, tuple[str, str, str, Row]] = {
     "sft, template file": ("sft", "chats", "demo", {"chat_template_path": "TEMPLATE"}),
     "sft, template of another": ("sft", "chats", "unmarked", {"chat_template_path": "MODEL", "max_length": 40}),
     "sft, no marks": ("sft", "chats", "unmarked", {"assistant_only_loss": True}),
+    "sft, mixed": ("sft", "chats[5:15]+several[-30%:]", "demo", {"assistant_only_loss": True, "max_length": 50}),
+    "sft, mixed with gaps": ("sft", "chats+tools", "demo", {}),
+    "dpo, mixed": ("dpo", "pairs[:25%]+long pairs[3:9]", "demo", {"max_length": 60}),
     "dpo": ("dpo", "pairs", "demo", {}),
     "dpo, cut": ("dpo", "pairs", "demo", {"max_length": 33}),
     "dpo, some dropped": ("dpo", "long pairs", "demo", {"max_length": 60}),
@@ -145,8 +148,15 @@ CASES: dict[str, tuple[str, str, str, Row]] = {
 FEW = (
     *("sft", "sft, answers only, cut", "sft, some dropped", "sft, packed", "sft, text completions, cut"),
     *("sft, template file", "sft, no marks", "dpo, some dropped", "dpo, end kept", "kto, from pairs, some dropped"),
-    *("reward, some dropped", "grpo", "distillation"),
+    *("reward, some dropped", "grpo", "distillation", "sft, mixed", "sft, mixed with gaps"),
 )
+
+
+def _loaded(rows: str, placed: dict[str, Path]) -> Row:
+    if rows in placed:
+        return {"dataset_name": str(placed[rows])}
+    parts = [part.partition("[") for part in rows.split("+")]
+    return {"datasets": [{"path": str(placed[name]), "split": f"train{sign}{rest}"} for name, sign, rest in parts]}
 
 
 def recipes(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, Row]]:
@@ -155,7 +165,7 @@ def recipes(folder: Path, names: Iterable[str]) -> dict[str, tuple[str, Row]]:
     found = {}
     for name in names:
         method, rows, model, values = CASES[name]
-        given = {"model_name_or_path": str(named[model]), "dataset_name": str(placed[rows]), **values}
+        given = {"model_name_or_path": str(named[model]), **_loaded(rows, placed), **values}
         if "chat_template_path" in given:
             places = {"TEMPLATE": named["shouting"] / "chat_template.jinja", "MODEL": named["shouting"]}
             given["chat_template_path"] = str(places[given["chat_template_path"]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from studio.adapters.home import Home
 from studio.domain.recipe import Recipe
 from studio.service.presets import named
 from studio.service.studio import Studio
-from studio.ui.form import Form
+from studio.ui.card import card, expected_steps
+from studio.ui.form import Form, dataset_text
 from studio.ui.kept import kept, restored
 from studio.ui.steps import next_field, next_step
 
@@ -49,6 +51,26 @@ def test_a_reward_adapter_is_seq_cls_by_itself_and_only_there(studio: Studio) ->
     form.choose_method(studio, "reward")
     form.set(catalog, "lora_task_type", "TOKEN_CLS", True)
     assert form.recipe.get("lora_task_type") == "TOKEN_CLS"
+
+
+def test_rows_and_steps_are_those_of_all_that_is_trained_on(studio: Studio) -> None:
+    catalog, form = studio.arguments.get(), Form(Recipe("sft"))
+
+    def said(**values: object) -> tuple[str, ...]:
+        form.recipe = Recipe("sft", {"per_device_train_batch_size": 4, "num_train_epochs": 2, **values})
+        form.looked = tuple(studio.recipes.look(form.recipe))
+        form.typed = dataset_text(form.recipe)
+        drawn = card(studio, form, form.prepared(studio))
+        return tuple(re.findall(rf"<dt>.*?{name}.*?</dt><dd>(.*?)</dd>", drawn)[0] for name in ("Data", "Length"))
+
+    one, other = {"path": "assets/demo/sft"}, {"path": "assets/demo/distillation", "split": "train[:25%]"}
+    assert said(dataset_name="assets/demo/sft") == ("assets/demo/sft · train · 432 rows", "2 epochs · 216 steps")
+    assert said(datasets=[one, other]) == ("2 datasets · 540 rows", "2 epochs · 270 steps")
+    assert said(datasets=[one, other], test_split_size=40) == ("2 datasets · 500 rows", "2 epochs · 250 steps")
+    assert said(datasets=[other])[0].endswith("distillation · train[:25%] · 108 rows")
+    assert said(datasets=[one, {"path": "no/where"}]) == ("2 datasets", "2 epochs")
+    assert expected_steps(form, form.recipe, catalog) is None
+    assert said(datasets=[one, other], max_steps=27)[1] == "27 steps · 0.2 epochs"
 
 
 def test_what_is_hidden_is_not_in_the_recipe_and_comes_back_with_what_hid_it(studio: Studio) -> None:

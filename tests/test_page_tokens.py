@@ -88,6 +88,28 @@ def test_packing_shows_sequences_with_their_seams(studio: StudioPage) -> None:
     expect(fact(studio, "Steps in an epoch")).to_contain_text("27 without packing")
 
 
+def test_a_mixture_is_counted_with_the_rows_that_are_held_out(studio: StudioPage) -> None:
+    studio.tab("data")
+    box = studio.page.get_by_label("Add another dataset")
+    box.fill("assets/demo/sft")
+    box.press("Enter")
+    parts = studio.page.locator(".ts-part-row")
+    expect(parts).to_have_count(2)
+    split = studio.page.locator("#mixture-split input, #mixture-split textarea").first
+    split.fill("train[:12]")
+    split.press("Enter")
+    expect(parts.nth(1)).to_contain_text("12 of 12 rows")
+    expect(studio.page.locator("#recipe-card")).to_contain_text("2 datasets · 444 rows")
+    tokens(studio).locator("[data-tokens-do=count]").click()
+    expect(fact(studio, "Counted")).to_have_text("all 444 rows", timeout=LONG)
+    studio.type("test_split_size", "44")
+    held = "all 444 rows; totals leave out the 44 that are held out"
+    expect(fact(studio, "Counted")).to_have_text(held, timeout=LONG)
+    expect(studio.page.locator("#recipe-card")).to_contain_text("2 datasets · 400 rows")
+    expect(fact(studio, "Steps in an epoch")).to_contain_text("about 25 without packing")
+    studio.press("undo")
+
+
 def test_another_method_reads_its_own_data(studio: StudioPage) -> None:
     studio.choose_method("dpo")
     studio.tab("data")

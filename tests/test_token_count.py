@@ -35,6 +35,8 @@ def test_totals_are_estimated_from_a_sample_and_exact_for_all() -> None:
     assert (GOOD.exact, GOOD.total_tokens, GOOD.sequences(False), GOOD.sequences(True)) == (False, 150_500, 1000, 800)
     every = replace(GOOD, total=100)
     assert (every.exact, every.total_tokens, every.sequences(False), every.sequences(True)) == (True, 15_050, 100, 80)
+    held = replace(every, held=20)
+    assert (held.whole, held.exact, held.total_tokens, held.sequences(False)) == (True, False, 12_040, 80)
     assert replace(GOOD, total=None).total_tokens is None
     told = every.to_json()
     assert (told["exact"], told["total_tokens"], told["dropped"]) == (True, 15_050, 0)

@@ -38,10 +38,11 @@ class Surroundings:
     `devices` is the number of GPUs that one run has (0: CPU only), `has_package` says whether a package can be
     imported, `missing` gives the words for a model's path that leads nowhere (or None), `device_ids` are the GPUs'
     numbers, `exists` says whether a file or folder is there, `profiles` are the accelerate profiles known by name,
-    `cores` how many processor cores there are. `account` is who is signed in to Hugging Face, `repository` what is known of the one to push to.
-    `older` names the GPUs that have no bfloat16 of their own, by number, `mixed` says that the GPUs are of different
-    kinds, `unusable` why the installed torch cannot use them (a sentence, or empty). `accelerate` is the accelerate
-    config in effect (a profile's, a file's, the user's default), or what is wrong with it as the end of a sentence.
+    `cores` how many processor cores there are. `account` is who is signed in to Hugging Face, `repository` what is
+    known of the one to push to. `older` names the GPUs that have no bfloat16 of their own, by number, `mixed` says
+    that the GPUs are of different kinds, `unusable` why the installed torch cannot use them (a sentence, or empty).
+    `accelerate` is the accelerate config in effect (a profile's, a file's, the user's default), or what is wrong with
+    it as the end of a sentence.
     """
 
     devices: int

@@ -17,7 +17,7 @@ _STEP = 64  # lengths are proposed in multiples of this
 
 @dataclass(frozen=True)
 class TokenCount:
-    """What TRL makes of the first `rows` rows of `total` (None: not known), as examples.
+    """What TRL makes of `rows` rows of `total` (None: not known), as examples; `held` of these are held out.
 
     `lengths` are tokens before anything is cut, by name (`chosen` and `rejected` for pairs); `cut` of the `kept`
     examples lose some to `max_length`, the others are dropped. `tokens` reach the model, `trained` of them are
@@ -49,15 +49,16 @@ class TokenCount:
     tokenizer: str = ""
     remarks: tuple[str, ...] = ()
     shown_of: int = 0
+    held: int = 0
 
     @classmethod
-    def from_json(cls, method: str, total: int | None, told: Mapping[str, Any]) -> TokenCount:
+    def from_json(cls, method: str, total: int | None, told: Mapping[str, Any], held: int = 0) -> TokenCount:
         """What the worker told."""
-        names = set(cls.__dataclass_fields__) - {"method", "total", "lengths", "remarks"}
+        names = set(cls.__dataclass_fields__) - {"method", "total", "held", "lengths", "remarks"}
         lengths = {name: tuple(each) for name, each in told.get("lengths", {}).items()}
         remarks = tuple(told.get("remarks", ()))
         known = {name: told[name] for name in names & set(told)}
-        return cls(method=method, total=total, lengths=lengths, remarks=remarks, **known)
+        return cls(method=method, total=total, held=held, lengths=lengths, remarks=remarks, **known)
 
     def to_json(self) -> dict[str, Any]:
         """The documented form of `trl-studio tokens --json`."""
@@ -72,9 +73,14 @@ class TokenCount:
         }
 
     @property
-    def exact(self) -> bool:
+    def whole(self) -> bool:
         """Whether all rows were counted."""
         return self.total is not None and self.rows >= self.total
+
+    @property
+    def exact(self) -> bool:
+        """Whether those are what is trained on: TRL draws by chance what it holds out."""
+        return self.whole and not self.held
 
     @property
     def dropped(self) -> int:
@@ -106,7 +112,7 @@ class TokenCount:
     def _scaled(self, number: int) -> int | None:
         if self.total is None or not self.rows:
             return None
-        return number if self.exact else round(number * self.total / self.rows)
+        return number if self.exact else round(number * (self.total - self.held) / self.rows)
 
 
 def summary(lengths: tuple[int, ...]) -> dict[str, float]:
@@ -204,7 +210,7 @@ def _lost(count: TokenCount, values: Mapping[str, Any]) -> Iterator[Finding]:
     room = "" if fix or count.context is None else f" The model reads {count.context:,} tokens at most."
     if count.dropped == count.examples:
         why = f"`max_length` is {count.max_length:,}: TRL drops examples of which nothing to learn is left.{room}"
-        level: Any = "error" if count.exact else "warning"
+        level: Any = "error" if count.whole else "warning"
         yield finding(level, "max_length", "Nothing is left to learn from.", why, fix)
     elif count.dropped:
         reason = "TRL leaves out what is longer" if count.method == "reward" else "nothing to learn is left of them"
@@ -234,7 +240,7 @@ def _less_room(count: TokenCount) -> Fix | None:
 
 
 def _share(number: int, count: TokenCount) -> str:
-    of = f"{count.examples:,} examples" if count.exact else f"a sample of {count.examples:,}"
+    of = f"{count.examples:,} examples" if count.whole else f"a sample of {count.examples:,}"
     percent = 100 * number / count.examples
     said = "Less than 1 %" if percent < 1 else f"{percent:.0f} %"
-    return f"{said} of {of}" if count.exact else f"{said} of the examples, in {of},"
+    return f"{said} of {of}" if count.whole else f"{said} of the examples, in {of},"

@@ -12,7 +12,7 @@ from studio.domain.columns import Column
 from studio.domain.data_layout import format_of, matching
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
-from studio.domain.mixture import BUILDERS, contributed, entries_of, held_out, sliced
+from studio.domain.mixture import BUILDERS, as_mixture, contributed, entries_of, held_out, sliced
 
 if TYPE_CHECKING:
     from studio.service.data import Inspection
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """One dataset of a mixture: the rows of its split, and those that it gives to the mixture; None: not known."""
+    """One dataset of a mixture: the rows of its split, and those that it gives to the mixture; None: not known.
+
+    Those begin with row `first` of the split.
+    """
 
     entry: Mapping[str, Any]
     rows: int | None
     gives: int | None
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,25 @@ class Mix:
 
 
 def mix_of(values: Mapping[str, Any], looked: Sequence[Inspection]) -> Mix:
-    """The rows of a recipe's mixture, by what is known of its datasets."""
+    """The rows of a recipe's mixture, by what is known of its datasets; a single dataset is a mixture of one."""
     entries = entries_of(values)
+    size = values.get("test_split_size") if entries else None  # of a dataset by name, nothing is held out
+    entries = entries or entries_of(as_mixture(values))
     known = [one.num_rows if one.columns else None for one in looked]
     known += [None] * (len(entries) - len(known))
-    rows = [sliced(entry.get("split"), count) for entry, count in zip(entries, known, strict=False)]
+    taken = [sliced(entry.get("split"), count) for entry, count in zip(entries, known, strict=False)]
+    rows = [None if one is None else len(one) for one in taken]
     gives = contributed(rows, [entry.get("fraction") for entry in entries])
     total = None if None in gives or not gives else sum(count or 0 for count in gives)
-    parts = tuple(Part(*one) for one in zip(entries, rows, gives, strict=True))
-    return Mix(parts, total, held_out(total, values.get("test_split_size")))
+    firsts = [one.start if one else 0 for one in taken]
+    parts = tuple(Part(*one) for one in zip(entries, rows, gives, firsts, strict=True))
+    return Mix(parts, total, held_out(total, size))
+
+
+def rows_to_learn_from(values: Mapping[str, Any], looked: Sequence[Inspection]) -> int | None:
+    """The rows of all that a recipe trains on, without those held out; None where not all are known."""
+    mix = mix_of(values, looked)
+    return mix.split[0] if mix.split else mix.total
 
 
 def entry_source(entry: Mapping[str, Any], paths: Paths) -> DataSource | None:

@@ -6,13 +6,11 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from studio.adapters import datafiles
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.hubcache import HubCache
 from studio.adapters.models import stamp
@@ -27,12 +25,13 @@ from studio.domain.recipe import Recipe
 from studio.domain.token_count import ALL, TokenCount, token_findings
 from studio.service.access import Access
 from studio.service.data import Inspection
+from studio.service.mixing import mix_of
 from studio.service.models import Models, named_models
 from studio.service.paths import Paths
+from studio.service.token_rows import Row, Share, against, rows_of, shares_of
 
 SAMPLE = 500  # rows that are counted at once
 SHOWN = 8  # examples that are shown as text at a time
-_BLOCKS = 10  # places all over the data from which a sample is taken
 _LARGEST = 64 << 20  # bytes of a tokenizer that are fetched
 _KEPT = 64  # counts that are remembered
 # What decides how a sample is read; everything else of a recipe leaves a count as it is.
@@ -58,12 +57,15 @@ class Counted:
 class _Wanted:
     """A question for the worker: which rows are counted, by which model's tokenizer, under which values."""
 
-    looked: Inspection
+    shares: tuple[Share, ...]
+    total: int | None  # rows of the data, of which `held` are held out for evaluation
+    held: int
     method: str
     model: tuple[str, str]  # name and revision
     values: Mapping[str, Any]
     rows: int
     sample: str  # names the sample: its data, model and method
+    rows_key: str  # names its rows
     key: str  # names the whole question
 
 
@@ -76,7 +78,7 @@ class KnownTokens:
         self.counts: OrderedDict[str, Counted] = OrderedDict()
         self.asked: set[str] = set()  # samples that somebody wanted to have counted
         self.whole: set[str] = set()  # questions of which somebody wanted all rows
-        self.rows: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+        self.rows: OrderedDict[str, tuple[list[Row], str]] = OrderedDict()
 
     def keep(self, key: str, counted: Counted) -> None:
         with self.lock:
@@ -99,16 +101,9 @@ class Tokens:
         """Why nothing can be counted as things stand, in a sentence; `` where it can."""
         if not recipe.get("model_name_or_path"):
             return "Tokens are those of a model: choose one on the Model tab."
-        if not looked or not looked[0].columns:
-            return "Tokens can be counted once the data can be read."
-        if len(looked) > 1:
-            return "Tokens are counted for one dataset; this recipe mixes several."
-        if looked[0].verdict == "reject":
-            return "Tokens can be counted once the method takes the data."
-        if any(
-            column.type in ("image", "images") or column.name in ("image", "images") for column in looked[0].columns
-        ):
-            return "Data with images are turned into tokens while they train, so they cannot be counted before."
+        why = against(mix_of(recipe.values, looked), looked)
+        if why:
+            return why
         name, revision = self._model(recipe)
         look = self._models.known(name, revision)
         if look is not None and look.facts is None:
@@ -210,28 +205,19 @@ class Tokens:
         return named.get("model_name_or_path", ("", "main"))
 
     def _wanted(self, recipe: Recipe, looked: Sequence[Inspection], every: bool = False) -> _Wanted | None:
-        if len(looked) != 1 or not looked[0].columns or not recipe.get("model_name_or_path"):
+        mix = mix_of(recipe.values, looked)
+        shares = shares_of(mix, looked)
+        if not shares or not recipe.get("model_name_or_path"):
             return None
-        data = looked[0]
         user = self._access.user()
         values = {name: plain(recipe.values[name]) for name in DECIDING if name in recipe.values}
-        columns = [column.name for column in data.columns]
-        who = user.name if user else ""
-        about: list[Any] = [
-            who,
-            recipe.method,
-            self._model(recipe),
-            data.name,
-            data.source,
-            data.config,
-            data.split,
-            columns,
-        ]
-        about.append(_written(data.name) if data.source == "local" else data.num_rows)
-        rows = ALL if every else SAMPLE
+        about = [user.name if user else "", recipe.method, self._model(recipe), *(one.identity() for one in shares)]
+        rows, held = ALL if every else SAMPLE, mix.split[1] if mix.split else 0
         sample = _digest(about)
-        key = _digest([sample, values, rows])
-        return _Wanted(data, recipe.method, self._model(recipe), values, rows, sample, key)
+        rows_key = _digest([sample, [(one.first, one.rows) for one in shares], rows])
+        key = _digest([rows_key, values, held])
+        model = self._model(recipe)
+        return _Wanted(shares, mix.total, held, recipe.method, model, values, rows, sample, rows_key, key)
 
     # --- the answer
 
@@ -248,7 +234,7 @@ class Tokens:
             "model": str(folder),
             "stamp": stamp(folder),
             "kind": kind,
-            "key": _digest([wanted.sample, wanted.rows]),
+            "key": wanted.rows_key,
             "first": first,
             "shown": SHOWN,
         }
@@ -257,7 +243,7 @@ class Tokens:
             return Counted(trouble=str(told["trouble"]))
         samples = dict(before.samples) if before else {}
         samples |= {first + place: one for place, one in enumerate(told.get("samples", ()))}
-        return Counted(TokenCount.from_json(wanted.method, wanted.looked.num_rows, told), samples)
+        return Counted(TokenCount.from_json(wanted.method, wanted.total, told, wanted.held), samples)
 
     def _tokenizer(self, name: str, revision: str) -> Path:
         """The folder with a model's tokenizer: its own, or that in the local cache, brought there where need be."""
@@ -301,61 +287,16 @@ class Tokens:
             values["chat_template_path"] = str(file or self._tokenizer(source, "main"))
         return values
 
-    def _rows(self, wanted: _Wanted) -> tuple[list[dict[str, Any]], str]:
-        """The rows of a sample, and how the child is to read them: as the datasets library reads json, or as told."""
-        data = wanted.looked
-        key = _digest([wanted.sample, wanted.rows])
-        kind = "rows"
+    def _rows(self, wanted: _Wanted) -> tuple[list[Row], str]:
+        """The rows of a sample, and how the child is to read them."""
         with self._known.lock:
-            kept = self._known.rows.get(key)
-        if data.source != "local":
-            rows = kept or self._from_hub(data)
-        else:
-            place = self._paths.find(data.name)
-            if place is None:
-                raise StudioError(f"{data.name} is not there any more.", "Look at the data again.")
-            source = datafiles.open_source(place, data.config or None)
-            # Dates and numbers in texts are told by the library's own reader, where it reads the same format.
-            kind = "json" if source.format == "json" else "rows"
-            split = data.split if data.split in source.splits else source.splits[0]
-            rows = kept or list(_spread(source, split, data.num_rows, wanted.rows))
-        names = [column.name for column in data.columns]
-        rows = [{name: plain(row.get(name)) for name in names} for row in rows]
-        if not rows:
-            raise StudioError("There are no rows to count.", "Choose another split.")
+            kept = self._known.rows.get(wanted.rows_key)
+        told = kept or rows_of(wanted.shares, wanted.rows, self._paths, self._hub)
         with self._known.lock:
-            self._known.rows[key] = rows
+            self._known.rows[wanted.rows_key] = told
             while len(self._known.rows) > 3:
                 self._known.rows.popitem(last=False)
-        return rows, kind
-
-    def _from_hub(self, data: Inspection) -> list[dict[str, Any]]:
-        head = self._hub.dataset_head(data.name, data.config or None, data.split or None, 100)
-        if isinstance(head, Unknown):
-            raise StudioError(head.message, "The count can wait for it.")
-        # A cell that was cut short is left out by the client: its row would be counted wrongly.
-        return [row for row in head.rows if all(column.name in row for column in data.columns)]
-
-
-def _spread(source: datafiles.DataSource, split: str, total: int | None, number: int) -> Iterator[dict[str, Any]]:
-    """`number` rows from places all over the data, so that sorted data do not mislead; the first ones of huge files."""
-    if total is None or total <= number:
-        yield from source.rows(split, number)
-        return
-    each = number // _BLOCKS
-    for block in range(_BLOCKS):
-        yield from source.rows(split, each, block * (total - each) // (_BLOCKS - 1))
-
-
-def _written(name: str) -> list[int]:
-    """Changes whenever a file or the files of a folder are written."""
-    try:
-        place = Path(name)
-        files = sorted(islice(place.rglob("*"), 1000)) if place.is_dir() else [place]
-        found = [one.stat() for one in files]
-    except OSError:
-        return []
-    return [value for one in found for value in (one.st_mtime_ns, one.st_size)]
+        return told
 
 
 def _digest(about: Any) -> str:

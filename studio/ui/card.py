@@ -9,6 +9,7 @@ from typing import Any
 from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import method_named
+from studio.domain.mixture import entries_of
 from studio.domain.recipe import Recipe, in_effect
 from studio.domain.token_count import steps_per_epoch
 from studio.service.models import named_models
@@ -179,14 +180,14 @@ def _method(recipe: Recipe) -> str:
 
 
 def _data(form: Form) -> str:
-    entries = form.recipe.get("datasets")
-    if isinstance(entries, list) and len(entries) > 1:
-        return f"{len(entries)} datasets"
+    entries = entries_of(form.recipe.values)
+    rows = f" · {pieces.count(form.rows)} rows" if form.rows is not None else ""
+    if len(entries) > 1:
+        return f"{len(entries)} datasets{rows}"
     if not form.typed:
         return "none yet"
-    split = form.recipe.get("dataset_train_split", "train")
-    rows = form.looked[0].num_rows if form.looked else None
-    return f"{pieces.short_path(form.typed)} · {split}" + (f" · {pieces.count(rows)} rows" if rows is not None else "")
+    split = entries[0].get("split") if entries else form.recipe.get("dataset_train_split")
+    return f"{pieces.short_path(form.typed)} · {split or 'train'}{rows}"
 
 
 def _whole(value: Any) -> int | None:
@@ -226,7 +227,7 @@ def expected_steps(form: Form, recipe: Recipe, catalog: Catalog, sequences: int 
     if steps:
         return steps
     epochs, batch = in_effect(recipe, catalog, "num_train_epochs"), effective_batch(recipe, catalog)
-    rows = sequences or (form.looked[0].num_rows if len(form.looked) == 1 else None)
+    rows = sequences or form.rows
     packed = recipe.get("packing") is True and sequences is None
     if not rows or not batch or packed or not isinstance(epochs, (int, float)) or not 0 < epochs < 1e6:
         return None
@@ -238,7 +239,7 @@ def _length(form: Form, recipe: Recipe, catalog: Catalog, sequences: int | None)
     """Steps and epochs, as far as the number of rows is known."""
     steps = _whole(in_effect(recipe, catalog, "max_steps"))
     epochs = in_effect(recipe, catalog, "num_train_epochs")
-    rows = form.looked[0].num_rows if len(form.looked) == 1 else None
+    rows = form.rows
     each = _per_step(recipe, catalog)
     if steps:
         return f"{pieces.count(steps)} steps" + (f" · {steps * each / rows:.2g} epochs" if rows and each else "")

@@ -19,6 +19,7 @@ from studio.domain.overlay import depends, is_shown
 from studio.domain.recipe import Recipe, in_effect
 from studio.service.data import Inspection, all_rejudged
 from studio.service.mappings import Choice
+from studio.service.mixing import rows_to_learn_from
 from studio.service.presets import Preset
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
@@ -73,6 +74,11 @@ class Form:
     sent: Recipe | None = field(default=None, repr=False)
     surrounded: tuple[tuple[float, Form], ...] = field(default=(), repr=False)
     editing: str = ""
+
+    @property
+    def rows(self) -> int | None:
+        """The rows of all that is trained on, without those held out; None where not all are known."""
+        return rows_to_learn_from(self.recipe.values, self.looked)
 
     def as_drawn(self) -> Form:
         """The form as pieces of the page are drawn from it, to be compared with a later one."""

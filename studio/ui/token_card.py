@@ -43,7 +43,7 @@ _COLOURS = {"chosen": "first", "rejected": "second"}
 def build(page: Page) -> None:
     """The card under the data; it follows every edit that changes how the data are read."""
     draw = partial(_card, page)
-    card = page.html(draw, (*DECIDING, *NAMING, *_STEPS), js_on_load=_SCRIPT, elem_id="tokens")
+    card = page.html(draw, (*DECIDING, *NAMING, *_STEPS, "test_split_size"), js_on_load=_SCRIPT, elem_id="tokens")
     page.wiring.append(partial(_wire, page, card))
 
 
@@ -102,7 +102,7 @@ def _more(counted: Counted) -> str:
     count = counted.count
     if count is None:
         return _button("count", "Count tokens")
-    return _button("all", "Count all rows") if not count.exact and count.total and count.total <= ALL else ""
+    return _button("all", "Count all rows") if not count.whole and count.total and count.total <= ALL else ""
 
 
 def _drawn(page: Page, form: Form, counted: Counted) -> str:
@@ -144,8 +144,9 @@ def _facts(page: Page, form: Form, count: TokenCount) -> str:
 
 
 def _sampled(count: TokenCount) -> str:
-    if count.exact:
-        return f"all {pieces.count(count.rows)} rows"
+    if count.whole:
+        rest = f"; totals leave out the {pieces.count(count.held)} that are held out" if count.held else ""
+        return f"all {pieces.count(count.rows)} rows{rest}"
     of = f" of {pieces.count(count.total)}" if count.total else ""
     return f"a sample of {pieces.count(count.rows)}{of} rows; totals are estimated from it"
 

@@ -43,6 +43,7 @@ _PLANNING = (
     "max_steps",
     "packing",
     "num_generations",
+    "test_split_size",
 )
 
 
@@ -263,7 +264,7 @@ def _plan(page: Page, form: Form, recipe: Recipe) -> LaunchPlan | None:
 
 
 def _length_words(page: Page, form: Form, recipe: Recipe) -> str:
-    rows = form.looked[0].num_rows if len(form.looked) == 1 else None
+    rows = form.rows
     if rows is None:
         return "How many updates that is can be said once the dataset's rows are known."
     if recipe.get("packing") is True:

@@ -33,7 +33,7 @@ ADVANCED = tuple(
         if record.advanced and record.section in (*FIRST, *THEN) and record.name not in ELSEWHERE
     )
 )
-_OF_THE_LENGTH = ("num_train_epochs", "max_steps", "packing", "max_length")
+_OF_THE_LENGTH = ("num_train_epochs", "max_steps", "packing", "max_length", "test_split_size")
 _OF_THE_BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_generations")
 _OF_THE_RATE = ("learning_rate", "lr_scheduler_type", "warmup_steps", "lr_scheduler_kwargs", "use_peft")
 _OF_AN_ADAPTER = ("lora_r", "lora_target_modules", "use_dora", "load_in_4bit", "load_in_8bit")
@@ -98,7 +98,7 @@ def _batch_words(page: Page, form: Form) -> str:
     words = f"{pieces.count(each * times * processes)} examples make one update"
     sequences = page.studio.tokens.sequences(form.recipe, form.looked)
     steps = expected_steps(form, form.recipe, catalog, sequences)
-    rows = form.looked[0].num_rows if len(form.looked) == 1 else None
+    rows = form.rows
     if rows is not None:
         words += f" · {pieces.count(rows)} rows"
     if steps:

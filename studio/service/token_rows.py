@@ -1,0 +1,170 @@
+"""The rows that stand for a recipe's data where its tokens are counted: of each dataset by its share, from all over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from studio.adapters import datafiles
+from studio.adapters.hub import HubClient
+from studio.domain.errors import StudioError
+from studio.domain.plain_json import plain
+from studio.service.data import Inspection
+from studio.service.mixing import Mix, Part, entry_source
+from studio.service.paths import Paths
+from studio.service.preview import hub_rows
+
+_BLOCKS = 10  # places all over the data from which a sample is taken
+_AT_ONCE = 100  # rows that the Hub tells at once
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Share:
+    """One dataset of those that are counted, and which rows of it: `rows` from `first` on, None where to the end."""
+
+    looked: Inspection
+    entry: Mapping[str, Any]
+    first: int
+    rows: int | None
+
+    def identity(self) -> list[Any]:
+        """What tells these data from others, and from themselves once they are written anew."""
+        one = self.looked
+        written = _written(one.files or (one.name,)) if one.source == "local" else one.num_rows
+        columns = [column.name for column in one.columns]
+        return [one.name, one.source, one.config, one.split, columns, self.entry, written]
+
+
+def shares_of(mix: Mix, looked: Sequence[Inspection]) -> tuple[Share, ...]:
+    """What is counted of each dataset, in their order; none where not all of them can be read."""
+    if not looked or len(looked) != len(mix.parts) or not all(one.columns for one in looked):
+        return ()
+    return tuple(Share(one, part.entry, part.first, part.gives) for one, part in zip(looked, mix.parts, strict=True))
+
+
+def against(mix: Mix, looked: Sequence[Inspection]) -> str:
+    """Why no rows can be taken, in a sentence that says of a mixture which dataset it is; `` where they can."""
+    several = len(mix.parts) > 1
+    for one, part in zip(looked, mix.parts, strict=False):
+        why = _unfit(one, one.name if several else "the data") or _unknown(one, part)
+        if why:
+            return why
+    if len(looked) < max(1, len(mix.parts)):
+        return "Tokens can be counted once the data can be read."
+    if any(part.gives is None and part.entry.get("fraction") is not None for part in mix.parts):
+        return "Tokens can be counted once each dataset has a `fraction` that is a share, or none has one."
+    return ""
+
+
+def _unfit(one: Inspection, named: str) -> str:
+    if not one.columns:
+        return f"Tokens can be counted once {named} can be read."
+    if one.verdict == "reject":
+        return f"Tokens can be counted once the method takes {named}."
+    if any(column.type in ("image", "images") or column.name in ("image", "images") for column in one.columns):
+        which = "" if named == "the data" else f" {named} has some."
+        return f"Data with images are turned into tokens while they train, so they cannot be counted before.{which}"
+    return ""
+
+
+def _unknown(one: Inspection, part: Part) -> str:
+    """Why it is not known which rows of a dataset are taken, or why those are none."""
+    split = str(part.entry.get("split") or "train")
+    if part.rows == 0:
+        return f"`{split}` of {one.name} has no rows: choose another split, or a larger part of it."
+    if part.rows is None and one.num_rows is not None:
+        return f"Tokens are counted of a split or of one part of it, as in `train[:10%]`: {one.name} takes `{split}`."
+    if part.rows is None and ("[" in split or part.entry.get("fraction") is not None):
+        return f"Which rows of {one.name} are taken hangs on how many it has: tokens can be counted once that is known."
+    return ""
+
+
+def rows_of(shares: Sequence[Share], number: int, paths: Paths, hub: HubClient) -> tuple[list[Row], str]:
+    """About `number` rows, and how the child is to read them: as the datasets library reads json, or as told.
+
+    They have the columns of all datasets, as after TRL has put one behind the other. Raises StudioError.
+    """
+    taken = [(share, size) for share, size in zip(shares, _sizes(shares, number), strict=True) if size]
+    names = dict.fromkeys(column.name for share, _ in taken for column in share.looked.columns)
+    rows: list[Row] = []
+    forms = set()
+    for share, size in taken:
+        if share.looked.source == "local":
+            source = _source(share.looked, paths)
+            forms.add(source.format)
+            split = share.looked.split if share.looked.split in source.splits else source.splits[0]
+            told = list(_spread(source, split, share, size))
+        else:
+            forms.add("hub")
+            told = _from_hub(share, size, hub)
+        # A column that is left out here may be one of another dataset, and then its cells are empty.
+        own = {column.name for column in share.looked.columns}
+        rows += [{name: plain(row.get(name)) if name in own else None for name in names} for row in told]
+    if not rows:
+        raise StudioError("There are no rows to count.", "Choose another split.")
+    # Dates and numbers in texts are told by the library's own reader, where it reads the same format.
+    return rows, "json" if forms == {"json"} else "rows"
+
+
+def _sizes(shares: Sequence[Share], number: int) -> list[int]:
+    """How many rows are taken of each dataset: in proportion to those it has, and at least one."""
+    most = [_AT_ONCE if share.looked.source == "hub" else number for share in shares]
+    counts = [share.rows for share in shares if share.rows is not None]
+    if len(counts) < len(shares):  # how much of the mixture they are is not known: they count alike
+        alike = number // len(shares)
+        return [min(alike, top, share.rows or alike) for top, share in zip(most, shares, strict=True)]
+    total = sum(counts)
+    number = min(number, total, *(top * total // count for top, count in zip(most, counts, strict=True) if count))
+    ends = [0]
+    sizes = []
+    for count in counts:
+        ends.append(ends[-1] + count)
+        size = number * ends[-1] // total - number * ends[-2] // total
+        sizes.append(max(size, min(1, count)))
+    return sizes
+
+
+def _source(looked: Inspection, paths: Paths) -> datafiles.DataSource:
+    source = entry_source(looked.entry, paths) if looked.entry is not None else None
+    place = paths.find(looked.name) if source is None else None
+    if source is None and place is None:
+        raise StudioError(f"{looked.name} is not there any more.", "Look at the data again.")
+    return source or datafiles.open_source(str(place), looked.config or None)
+
+
+def _spread(source: datafiles.DataSource, split: str, share: Share, number: int) -> Iterator[Row]:
+    """`number` rows from places all over a share, so that sorted data do not mislead; the first ones of huge files."""
+    if share.rows is None or share.rows <= number:
+        yield from source.rows(split, number, share.first)
+        return
+    blocks = min(_BLOCKS, number)
+    for block in range(blocks):
+        begin, end = number * block // blocks, number * (block + 1) // blocks
+        passed = (share.rows - number) * block // max(1, blocks - 1)
+        yield from source.rows(split, end - begin, share.first + begin + passed)
+
+
+def _from_hub(share: Share, number: int, hub: HubClient) -> list[Row]:
+    one = share.looked
+    page = hub_rows(hub, one.name, one.config, one.split, share.first, number)
+    if page.finding is not None:
+        raise StudioError(page.finding.message, "The count can wait for it.")
+    # A cell that was cut short is left out by the client: its row would be counted wrongly.
+    return [row for row in page.rows if all(column.name in row for column in one.columns)]
+
+
+def _written(names: Sequence[str]) -> list[int]:
+    """Changes whenever one of the files, or of a folder's, is written."""
+    found = []
+    try:
+        for place in map(Path, names):
+            files = sorted(islice(place.rglob("*"), 1000)) if place.is_dir() else [place]
+            found += [one.stat() for one in files]
+    except OSError:
+        return []
+    return [value for one in found for value in (one.st_mtime_ns, one.st_size)]
