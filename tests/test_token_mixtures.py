@@ -25,7 +25,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.mixture import sliced
 from studio.domain.recipe import Recipe
 from studio.service.mixing import mix_of, rows_to_learn_from
-from studio.service.token_rows import rows_of, shares_of
+from studio.service.token_rows import countable, rows_of, shares_of
 
 SPLITS = ("train", "train[:100]", "train[10%:20%]", "train[:33%]", "train[-7%:]", "train[5:-5]", "train[:10%]",
           "train[10:20%]", "train[-30:]", "train[1_0:]", "train[:]", "train[99%:]", "train[-1%:]", "train[:999]",
@@ -223,20 +223,27 @@ def test_rows_of_the_hub_stand_beside_those_of_files(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     features = [{"feature_idx": 0, "name": "text", "type": {"dtype": "string", "_type": "Value"}}]
-    told = [{"row_idx": n, "row": {"text": f"far {n}"}, "truncated_cells": []} for n in range(400)]
+    told = [{"row_idx": n, "row": {"text": f"far {n}"}, "truncated_cells": []} for n in range(4000)]
     with running(FakeHub()) as served:
         huggingface_hub.close_session()
-        served.datasets["org/far"] = Repo(splits={"default": {"train": (features, told, 400)}})
+        served.datasets["org/far"] = Repo(splits={"default": {"train": (features, told, 4000)}})
         desk = Desk(tmp_path, counter, served.url)
-        far, near = {"path": "org/far", "split": "train[50%:]"}, texts(tmp_path / "a.jsonl", "near", 100)
+        far, near = {"path": "org/far", "split": "train[50%:]"}, texts(tmp_path / "a.jsonl", "near", 1000)
         found = markers(sampled(desk, mixed(far, near)))
-        # The Hub tells a hundred rows at once: the others are fewer in proportion.
-        assert found[:100] == [("far", row) for row in range(200, 300)]
-        assert Counter(name for name, _ in found) == {"far": 100, "near": 50}
+        assert Counter(name for name, _ in found) == {"far": 333, "near": 167}
+        # In pages of a hundred at most, from the first row of the part to its last.
+        places = [row for name, row in found if name == "far"]
+        assert (places[0], places[-1], len(set(places))) == (2000, 3999, 333)
+        assert abs(sum(places) / 333 - 3000) < 30
         recipe = mixed(far, near)
         counted = desk.tokens.count(recipe, desk.looked(recipe))
         assert counted.count is not None, counted.trouble
-        assert (counted.count.rows, counted.count.total, counted.count.refusal) == (150, 300, "")
+        assert (counted.count.rows, counted.count.total, counted.count.refusal) == (500, 3000, "")
+        assert countable(desk.looked(recipe)) == 2000
+        small = mixed({"path": "org/far", "split": "train[:1250]"})
+        whole = desk.tokens.count(small, desk.looked(small), every=True).count
+        assert whole is not None
+        assert (whole.whole, whole.rows) == (True, 1250)
         served.faults["/viewer/rows"] = 503
         served.faults["/api/datasets"] = 503
         again = desk.tokens.count(mixed(far), desk.looked(mixed(far)))

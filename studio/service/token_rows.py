@@ -12,6 +12,7 @@ from studio.adapters import datafiles
 from studio.adapters.hub import HubClient
 from studio.domain.errors import StudioError
 from studio.domain.plain_json import plain
+from studio.domain.token_count import ALL
 from studio.service.data import Inspection
 from studio.service.mixing import Mix, Part, entry_source
 from studio.service.paths import Paths
@@ -19,6 +20,7 @@ from studio.service.preview import hub_rows
 
 _BLOCKS = 10  # places all over the data from which a sample is taken
 _AT_ONCE = 100  # rows that the Hub tells at once
+_OF_THE_HUB = 2_000  # rows that it is asked for at most
 
 Row = dict[str, Any]
 
@@ -111,9 +113,14 @@ def rows_of(shares: Sequence[Share], number: int, paths: Paths, hub: HubClient) 
     return rows, "json" if forms == {"json"} else "rows"
 
 
+def countable(looked: Sequence[Inspection]) -> int:
+    """Up to how many rows all of them are counted on demand: of the Hub's fewer, for it tells them in small pages."""
+    return _OF_THE_HUB if any(one.source == "hub" for one in looked) else ALL
+
+
 def _sizes(shares: Sequence[Share], number: int) -> list[int]:
     """How many rows are taken of each dataset: in proportion to those it has, and at least one."""
-    most = [_AT_ONCE if share.looked.source == "hub" else number for share in shares]
+    most = [_OF_THE_HUB if share.looked.source == "hub" else number for share in shares]
     counts = [share.rows for share in shares if share.rows is not None]
     if len(counts) < len(shares):  # how much of the mixture they are is not known: they count alike
         alike = number // len(shares)
@@ -142,20 +149,31 @@ def _spread(source: datafiles.DataSource, split: str, share: Share, number: int)
     if share.rows is None or share.rows <= number:
         yield from source.rows(split, number, share.first)
         return
-    blocks = min(_BLOCKS, number)
+    for first, length in _places(share, number, min(_BLOCKS, number)):
+        yield from source.rows(split, length, first)
+
+
+def _places(share: Share, number: int, blocks: int) -> Iterator[tuple[int, int]]:
+    """Where `number` rows of a share are taken in so many blocks: the first row of each, and how many."""
+    free = max(0, (share.rows or 0) - number)
     for block in range(blocks):
         begin, end = number * block // blocks, number * (block + 1) // blocks
-        passed = (share.rows - number) * block // max(1, blocks - 1)
-        yield from source.rows(split, end - begin, share.first + begin + passed)
+        yield share.first + begin + free * block // max(1, blocks - 1), end - begin
 
 
 def _from_hub(share: Share, number: int, hub: HubClient) -> list[Row]:
+    """Rows as the Hub tells them, in pages from all over the data; of one that says no more, those that came."""
     one = share.looked
-    page = hub_rows(hub, one.name, one.config, one.split, share.first, number)
-    if page.finding is not None:
-        raise StudioError(page.finding.message, "The count can wait for it.")
-    # A cell that was cut short is left out by the client: its row would be counted wrongly.
-    return [row for row in page.rows if all(column.name in row for column in one.columns)]
+    rows: list[Row] = []
+    for first, length in _places(share, number, -(-number // _AT_ONCE)):
+        page = hub_rows(hub, one.name, one.config, one.split, first, length)
+        if page.finding is not None and not rows:
+            raise StudioError(page.finding.message, "The count can wait for it.")
+        if page.finding is not None:
+            break
+        # A cell that was cut short is left out by the client: its row would be counted wrongly.
+        rows += [row for row in page.rows if all(column.name in row for column in one.columns)]
+    return rows
 
 
 def _written(names: Sequence[str]) -> list[int]:

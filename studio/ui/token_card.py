@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.domain.recipe import in_effect
-from studio.domain.token_count import ALL, TokenCount, bins, steps_per_epoch, summary
+from studio.domain.token_count import TokenCount, bins, steps_per_epoch, summary
+from studio.service.token_rows import countable
 from studio.service.tokens import DECIDING, NAMING, Counted
 from studio.ui import pieces
 from studio.ui.card import effective_batch
@@ -84,7 +85,7 @@ def _card(page: Page, form: Form) -> str:
     if counted is None:
         lead = "See what the model will read, what of it is learnt, and what its lengths cut off."
         return _framed(f'<div class="ts-hint">{pieces.spoken(lead)}</div>', button=_button("count", "Count tokens"))
-    return _framed("", _drawn(page, form, counted), _more(counted))
+    return _framed("", _drawn(page, form, counted), _more(form, counted))
 
 
 def _framed(hint: str, body: str = "", button: str = "") -> str:
@@ -98,11 +99,12 @@ def _button(what: str, words: str, off: bool = False) -> str:
     return f'<button type="button" class="ts-btn" data-tokens-do="{what}"{disabled}>{pieces.spoken(words)}</button>'
 
 
-def _more(counted: Counted) -> str:
+def _more(form: Form, counted: Counted) -> str:
     count = counted.count
     if count is None:
         return _button("count", "Count tokens")
-    return _button("all", "Count all rows") if not count.whole and count.total and count.total <= ALL else ""
+    most = countable(form.looked)
+    return _button("all", "Count all rows") if not count.whole and count.total and count.total <= most else ""
 
 
 def _drawn(page: Page, form: Form, counted: Counted) -> str:
