@@ -77,14 +77,16 @@ def _queue(options: argparse.Namespace, studio: Studio) -> int:
 def _resume(options: argparse.Namespace, studio: Studio) -> int:
     from studio.adapters.checkpoints import checkpoints
     from studio.domain.model_facts import size_text
-    from studio.service.resuming import resume
+    from studio.service.resuming import pairs_in, read_changes, resume
 
     if options.list:
         found = checkpoints(studio.runs.folders.get(options.run).folder)
         rows = [(one.name, str(one.step), size_text(one.size), one.trouble or "whole") for one in found]
         print_table([("CHECKPOINT", "STEP", "SIZE", "STATE"), *rows])
         return 0
-    run, start = resume(studio, options.run, options.checkpoint, _changes(studio, options))
+    run, start = resume(
+        studio, options.run, options.checkpoint, read_changes(studio, options.run, pairs_in(options.set))
+    )
     say(f"{run.id} goes on from {start.name}.")
     return wait(studio, run.id) if options.wait else 0
 
@@ -109,13 +111,3 @@ def _sweep(options: argparse.Namespace, studio: Studio, opened: Opened) -> int:
     for run, values in sweep.runs:
         print(run, *(f"{name}={value}" for name, value in values.items()), flush=True)
     return 0
-
-
-def _changes(studio: Studio, options: argparse.Namespace) -> dict[str, Any]:
-    from studio.service.resuming import read_changes
-
-    for text in options.set:
-        if "=" not in text:
-            raise StudioError(f"'{text}' changes nothing.", "Write it as in: --set max_steps=1000")
-    typed = (text.partition("=") for text in options.set)
-    return read_changes(studio, options.run, ((name, value) for name, _, value in typed))

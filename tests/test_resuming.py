@@ -18,7 +18,7 @@ from studio.adapters.home import Home
 from studio.adapters.runs import Run
 from studio.domain.errors import StudioError
 from studio.service import runs as runs_module
-from studio.service.resuming import chosen, resumable, resume
+from studio.service.resuming import changeable, chosen, pairs_in, read_changes, resumable, resume
 from studio.service.studio import Studio
 
 
@@ -205,6 +205,19 @@ def test_what_could_not_go_on_is_refused_and_nothing_changes(
     with pytest.raises(StudioError, match=said):
         resume(studio, "ended", checkpoint_name, changes)
     assert {path.name: path.read_bytes() for path in ended.folder.iterdir() if path.is_file()} == before
+
+
+def test_changes_are_read_as_trl_reads_them(studio: Studio, ended: Run) -> None:
+    read = read_changes(studio, "ended", pairs_in(["max_steps=8", " learning_rate =1e-5", "report_to=wandb"]))
+    assert read == {"max_steps": 8, "learning_rate": 1e-5, "report_to": "wandb"}
+    for wrong, said in (("max_steps", "changes nothing"), ("steps=8", "no option steps"), ("max_steps=a", "takes")):
+        with pytest.raises(StudioError, match=said):
+            read_changes(studio, "ended", pairs_in([wrong]))
+    with pytest.raises(StudioError, match="there twice"):
+        read_changes(studio, "ended", pairs_in(["max_steps=8", "max_steps=9"]))
+    may = changeable(studio, "ended")
+    assert may["max_steps"] == 6
+    assert not {"seed", "optim", "lora_r", "dataset_name"} & set(may)
 
 
 def test_an_adapter_does_not_go_on_as_a_whole_model(studio: Studio, ended: Run) -> None:

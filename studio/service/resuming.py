@@ -110,6 +110,15 @@ def changeable(studio: Studio, run_id: str) -> dict[str, Any]:
     return {name: recipe.values.get(name) for name in sorted(arguments) if not is_fixed(name)}
 
 
+def pairs_in(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Changes as they are typed in a line, `NAME=VALUE` each. Raises StudioError for a text that is none."""
+    listed = list(texts)
+    for text in listed:
+        if "=" not in text:
+            raise StudioError(f"'{text}' changes nothing.", "Write it as in: max_steps=1000")
+    return [(name.strip(), value) for name, _, value in (text.partition("=") for text in listed)]
+
+
 def read_changes(studio: Studio, run_id: str, typed: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """The values that are typed for options of the run's method, in TRL's own types. Raises StudioError."""
     method = studio.runs.show(run_id)["method"]

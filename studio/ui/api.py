@@ -21,7 +21,7 @@ from studio.domain.methods import METHODS, method_named
 from studio.domain.plain_json import plain
 from studio.domain.recipe import Recipe
 from studio.service.comparing import compare
-from studio.service.resuming import resume
+from studio.service.resuming import pairs_in, read_changes, resume
 from studio.service.studio import Studio
 from studio.ui.origins import MCP_PATH
 
@@ -217,16 +217,18 @@ class Api:
         rules = queue.rules()
         return {"at_once": rules.at_once, "gpus": [list(one) for one in rules.sets], "waiting": queue.line()}
 
-    def resume(self, run: str, checkpoint: str = "") -> Json:
+    def resume(self, run: str, checkpoint: str = "", changes: list[str] | None = None) -> Json:
         """Go on with a run that has ended, from a checkpoint of its own; it waits for its turn like a new one.
 
         Args:
             run: the run's name
             checkpoint: a checkpoint's name or step; without it the newest whole one
+            changes: options with other values than before, as "max_steps=1000"
         Returns:
             checkpoint: the one it goes on from; run: the run, as show has it
         """
-        _, start = resume(self._studio, run, checkpoint or None)
+        changed = read_changes(self._studio, run, pairs_in(changes or []))
+        _, start = resume(self._studio, run, checkpoint or None, changed)
         return {"checkpoint": start.name, "run": self._studio.runs.show(run)}
 
     def logs(self, run: str) -> str:
