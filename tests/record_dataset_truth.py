@@ -2,11 +2,13 @@
 
 `python tests/record_dataset_truth.py [SHAPE ...]` takes about twenty minutes for all of them. TRL picks a column
 out of a set to tell a conversation from text, so that what it makes of some data differs from process to process:
-each shape is tried under several hash seeds, and one refusal is a refusal.
+each shape is tried under several hash seeds, and one refusal is a refusal. Recipes that ask for splits and
+configurations (loading_cases.py) are run by TRL's own scripts, once: `--loading` records them alone.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -22,6 +24,7 @@ import trl
 import trl.rewards
 from dataset_shapes import ONLY, SHAPES, VALUES
 from later_shapes import CHUNKS
+from loading_cases import loading_cases, rows_for, written
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
@@ -70,9 +73,9 @@ def score(completions: list[Any], **_: Any) -> list[float]:
     return [float(len(str(completion))) for completion in completions]
 
 
-def make_trainer(method: str, model: str, rows: Any, values: dict[str, Any], output: Path) -> Any:
-    """The trainer of `method` as TRL's script builds it, for one pass over the rows."""
-    shared = {
+def shared_values(output: Path) -> dict[str, Any]:
+    """What every training is told, for one short pass over the rows on a CPU."""
+    return {
         "output_dir": str(output),
         "use_cpu": True,
         "bf16": False,
@@ -82,8 +85,12 @@ def make_trainer(method: str, model: str, rows: Any, values: dict[str, Any], out
         "save_strategy": "no",
         "logging_strategy": "no",
         "disable_tqdm": True,
-        **values,
     }
+
+
+def make_trainer(method: str, model: str, rows: Any, values: dict[str, Any], output: Path) -> Any:
+    """The trainer of `method` as TRL's script builds it, for one pass over the rows."""
+    shared = shared_values(output) | values
     short = {"max_completion_length": 4}
     if method in ("grpo", "rloo"):
         names = shared.pop("reward_funcs", [])
@@ -122,11 +129,40 @@ def verdict(method: str, model: str, shape: str, folder: Path) -> str:
     return "accept"
 
 
+def loading_verdict(method: str, model: str, values: dict[str, Any], folder: Path) -> str:
+    """`accept`, or the class and first words of what `trl METHOD` stops with where its recipe says these values."""
+    online = {"max_completion_length": 4, "per_device_train_batch_size": 4, "num_generations": 2}
+    more: dict[str, Any] = {
+        "grpo": online | {"reward_funcs": ["think_format_reward"], "per_device_eval_batch_size": 4},
+        "rloo": online | {"reward_funcs": ["think_format_reward"], "per_device_eval_batch_size": 4},
+        "distillation": {"max_completion_length": 4, "teacher_model_name_or_path": model},
+    }.get(method, {})
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(json.dumps({"model_name_or_path": model, **shared_values(folder / "out"), **more, **values}))
+    script = importlib.import_module(f"trl.scripts.{method}")
+    try:
+        script.main(*script.make_parser().parse_args_and_config(["--config", str(recipe)]))
+    except Exception as error:  # noqa: BLE001 (whatever the script raises is the record)
+        return f"{type(error).__name__}: {error}".replace(str(folder), "…")[:120]
+    return "accept"
+
+
+def record_loading() -> dict[str, dict[str, str]]:
+    """The verdicts on recipes that ask for splits and configurations."""
+    found: dict[str, dict[str, str]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        model = build_model(Path(name) / "model")
+        for method in METHODS:
+            folder = Path(name) / method
+            # What was made of another method's rows must not be taken for these: it goes by the folder's last name.
+            datasets.config.HF_DATASETS_CACHE = folder / "cache"
+            for case, values in loading_cases(written(folder / "data", rows_for(method))).items():
+                found.setdefault(case, {})[method] = loading_verdict(method, model, values, folder)
+    return found
+
+
 def record(shapes: list[str]) -> dict[str, dict[str, str]]:
     """The verdicts of this process on these shapes."""
-    datasets.disable_progress_bars()
-    transformers.logging.set_verbosity_error()
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = build_model(folder / "model")
@@ -136,30 +172,47 @@ def record(shapes: list[str]) -> dict[str, dict[str, str]]:
         }
 
 
+def in_a_process(seed: str, *wanted: str) -> dict[str, dict[str, str]]:
+    """The verdicts of a process of its own on these shapes, or on `--loading`."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "found.json"
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        line = [sys.executable, __file__, "--one-process", str(out), *wanted]
+        subprocess.run(line, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        found: dict[str, dict[str, str]] = json.loads(out.read_text())
+    return found
+
+
 def main(shapes: list[str]) -> None:
     """One process a hash seed, and what they found together."""
-    wanted = shapes or list(SHAPES)
-    truth: dict[str, dict[str, str]] = json.loads(TRUTH.read_text())["shapes"] if shapes else {}
-    merged: dict[str, dict[str, str]] = {}
-    for seed in HASH_SEEDS:
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-        with tempfile.NamedTemporaryFile("r", suffix=".json") as out:
-            line = [sys.executable, __file__, "--one-process", out.name, *wanted]
-            subprocess.run(line, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            for shape, verdicts in json.load(out).items():
-                kept = merged.setdefault(shape, {})
-                for method, found in verdicts.items():
-                    if kept.get(method, "accept") == "accept":
-                        kept[method] = found
+    known: dict[str, dict[str, dict[str, str]]] = json.loads(TRUTH.read_text()) if shapes else {}
+    wanted = [shape for shape in shapes or SHAPES if shape != "--loading"]
+    truth, merged = known.get("shapes", {}), dict[str, dict[str, str]]()
+    for seed in HASH_SEEDS if wanted else ():
+        for shape, verdicts in in_a_process(seed, *wanted).items():
+            kept = merged.setdefault(shape, {})
+            for method, found in verdicts.items():
+                if kept.get(method, "accept") == "accept":
+                    kept[method] = found
         print(f"hash seed {seed}: {len(wanted)} shapes", flush=True)
     truth |= merged
+    loading = known["loading"] if shapes and "--loading" not in shapes else in_a_process("0", "--loading")
     made_with = {module.__name__: module.__version__ for module in (trl, transformers, datasets)}
     ordered = {shape: truth[shape] for shape in SHAPES if shape in truth}
-    TRUTH.write_text(json.dumps({"made_with": made_with, "shapes": ordered}, indent=1, ensure_ascii=False) + "\n")
+    told = {"made_with": made_with, "shapes": ordered, "loading": loading}
+    TRUTH.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+
+def one_process(wanted: list[str]) -> dict[str, dict[str, str]]:
+    """What this process is asked to record."""
+    datasets.disable_progress_bars()
+    transformers.logging.set_verbosity_error()
+    torch.set_num_threads(1)
+    return record_loading() if wanted == ["--loading"] else record(wanted)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one-process"]:
-        Path(sys.argv[2]).write_text(json.dumps(record(sys.argv[3:])))
+        Path(sys.argv[2]).write_text(json.dumps(one_process(sys.argv[3:])))
     else:
         main(sys.argv[1:])

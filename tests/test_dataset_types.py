@@ -11,15 +11,23 @@ from typing import Any
 import pytest
 from dataset_shapes import SHAPES, VALUES, assistant, turn, user
 from later_shapes import CHUNKS
+from loading_cases import loading_cases, rows_for, written
 
+from studio.adapters.hub import HubClient
+from studio.domain.arguments import Catalog
+from studio.domain.checks import check
 from studio.domain.columns import Column, column_of, column_of_feature, item_of
 from studio.domain.dataset_types import Verdict, judge, methods_for
 from studio.domain.errors import StudioError
-from studio.domain.findings import Finding
+from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
+from studio.domain.recipe import Recipe
+from studio.service.data import all_rejudged, inspect_recipe
+from studio.service.paths import Paths
 
 TRUTH_FILE = Path(__file__).with_name("dataset_truth.json")
 TRUTH: dict[str, dict[str, str]] = json.loads(TRUTH_FILE.read_text())["shapes"]
+LOADING: dict[str, dict[str, str]] = json.loads(TRUTH_FILE.read_text())["loading"]
 CASES = [(shape, method) for shape, verdicts in TRUTH.items() for method in verdicts]
 # What only shows when all rows are read as TRL reads them: see test_whole_data.py.
 WHEN_READ = {*CHUNKS, "mid_text_dates"}
@@ -86,6 +94,34 @@ def test_the_record_still_holds(tmp_path: Path) -> None:
     for shape, verdicts in json.loads(out.read_text()).items():
         for method, found in verdicts.items():
             assert (found == "accept") == (TRUTH[shape][method] == "accept"), (shape, method, found)
+
+
+# --- splits and configurations
+
+
+def test_the_record_of_loading_is_whole() -> None:
+    assert set(LOADING) == set(loading_cases(Path()))
+    assert all(set(verdicts) == set(METHOD_NAMES) for verdicts in LOADING.values())
+    accepted = sum(found == "accept" for verdicts in LOADING.values() for found in verdicts.values())
+    assert accepted > 200
+    assert len(LOADING) * len(METHODS) - accepted > 250
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_what_can_be_loaded_is_what_trl_loads(method: str, tmp_path: Path, catalog: Catalog) -> None:
+    paths = Paths(tmp_path, tmp_path)
+    for case, values in loading_cases(written(tmp_path / "data", rows_for(method))).items():
+        recorded = LOADING[case][method]
+        looked = inspect_recipe(method, values, paths, HubClient())
+        assert all_rejudged(looked, method, values) == tuple(looked), case
+        recipe = Recipe(method, values={"model_name_or_path": "a/b", **values})
+        about = [found for found in check(recipe, catalog) if found.where.name.startswith(("dataset", "test_split"))]
+        wrong = errors([*about, *(found for one in looked for found in one.findings)])
+        assert bool(wrong) == (recorded != "accept"), (case, recorded, wrong)
+        assert all(one.verdict == "accept" for one in looked) or wrong, (case, recorded, looked)
+        for found in wrong:
+            assert found.message.endswith("."), found
+            assert found.why or found.fix, found
 
 
 # --- types

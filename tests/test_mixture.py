@@ -13,9 +13,10 @@ import pytest
 
 from studio.adapters.hub import HubClient
 from studio.domain.arguments import Catalog
+from studio.domain.asked_splits import first_row, rows_taken
 from studio.domain.checks import check
 from studio.domain.findings import errors
-from studio.domain.mixture import as_mixture, as_single, contributed, held_out, hold_out, sliced
+from studio.domain.mixture import as_mixture, as_single, contributed, held_out, hold_out
 from studio.domain.recipe import Recipe
 from studio.service.data import all_rejudged, inspect_recipe
 from studio.service.mixing import mix_of
@@ -179,12 +180,14 @@ def test_a_single_dataset_becomes_a_mixture_and_back() -> None:
 
 
 def test_arithmetic_of_rows() -> None:
-    assert sliced("train", None) is None
-    parts = [sliced(f"train[{part}]", 200) for part in (":10%", "50:", "-30:", "10:20", "90%:", ":999", "20:10")]
-    assert parts == [
-        range(20), range(50, 200), range(170, 200), range(10, 20), range(180, 200), range(200), range(0),
-    ]  # fmt: skip
-    assert sliced("train+test", 200) is None
+    assert rows_taken("train", None) is None
+    specs = [f"train[{part}]" for part in (":10%", "50:", "-30:", "10:20", "90%:", ":999", "20:10")]
+    assert [rows_taken(spec, 200) for spec in specs] == [20, 150, 30, 10, 20, 200, 0]
+    assert [first_row(spec, 200) for spec in specs[:6]] == [0, 50, 170, 10, 180, 0]
+    assert rows_taken("train+test", 200) is None
+    assert rows_taken("train+train[:5]", 200) == 205
+    assert first_row("train+train[:5]", 200) is None
+    assert (first_row("train", None), first_row("train[-5:]", None)) == (0, None)
     assert contributed([100, None], [0.5, 0.5]) == [None, None]
     assert contributed([100, 50], ["x", 1]) == [None, None]
     assert held_out(None, 0.1) is None

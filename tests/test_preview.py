@@ -17,7 +17,7 @@ from fakehub import FakeHub, Repo, running, silent
 
 from studio.adapters.hub import HubClient, Unknown
 from studio.domain.dataset_answers import DatasetHead
-from studio.service.data import inspect
+from studio.service.data import inspect, inspect_recipe
 from studio.service.paths import Paths
 from studio.service.preview import RowsPage, hub_head, hub_rows, local_rows
 
@@ -170,6 +170,63 @@ def test_a_dataset_that_wants_its_code_run_is_refused(hub: FakeHub, tmp_path: Pa
     assert here.verdict == "reject"
     assert "scripted.py" in here.findings[0].message
     assert "runs none" in here.findings[0].why
+
+
+def asked(hub: FakeHub, **values: Any) -> Any:
+    (found,) = inspect_recipe("sft", values, Paths(Path("/nowhere"), Path("/nowhere")), client(hub))
+    return found
+
+
+def shown(*splits: str) -> dict[str, Any]:
+    features = [{"feature_idx": 0, "name": "text", "type": TEXT}]
+    return {split: (features, [{"row_idx": 0, "row": {"text": split}, "truncated_cells": []}], 1) for split in splits}
+
+
+def test_splits_and_configurations_that_the_hub_has_not(hub: FakeHub) -> None:
+    hub.datasets["org/d"] = Repo(splits={"default": shown("train", "dev"), "raw": shown("all")})
+    found = asked(
+        hub, dataset_name="org/d", dataset_train_split="nope", dataset_test_split="test", eval_strategy="steps"
+    )
+    assert (found.verdict, [row["text"] for row in found.rows]) == ("reject", ["train"])
+    train, test = found.findings
+    assert train.message == "org/d has no split 'nope'; it has train, dev."
+    assert (train.where.name, train.fix.set) == ("dataset_train_split", {"dataset_train_split": "train"})
+    assert (test.where.name, test.fix.set) == ("dataset_test_split", {"dataset_test_split": "dev"})
+    found = asked(hub, dataset_name="org/d", dataset_config="nope")
+    assert found.verdict == "reject"
+    assert found.findings[0].message == "There is no configuration of org/d named nope: there is default, raw."
+    found = asked(hub, datasets=[{"path": "org/d", "split": "train[:10%]+nope"}])
+    assert [one.message for one in found.findings] == ["org/d has no split 'nope'; it has train, dev."]
+    found = asked(hub, datasets=[{"path": "org/d", "split": "train[5:]"}])
+    assert [one.message for one in found.findings] == ["'train[5:]' takes no rows. org/d has 1 row in train."]
+    assert asked(hub, datasets=[{"path": "org/d", "split": "train+dev"}]).verdict == "accept"
+    # What the viewer is still preparing may be there.
+    hub.datasets["org/d"].pending = ("nope",)
+    hub.faults = {"/api/datasets/": 503}
+    assert asked(hub, dataset_name="org/d", dataset_config="nope").verdict == "unknown"
+
+
+def test_a_configuration_that_has_to_be_named_on_the_hub(hub: FakeHub) -> None:
+    readme = b"---\nconfigs:\n- config_name: en\n  data_dir: en\n- config_name: fr\n  data_dir: fr\n---\n"
+    hub.datasets["org/d"] = Repo(
+        files={"README.md": readme}, splits={"en": shown("train"), "fr": shown("train", "dev")}
+    )
+    found = asked(hub, dataset_name="org/d")
+    assert found.verdict == "reject"
+    (wrong,) = found.findings
+    assert wrong.message == "org/d has the configurations en, fr, and the recipe names none."
+    assert wrong.fix.set == {"dataset_config": "en"}
+    assert asked(hub, dataset_name="org/d", dataset_config="fr").verdict == "accept"
+    assert looked(hub, "org/d").verdict == "accept"  # by itself, what is shown is what a recipe would name
+    assert looked(hub, "org/d").values == {"dataset_name": "org/d", "dataset_config": "en"}
+    assert asked(hub, datasets=[{"path": "org/d"}]).verdict == "reject"
+    assert asked(hub, datasets=[{"path": "org/d", "name": "en"}]).verdict == "accept"
+    # The usual one is the one that is loaded, and so the one that is shown.
+    hub.datasets["org/d"].files["README.md"] = readme.replace(b"dir: fr", b"dir: fr\n  default: true")
+    found = asked(hub, dataset_name="org/d")
+    assert (found.verdict, found.config, found.splits) == ("accept", "fr", ("train", "dev"))
+    hub.faults = {"/api/datasets/": 503}
+    assert asked(hub, dataset_name="org/d").verdict == "accept"  # nobody can tell: no reason to stop
 
 
 def test_broken_files_of_a_repository_are_named(hub: FakeHub) -> None:

@@ -56,7 +56,7 @@ class DataSource:
     """A file or folder that has been recognised. `format` is the datasets library's builder.
 
     `kind`: file; folder; dataset (one `Dataset.save_to_disk`); `config` is the chosen one of a folder's `configs`
-    (its README names them), "" where there are none.
+    (its README names them), "" where there are none; `usual` the one that is loaded where none is named.
     """
 
     path: Path
@@ -65,6 +65,7 @@ class DataSource:
     files: dict[str, tuple[Path, ...]]
     configs: tuple[str, ...] = ()
     config: str = ""
+    usual: str = ""
     place: Files = field(default=_LOCAL, repr=False)
 
     @property
@@ -192,7 +193,7 @@ def open_files(name: str, form: str, files: dict[str, tuple[Path, ...]]) -> Data
 def in_repository(name: str, layout: Layout, place: Files) -> DataSource:
     """The data in files of a repository on the Hub, which are read by ranges."""
     files = {split: tuple(Path(file) for file in members) for split, members in layout.files.items()}
-    return DataSource(Path(name), "folder", layout.format, files, layout.configs, layout.config, place)
+    return DataSource(Path(name), "folder", layout.format, files, layout.configs, layout.config, layout.usual, place)
 
 
 def open_source(path: str | Path, config: str | None = None) -> DataSource:
@@ -249,7 +250,7 @@ def _open_folder(place: Path, wanted: str | None) -> DataSource:
     text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
     found = layout_of(str(place), files, text, wanted)
     splits = {name: tuple(place / file for file in members) for name, members in found.files.items()}
-    return DataSource(place, "folder", found.format, splits, found.configs, found.config)
+    return DataSource(place, "folder", found.format, splits, found.configs, found.config, found.usual)
 
 
 # --- files

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from studio.domain.columns import Column, column_of_feature
-from studio.domain.dataset_answers import DatasetHead, DatasetRepository, DatasetRows
+from studio.domain.columns import column_of_feature
+from studio.domain.dataset_answers import DatasetHead, DatasetRepository, row_of
 from studio.domain.model_facts import ModelFacts, template_in, tokens_in, told_by_config
 
-__all__ = ["DatasetHead", "DatasetRepository", "DatasetRows", "HubClient", "ModelFacts", "Unknown", "bound_requests"]
+__all__ = ["DatasetHead", "DatasetRepository", "HubClient", "ModelFacts", "Unknown", "bound_requests"]
 
 DEFAULT_VIEWER = "https://datasets-server.huggingface.co"
 PATIENCE = 8.0  # seconds for all requests of one question
@@ -113,19 +113,11 @@ class HubClient:
         what = f"the dataset {name}"
         return self._ask(lambda left: self._dataset_head(name, config, split, n, left), what, patience)
 
-    def dataset_rows(
-        self, name: str, config: str, split: str, offset: int, n: int, patience: float | None = None
-    ) -> DatasetRows | Unknown:
-        """Rows `offset` to `offset + n` (at most 100) of a split, from the dataset viewer."""
-
-        def rows(left: Callable[[], float]) -> DatasetRows:
-            asked: dict[str, str | int] = {"dataset": name, "config": config, "split": split}
-            found = self._get(f"{self.viewer}/rows", left, **asked, offset=offset, length=min(n, 100))
-            columns = [column_of_feature(feature["name"], feature["type"]) for feature in found["features"]]
-            told = [_row(entry, columns) for entry in found["rows"]]
-            return DatasetRows(told, found.get("num_rows_total"), bool(found.get("partial")))
-
-        return self._ask(rows, f"these rows of {name}", patience)
+    def view(
+        self, question: str, read: Callable[[Any], Answer], what: str, patience: float | None = None, **asked: str | int
+    ) -> Answer | Unknown:
+        """What `read` makes of the dataset viewer's answer to a question, as which its address ends: `rows`, ..."""
+        return self._ask(lambda left: read(self._get(f"{self.viewer}/{question}", left, **asked)), what, patience)
 
     def read_dataset(
         self, name: str, work: Callable[[DatasetRepository], Answer], patience: float | None = None
@@ -226,14 +218,14 @@ class HubClient:
             return Unknown("not ready", f"The Hub has no rows of {name} to show.")
         chosen = _chosen(config, splits, "default", f"configuration of {name}")
         if isinstance(chosen, Unknown):
-            return chosen
+            return _unless_open(chosen, found)
         part = _chosen(split, splits[chosen], "train", f"split of {name}")
         if isinstance(part, Unknown):
-            return part
+            return _unless_open(part, found)
         first = self._get(f"{self.viewer}/first-rows", left, dataset=name, config=chosen, split=part)
         # The types come from the features and never from the cells: a chat that was cut short arrives as text.
         columns = [column_of_feature(feature["name"], feature["type"]) for feature in first["features"]]
-        rows = [_row(entry, columns) for entry in first["rows"][: min(n, 100)]]
+        rows = [row_of(entry, columns) for entry in first["rows"][: min(n, 100)]]
         count, partial = self._size(name, chosen, part, left)
         return DatasetHead(name, chosen, part, splits, columns, rows, count, partial)
 
@@ -352,10 +344,10 @@ def _chosen(wanted: str | None, known: Iterable[str], usual: str, what: str) -> 
     return Unknown("not found", f"There is no {what} named {wanted or usual}: {has}.")
 
 
-def _row(entry: dict[str, Any], columns: list[Column]) -> dict[str, Any]:
-    texts = {column.name for column in columns if column.type == "text"}
-    cut = set(entry.get("truncated_cells") or ()) - texts
-    return {name: cell for name, cell in entry["row"].items() if name not in cut}
+def _unless_open(absent: Unknown, found: dict[str, Any]) -> Unknown:
+    """What the viewer has not prepared yet, or could not, may be there all the same."""
+    unsure = found.get("pending") or found.get("failed")
+    return Unknown("not ready", f"{absent.message} The Hub has not prepared all.") if unsure else absent
 
 
 def _licence(card: Any, tags: Iterable[str]) -> str | None:

@@ -34,12 +34,16 @@ SUPPORTED = "Use jsonl, json, csv, tsv, parquet, arrow or txt files, or a folder
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of each split, below the folder, and their format; `config` is the chosen one of `configs`."""
+    """The files of each split, below the folder, and their format; `config` is the chosen one of `configs`.
+
+    `usual` is the one that is loaded where none is named, "" where one of several has to be.
+    """
 
     format: str
     files: Mapping[str, tuple[str, ...]]
     configs: tuple[str, ...] = ()
     config: str = ""
+    usual: str = ""
 
 
 def format_of(name: str) -> str | None:
@@ -60,10 +64,11 @@ def layout_of(place: str, files: Sequence[str], readme: str, wanted: str | None)
     `wanted` is a configuration that the readme names. Raises StudioError, in words, where nothing can be loaded.
     """
     configs = _configs(place, readme)
-    if wanted and wanted not in configs:
-        known = f"It has {', '.join(configs)}." if configs else "It names none in a README.md."
+    usual = _usual(place, configs)
+    if wanted and wanted not in (configs or ("default",)):
+        known = f"It has {', '.join(configs)}: name one of them." if configs else "It has none: leave the name out."
         raise StudioError(f"{place} has no configuration '{wanted}'.", known)
-    config = wanted or ("default" if "default" in configs else next(iter(configs), ""))
+    config = (wanted or usual or next(iter(configs))) if configs else ""
     named = configs.get(config, {})
     if "data_files" in named:
         splits = _named_files(place, files, named["data_files"])
@@ -80,7 +85,7 @@ def layout_of(place: str, files: Sequence[str], readme: str, wanted: str | None)
         raise StudioError(f"The splits of {place} are of different formats: {mixed}.", "Use one format in a folder.")
     form = str(next(iter(formats.values())))
     kept = {name: tuple(file for file in members if format_of(file) == form) for name, members in splits.items()}
-    return Layout(form, kept, tuple(configs), config)
+    return Layout(form, kept, tuple(configs), config, usual)
 
 
 def _most_common(files: Iterable[str]) -> str | None:
@@ -103,6 +108,23 @@ def _configs(place: str, readme: str) -> dict[str, dict[str, Any]]:
     declared = card.get("configs") if isinstance(card, dict) else None
     entries = [entry for entry in declared or [] if isinstance(entry, dict) and "config_name" in entry]
     return {str(entry["config_name"]): entry for entry in entries}
+
+
+def usual_config(place: str, readme: str) -> str | None:
+    """The configuration that is loaded where none is named; "" for none, None where the readme declares none at all.
+
+    Raises StudioError where it cannot be understood.
+    """
+    configs = _configs(place, readme)
+    return _usual(place, configs) if configs else None
+
+
+def _usual(place: str, configs: Mapping[str, Mapping[str, Any]]) -> str:
+    usual = [name for name, one in configs.items() if len(configs) == 1 or name == "default" or one.get("default")]
+    if len(usual) > 1:
+        what = f"{place}/README.md has several default configurations: {', '.join(usual)}."
+        raise StudioError(what, "Leave `default: true` to one of them, and call no other one default.")
+    return usual[0] if usual else ""
 
 
 def _named_files(place: str, files: Sequence[str], data_files: Any) -> dict[str, list[str]]:

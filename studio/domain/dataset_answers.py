@@ -14,6 +14,7 @@ class DatasetHead:
     """A dataset's first rows. `splits` has the splits of each configuration; `num_rows` is None where not told.
 
     A cell that the viewer cut short is left out of its row, except in text columns, where its beginning stays.
+    `usual` is the configuration that is loaded where none is named; "" for none, None where nobody knows.
     """
 
     name: str
@@ -24,6 +25,7 @@ class DatasetHead:
     rows: list[dict[str, Any]]
     num_rows: int | None
     partial: bool = False
+    usual: str | None = None
 
     @property
     def configs(self) -> tuple[str, ...]:
@@ -52,3 +54,10 @@ class DatasetRepository:
     url: Callable[[str], str]
     headers: dict[str, str]
     left: Callable[[], float]
+
+
+def row_of(entry: dict[str, Any], columns: list[Column]) -> dict[str, Any]:
+    """A row as the dataset viewer tells it, without the cells that it cut short and that are no text."""
+    texts = {column.name for column in columns if column.type == "text"}
+    cut = set(entry.get("truncated_cells") or ()) - texts
+    return {name: cell for name, cell in entry["row"].items() if name not in cut}

@@ -13,11 +13,6 @@ from studio.domain.recipe import Recipe
 BUILDERS = ("json", "csv", "parquet", "arrow", "text")
 # What names a single dataset in a recipe, and means nothing beside a mixture: TRL calls its parts train and test.
 SINGLE = ("dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split", "dataset_streaming")
-_SLICE = re.compile(
-    r"(?P<split>\w+(?:\.\w+)*)"
-    r"(?:\[(?:(?P<from>-?\d+(?:_\d+)*)(?P<from_pct>%)?)?:(?:(?P<to>-?\d+(?:_\d+)*)(?P<to_pct>%)?)?\])?"
-    r"(?:\((?P<rounding>closest|pct1_dropremainder)\))?"
-)
 
 
 def entries_of(values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -68,38 +63,6 @@ def hold_out(values: Mapping[str, Any], size: float = 0.1) -> Fix | None:
 # --- rows
 
 
-def base_split(spec: Any) -> str:
-    """The split that an entry's `split` takes rows of: `train[:10%]` is of train."""
-    match = _SLICE.match(str(spec or "train"))
-    return match["split"] if match else str(spec)
-
-
-def sliced(spec: Any, count: int | None) -> range | None:
-    """Which of a split's `count` rows `train[:10%]` and its like leave, as the datasets library reads them.
-
-    None where that is not known.
-    """
-    match = _SLICE.fullmatch(str(spec or "train").strip())
-    if match is None or count is None:
-        return None
-    percent = bool(match["from_pct"] or match["to_pct"])  # one sign is for both ends
-    dropped = match["rounding"] == "pct1_dropremainder"
-    ends = [int(match[name]) if match[name] else None for name in ("from", "to")]
-    beyond = percent and any(abs(end or 0) > 100 for end in ends)
-    if beyond or (match["rounding"] and not percent) or (dropped and count < 100):
-        return None  # the library refuses it
-
-    def place(end: int | None, default: int) -> int:
-        if end is None:
-            return default
-        if percent:
-            end = end * (count // 100) if dropped else round(end * count / 100)
-        return min(max(count + end if end < 0 else end, 0), count)
-
-    first = place(ends[0], 0)
-    return range(first, max(first, place(ends[1], count)))
-
-
 def contributed(counts: Sequence[int | None], fractions: Sequence[Any]) -> list[int | None]:
     """The rows of each dataset in the mixture, as TRL takes them: as many as no dataset has too few for."""
     if all(fraction is None for fraction in fractions):
@@ -141,11 +104,6 @@ def mixture_findings(recipe: Recipe) -> Iterator[Finding]:
         return
     yield from _fractions(values, entries)
     yield from _held_out(values)
-    parts = [str(entry["split"]) for entry in entries if "[" in str(entry.get("split"))]
-    if parts and values.get("streaming") is True:
-        message = f"`{parts[0]}` is a part of a split, which cannot be taken of a stream."
-        why = "TRL stops with a ValueError while it opens the data."
-        yield finding("error", "datasets", message, why, Fix("Do not stream", {}, ("streaming",)))
     evaluates = values.get("eval_strategy", "no") not in ("no", None, False)
     for name, part in (("dataset_train_split", "train"), ("dataset_test_split", "test")):
         given = values.get(name)

@@ -9,12 +9,13 @@ from typing import Any
 
 from studio.adapters import datafiles
 from studio.adapters.hub import HubClient, Unknown
+from studio.domain.asked_splits import base_split, config_findings, entry_findings, split_findings
 from studio.domain.columns import Column
 from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
-from studio.domain.findings import Finding, Fix, Where
+from studio.domain.findings import Finding, Where
 from studio.domain.methods import METHOD_NAMES
-from studio.domain.mixture import SINGLE, base_split, entries_of, hold_out
+from studio.domain.mixture import SINGLE, entries_of
 from studio.domain.repeats import repeats, same_split
 from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
@@ -29,7 +30,8 @@ class Inspection:
 
     `values` is what a recipe says to load it, `entry` the one of a mixture that it is; `rows` are the first ones and
     `num_rows` is None where not told. `seen` is what was seen of all rows, None where only the first ones were looked
-    at; `read_split` the split they are of, `files` its files where they are more than those of `name`.
+    at; `read_split` the split they are of, `files` its files where they are more than those of `name`. `usual` is the
+    configuration that is loaded where none is named: "" where there is none, None where nobody knows.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Inspection:
     seen: AllRows | None = field(default=None, repr=False, compare=False)
     read_split: str = ""
     files: tuple[str, ...] = ()
+    usual: str | None = None
 
     @property
     def whole(self) -> bool:
@@ -109,8 +112,12 @@ def inspect(
         odd = StudioError(f"'{name}' is no name on the Hub and nothing on this machine.", "A name is owner/name.")
         return _refused(name, method, where, odd)
     head = preview.hub_head(hub, name, config or None, split or None, rows)
+    if isinstance(head, Unknown) and head.reason == "not found" and head.status is None and split:
+        # The split may be what is not there: the others are worth showing, and their names worth knowing.
+        head = preview.hub_head(hub, name, config or None, None, rows)
     if isinstance(head, Unknown):
-        level = "error" if head.reason in ("not found", "unsupported") and head.status is not None else "warning"
+        known = head.reason == "not found" or (head.reason == "unsupported" and head.status is not None)
+        level = "error" if known else "warning"
         verdict = "reject" if level == "error" else "unknown"
         wrong = Finding(level, where, head.message, "The verdict is open until it can be read.")  # type: ignore[arg-type]
         return Inspection(name, method, verdict, findings=(wrong,), values={"dataset_name": name})
@@ -121,19 +128,22 @@ def inspect(
     return _judged(
         Inspection(
             name, method, "", "", "hub", head.config, head.configs, head.split, head.splits.get(head.config, ()),
-            tuple(head.columns), tuple(head.rows), head.num_rows, (), chosen,
+            tuple(head.columns), tuple(head.rows), head.num_rows, (), chosen, usual=head.usual,
         ),
-        judged, given,
+        judged, loaded_with(given, split, chosen),
     )  # fmt: skip
 
 
 def rejudged(looked: Inspection, method: str, values: Mapping[str, Any]) -> Inspection:
     """The same dataset under another method or other values, without reading it again."""
     if not looked.columns:
-        return _of_mixture(replace(looked, method=method))
-    values = values if looked.entry is None else _alone(values, looked.entry)
-    judged = judge(method, looked.columns, _evidence(looked, values), values)
-    return _of_mixture(_judged(replace(looked, method=method, findings=()), judged, values))
+        if looked.entry is None or not looked.splits:
+            return replace(looked, method=method)
+        return _of_mixture(replace(looked, method=method, findings=()), looked.entry, values)  # it selects none
+    own = values if looked.entry is None else _alone(values, looked.entry)
+    judged = judge(method, looked.columns, _evidence(looked, own), own)
+    found = _judged(replace(looked, method=method, findings=()), judged, own)
+    return found if looked.entry is None else _of_mixture(found, looked.entry, values)
 
 
 def _evidence(looked: Inspection, values: Mapping[str, Any] | None = None) -> Seen:
@@ -169,7 +179,7 @@ def inspect_recipe(
     if not isinstance(name, str) or not name:
         return []
     config, split = _text(values.get("dataset_config")), values.get("dataset_train_split", "train")
-    return [inspect(name, method, paths, hub, values, config, split)]
+    return [rejudged(inspect(name, method, paths, hub, values, config, split), method, values)]
 
 
 def _loads(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,17 +191,17 @@ def _entry(
     entry: Mapping[str, Any], method: str, paths: Paths, hub: HubClient, values: Mapping[str, Any]
 ) -> Inspection:
     """One dataset of a mixture: a builder with files, or a name. Its rows are `num_rows` of its split."""
-    split, values = base_split(entry.get("split")), _alone(values, entry)
+    split, own = base_split(entry.get("split")), _alone(values, entry)
     try:
         source = entry_source(entry, paths)
     except StudioError as error:
         named = str(entry.get("data_files") or entry.get("data_dir") or entry.get("path"))
         return replace(_refused(named, method, Where("file", named), error), entry=entry)
     if source is not None:
-        looked = _opened_source(source, method, values, split, 20)
+        looked = _opened_source(source, method, own, split, 20)
         looked = replace(looked, files=tuple(map(str, source.files.get(looked.read_split, ()))))
     else:
-        looked = inspect(str(entry.get("path")), method, paths, hub, values, _text(entry.get("name")), split)
+        looked = inspect(str(entry.get("path")), method, paths, hub, own, _text(entry.get("name")), split)
     looked = replace(looked, entry=entry)
     columns = entry.get("columns")
     if isinstance(columns, list) and looked.columns:
@@ -207,22 +217,18 @@ def _alone(values: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any
     return {**kept, "dataset_train_split": base_split(entry.get("split"))}
 
 
-def _of_mixture(looked: Inspection) -> Inspection:
+def _of_mixture(looked: Inspection, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Inspection:
     """The inspection, with what is wrong with its entry in the mixture."""
-    if looked.entry is None:
-        return looked
-    # The split is said in the entry, and no argument of its own cures it.
+    read = looked.read_split or looked.split
     findings = [
-        replace(found, where=Where("argument", "datasets"), fix=None)
-        if found.where.name == "dataset_train_split"
-        else found
-        for found in looked.findings
+        *looked.findings,
+        *config_findings(looked.name, looked.configs, looked.usual, entry.get("name"), "datasets"),
+        *entry_findings(looked.name, entry, looked.splits, read, looked.num_rows, values),
     ]
-    names, selected = {column.name for column in looked.columns}, looked.entry.get("columns")
-    for name in selected if isinstance(selected, list) and looked.splits else ():  # it could be read
-        absent = Finding("error", Where("column", str(name)), f"There is no column '{name}' to select.")
-        if name not in names and absent not in findings:
-            findings.append(absent)
+    names, selected = {column.name for column in looked.columns}, entry.get("columns")
+    for name in selected if isinstance(selected, list) else ():
+        if name not in names:
+            findings.append(Finding("error", Where("column", str(name)), f"There is no column '{name}' to select."))
     wrong = any(found.level == "error" for found in findings)
     return replace(looked, verdict="reject" if wrong else looked.verdict, findings=tuple(findings))
 
@@ -257,15 +263,20 @@ def _opened_source(
         count = source.num_rows(chosen)
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
-        tuple(head), count, (), source.recipe_values(), None, None, chosen,
+        tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
     )  # fmt: skip
-    wanted = {**values} if split is None else {**values, "dataset_train_split": split}
-    return _judged(looked, judge(method, columns, head, values), wanted)
+    return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))
+
+
+def loaded_with(values: Mapping[str, Any], split: str | None, found: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's values where a dataset is looked at by itself: with the split asked for, the configuration `found`."""
+    more = {"dataset_train_split": split, "dataset_config": found.get("dataset_config")}
+    return {**values, **{name: value for name, value in more.items() if value}}
 
 
 def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:
     """The inspection with the verdict on rows and columns, and on the splits that the recipe will ask for."""
-    missing = _missing_splits(looked, values)
+    missing = _not_there(looked, values)
     kind = judged.type
     if judged.verdict == "reject":
         # What the data is does not hang on the method that refused it.
@@ -276,36 +287,15 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
     return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *more))
 
 
-def _missing_splits(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
-    alone = looked.entry is None and ("datasets" in looked.values or values.get("datasets"))
-    if not looked.splits or alone:
+def _not_there(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
+    """What a recipe asks of a single dataset and that it has not; of a mixture, each entry is asked for its own."""
+    if not looked.splits or looked.entry is not None or "datasets" in looked.values or values.get("datasets"):
         return []
-    wanted = {"dataset_train_split": values.get("dataset_train_split", "train")}
-    if values.get("eval_strategy", "no") not in ("no", None, False):
-        wanted["dataset_test_split"] = values.get("dataset_test_split", "test")
-    findings = []
-    for name, split in wanted.items():
-        if split not in looked.splits:
-            findings.append(
-                Finding(
-                    "error",
-                    Where("argument", name),
-                    f"{looked.name} has no split '{split}'; it has {', '.join(looked.splits)}.",
-                    "TRL would stop with a KeyError after loading the data.",
-                    _other_split(name, looked.splits, {**looked.values, **values}),
-                )
-            )
-    return findings
-
-
-def _other_split(name: str, splits: tuple[str, ...], values: Mapping[str, Any]) -> Fix:
-    """The likeliest split instead; where there is only one, a share of its rows held out for evaluation."""
-    if name == "dataset_train_split":
-        return Fix(f"Train on {splits[0]}", {name: splits[0]})
-    others = [split for split in splits if split not in ("train", values.get("dataset_train_split"))]
-    if others:
-        return Fix(f"Evaluate on {others[0]}", {name: others[0]})
-    return hold_out(values) or Fix("Do not evaluate", {}, ("eval_strategy", "eval_steps"))
+    loaded = {**looked.values, **values}
+    return [
+        *config_findings(looked.name, looked.configs, looked.usual, values.get("dataset_config"), "dataset_config"),
+        *split_findings(looked.name, looked.splits, loaded),
+    ]
 
 
 def _opened(name: str, paths: Paths) -> StudioError:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.adapters.datafiles import DataSource, open_files, open_source
+from studio.domain.asked_splits import first_row, rows_taken
 from studio.domain.columns import Column
 from studio.domain.data_layout import format_of, matching
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
-from studio.domain.mixture import BUILDERS, as_mixture, contributed, entries_of, held_out, sliced
+from studio.domain.mixture import BUILDERS, as_mixture, contributed, entries_of, held_out
 
 if TYPE_CHECKING:
     from studio.service.data import Inspection
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 class Part:
     """One dataset of a mixture: the rows of its split, and those that it gives to the mixture; None: not known.
 
-    Those begin with row `first` of the split.
+    Those begin with row `first` of the split; None where they do not follow one another, or it is not known.
     """
 
     entry: Mapping[str, Any]
     rows: int | None
     gives: int | None
-    first: int = 0
+    first: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ def mix_of(values: Mapping[str, Any], looked: Sequence[Inspection]) -> Mix:
     entries = entries or entries_of(as_mixture(values))
     known = [one.num_rows if one.columns else None for one in looked]
     known += [None] * (len(entries) - len(known))
-    taken = [sliced(entry.get("split"), count) for entry, count in zip(entries, known, strict=False)]
-    rows = [None if one is None else len(one) for one in taken]
+    specs = [entry.get("split") for entry in entries]
+    rows = [rows_taken(spec, count) for spec, count in zip(specs, known, strict=False)]
     gives = contributed(rows, [entry.get("fraction") for entry in entries])
     total = None if None in gives or not gives else sum(count or 0 for count in gives)
-    firsts = [one.start if one else 0 for one in taken]
+    firsts = [first_row(spec, count) for spec, count in zip(specs, known, strict=False)]
     parts = tuple(Part(*one) for one in zip(entries, rows, gives, firsts, strict=True))
     return Mix(parts, total, held_out(total, size))
 

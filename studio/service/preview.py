@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +13,8 @@ from studio.adapters import datafiles
 from studio.adapters.datafiles import NO_SCRIPTS, DataSource
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.hubfiles import RepositoryFiles
-from studio.domain.data_layout import layout_of, script_in
+from studio.adapters.hubviewer import rows_shown
+from studio.domain.data_layout import layout_of, script_in, usual_config
 from studio.domain.dataset_answers import DatasetHead, DatasetRepository
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 PAGE_ROWS = 20
 _README_BYTES = 256 << 10
+_READ = 200  # the status of what a repository's own files say
 # Of the time that one answer may take: what the viewer gets, where the repository's files are asked after it.
 _VIEWERS_SHARE = 0.6
 _SAYS_NOTHING = ("unsupported", "not ready", "offline", "timeout", "trouble")
@@ -59,7 +62,7 @@ def local_rows(path: Path, config: str | None, split: str, offset: int, n: int =
 def hub_rows(hub: HubClient, name: str, config: str, split: str, offset: int, n: int = PAGE_ROWS) -> RowsPage:
     """Rows of a dataset on the Hub: by the viewer, else from the repository's own files."""
     end = time.monotonic() + hub.patience
-    told = hub.dataset_rows(name, config or "default", split, offset, n, hub.patience * _VIEWERS_SHARE)
+    told = rows_shown(hub, (name, config or "default", split), offset, n, hub.patience * _VIEWERS_SHARE)
     if not isinstance(told, Unknown):
         return RowsPage(name, config, split, offset, tuple(told.rows), told.num_rows)
     if told.reason in _SAYS_NOTHING or told.status == 404:
@@ -81,12 +84,31 @@ def hub_head(
     end = time.monotonic() + hub.patience
     told = hub.dataset_head(name, config, split, n, hub.patience * _VIEWERS_SHARE)
     if isinstance(told, DatasetHead):
-        script = hub.read_dataset(name, lambda found: script_in(name, found.files), hub.patience * (1 - _VIEWERS_SHARE))
-        return _script(name, script) if isinstance(script, str) else told
+        beside = hub.read_dataset(name, partial(_beside, told), hub.patience * (1 - _VIEWERS_SHARE))
+        if not isinstance(beside, DatasetHead):  # in silence, what only the repository could have told is not known
+            return beside if beside.status == _READ else told
+        # The viewer's first configuration need not be the one that is loaded.
+        if config or not beside.usual or beside.usual == told.config:
+            return beside
+        other = hub.dataset_head(name, beside.usual, split, n, max(0.1, end - time.monotonic()))
+        return replace(other, usual=beside.usual) if isinstance(other, DatasetHead) else beside
     if told.reason not in _SAYS_NOTHING:
         return told
     found = _from_files(hub, name, config, lambda source: _head_of(source, name, split, n), end)
     return _clearer(told, found) if isinstance(found, Unknown) else found
+
+
+def _beside(told: DatasetHead, found: DatasetRepository) -> DatasetHead | Unknown:
+    """What the viewer told, with the usual configuration by the repository's README; a script is refused."""
+    script = script_in(told.name, found.files)
+    if script:
+        return _script(told.name, script)
+    if len(told.configs) < 2 or "default" in told.configs:
+        return replace(told, usual="default" if "default" in told.configs else told.config)
+    try:
+        return replace(told, usual=usual_config(told.name, _readme(found, RepositoryFiles(found))))
+    except StudioError as error:
+        return Unknown("unsupported", str(error), _READ)
 
 
 def _from_files(
@@ -102,19 +124,22 @@ def _from_files(
             return read(_opened(found, config))
         except StudioError as error:
             # What the files themselves say is known for sure, as an answer of the Hub is.
-            return Unknown("unsupported", str(error), 200)
+            return Unknown("unsupported", str(error), _READ)
 
     return hub.read_dataset(name, work, max(0.1, end - time.monotonic()))
 
 
 def _opened(found: DatasetRepository, config: str | None) -> DataSource:
-    place, readme = RepositoryFiles(found), b""
-    if "README.md" in found.files:
-        readme, _ = place.fetch("README.md", 0, _README_BYTES)
-    text = readme.decode("utf-8", "replace")
-    wanted = None if config in (None, "", "default") and "configs:" not in text else config or None
-    layout = layout_of(found.name, found.files, text, wanted)
+    place = RepositoryFiles(found)
+    layout = layout_of(found.name, found.files, _readme(found, place), config or None)
     return datafiles.in_repository(found.name, layout, place)
+
+
+def _readme(found: DatasetRepository, place: RepositoryFiles) -> str:
+    if "README.md" not in found.files:
+        return ""
+    text, _ = place.fetch("README.md", 0, _README_BYTES)
+    return text.decode("utf-8", "replace")
 
 
 def _head_of(source: DataSource, name: str, split: str | None, n: int) -> DatasetHead | Unknown:
@@ -124,7 +149,7 @@ def _head_of(source: DataSource, name: str, split: str | None, n: int) -> Datase
     splits = dict.fromkeys(source.configs or ("default",), source.splits)
     columns, rows = source.columns(chosen), source.rows(chosen, n)
     config = source.config or "default"
-    return DatasetHead(name, config, chosen, splits, columns, rows, source.num_rows(chosen))
+    return DatasetHead(name, config, chosen, splits, columns, rows, source.num_rows(chosen), usual=source.usual)
 
 
 def _page_of(source: DataSource, name: str, split: str, offset: int, n: int) -> RowsPage:
@@ -137,7 +162,7 @@ def _page_of(source: DataSource, name: str, split: str, offset: int, n: int) -> 
 
 
 def _script(name: str, script: str) -> Unknown:
-    return Unknown("unsupported", f"The dataset {name} would be loaded by running {script}. {NO_SCRIPTS}", 200)
+    return Unknown("unsupported", f"The dataset {name} would be loaded by running {script}. {NO_SCRIPTS}", _READ)
 
 
 def _clearer(viewer: Unknown, files: Unknown) -> Unknown:

@@ -285,7 +285,7 @@ class Studio:
         looked = data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
         if not all_rows:
             return looked
-        return self.whole.checked(looked, {**(values or {}), **({"dataset_train_split": split} if split else {})})
+        return self.whole.checked(looked, data.loaded_with(values or {}, split, looked.values))
 
     def rows(
         self, name: str, config: str, split: str, offset: int = 0, n: int = preview.PAGE_ROWS, base: Path | None = None

@@ -46,7 +46,7 @@ def shares_of(mix: Mix, looked: Sequence[Inspection]) -> tuple[Share, ...]:
     """What is counted of each dataset, in their order; none where not all of them can be read."""
     if not looked or len(looked) != len(mix.parts) or not all(one.columns for one in looked):
         return ()
-    return tuple(Share(one, part.entry, part.first, part.gives) for one, part in zip(looked, mix.parts, strict=True))
+    return tuple(Share(one, part.entry, part.first or 0, part.gives) for one, part in zip(looked, mix.parts, strict=True))
 
 
 def against(mix: Mix, looked: Sequence[Inspection]) -> str:
@@ -79,7 +79,7 @@ def _unknown(one: Inspection, part: Part) -> str:
     split = str(part.entry.get("split") or "train")
     if part.rows == 0:
         return f"`{split}` of {one.name} has no rows: choose another split, or a larger part of it."
-    if part.rows is None and one.num_rows is not None:
+    if part.first is None and one.num_rows is not None:
         return f"Tokens are counted of a split or of one part of it, as in `train[:10%]`: {one.name} takes `{split}`."
     if part.rows is None and ("[" in split or part.entry.get("fraction") is not None):
         return f"Which rows of {one.name} are taken hangs on how many it has: tokens can be counted once that is known."

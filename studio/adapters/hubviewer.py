@@ -1,0 +1,35 @@
+"""The Hub's dataset viewer on one split: any of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from studio.domain.columns import column_of_feature
+from studio.domain.dataset_answers import DatasetRows, row_of
+
+
+class Views(Protocol):
+    """Who asks the viewer: within a time, and with a word of why not instead of an exception."""
+
+    def view(
+        self, question: str, read: Callable[[Any], Any], what: str, patience: float | None = None, **asked: str | int
+    ) -> Any: ...
+
+
+def rows_shown(
+    hub: Views, split: tuple[str, str, str], offset: int, n: int, patience: float | None = None
+) -> DatasetRows | Any:
+    """Rows `offset` to `offset + n` (at most 100) of a split (dataset, configuration, split); or why there are none."""
+
+    def read(found: Any) -> DatasetRows:
+        columns = [column_of_feature(feature["name"], feature["type"]) for feature in found["features"]]
+        told = [row_of(entry, columns) for entry in found["rows"]]
+        return DatasetRows(told, found.get("num_rows_total"), bool(found.get("partial")))
+
+    asked: dict[str, str | int] = {**_asked(split), "offset": offset, "length": min(n, 100)}
+    return hub.view("rows", read, f"these rows of {split[0]}", patience, **asked)
+
+
+def _asked(split: tuple[str, str, str]) -> dict[str, str]:
+    return dict(zip(("dataset", "config", "split"), split, strict=True))
