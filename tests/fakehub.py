@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from viewer_numbers import viewer_statistics
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Repo:
     sizes: dict[str, int] = field(default_factory=dict)
     gated: bool = False
     private: bool = False
+    counted: int | None = None  # rows of each split that the viewer has statistics on; None: all that are here
     pending: tuple[str, ...] = ()  # configurations that the viewer has not prepared yet
     # dataset viewer: configuration -> split -> (features, rows, number of rows)
     splits: dict[str, dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], int]]] = field(default_factory=dict)
@@ -223,6 +225,9 @@ class FakeHub:
                 return refusal(422, "InvalidParameter", "Parameter 'length' must not be greater than 100")
             part = {"features": features, "rows": rows[start : start + length], "num_rows_per_page": 100}
             return JSONResponse(part | {"num_rows_total": count, "partial": False})
+        if question == "statistics":
+            told = viewer_statistics(features, rows[: repo.counted])
+            return JSONResponse({**told, "partial": repo.counted is not None})
         rows = rows[:100]
         answer = {"dataset": name, "features": features, "rows": rows, "truncated": False}
         return JSONResponse(answer) if question == "first-rows" else refusal(404, "", "no such question")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dataset_shapes import assistant, user
+from fakehub import FakeHub, Repo, running, silent
+from run_lab import wait_until
 
 from studio.adapters.datacounts import count, prints, repeated, shared
 from studio.adapters.datafiles import open_source
 from studio.adapters.home import Home
+from studio.adapters.hub import HubClient
 from studio.domain.columns import Column
 from studio.domain.dataset_statistics import BARS, ColumnStatistics, Statistics
 from studio.domain.findings import Finding
-from studio.service.data import Inspection
+from studio.service.data import Inspection, inspect
+from studio.service.paths import Paths
 from studio.service.studio import Studio
 from studio.service.whole_data import WholeData
 
@@ -143,3 +149,166 @@ def test_rows_of_the_hub_are_counted_as_they_are_shown() -> None:
     assert told["label"].words == (("false", 2), ("true", 1))
     assert WholeData().statistics(replace(looked, rows=())) is None
     assert WholeData().statistics(replace(looked, source="")) is None
+
+
+# --- all rows of data on the Hub, by its viewer
+
+
+def feature(name: str, kind: Any) -> dict[str, Any]:
+    return {"feature_idx": 0, "name": name, "type": kind}
+
+
+def text_of(name: str) -> dict[str, Any]:
+    return feature(name, {"_type": "Value", "dtype": "string"})
+
+
+ROLES = {"role": {"_type": "Value", "dtype": "string"}, "content": {"_type": "Value", "dtype": "string"}}
+FEATURES = [
+    text_of("text"),
+    text_of("source"),
+    feature("messages", {"_type": "List", "feature": ROLES}),
+    feature("label", {"_type": "Value", "dtype": "bool"}),
+    feature("score", {"_type": "Value", "dtype": "int64"}),
+    feature("many", {"_type": "Value", "dtype": "int32"}),
+    feature("share", {"_type": "Value", "dtype": "float64"}),
+    feature("kind", {"_type": "ClassLabel", "names": ["good", "bad"]}),
+    feature("ids", {"_type": "List", "feature": {"_type": "Value", "dtype": "int64"}}),
+    feature("about", {"a": {"_type": "Value", "dtype": "string"}}),
+]
+
+
+def on_the_hub(count: int = 300) -> list[Row]:
+    rows: list[Row] = [
+        {
+            "text": "x" * (n + 1),
+            "source": ("web", "book", "")[n % 3],
+            "messages": [user("a"), assistant("b")] * (1 + n % 2),
+            "label": n % 4 == 0,
+            "score": n % 5,
+            "many": n,
+            "share": n / 7,
+            "kind": n % 2,
+            "ids": list(range(n % 50)),
+            "about": {"a": "b"},
+        }
+        for n in range(count)
+    ]
+    rows[7] |= {"text": None, "label": None, "kind": -1}
+    return rows
+
+
+def shelved(rows: list[Row], total: int | None = None, **more: Any) -> Repo:
+    entries = [{"row_idx": n, "row": row, "truncated_cells": []} for n, row in enumerate(rows)]
+    return Repo(splits={"default": {"train": (FEATURES, entries, total or len(rows))}}, **more)
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with running(FakeHub()) as served:
+        yield served
+
+
+def looked_at(hub: FakeHub, **options: Any) -> tuple[Inspection, HubClient]:
+    asked = HubClient(hub.url, hub.viewer, **options)
+    nowhere = Paths(Path("/nowhere"), Path("/nowhere"))
+    return inspect("org/d", "sft", nowhere, asked), asked
+
+
+def told_of_all(whole: WholeData, looked: Inspection, asked: HubClient) -> Statistics:
+    whole.count(looked, asked)
+    wait_until(lambda: whole.counting(looked) is None)
+    found = whole.statistics(looked)
+    assert found is not None
+    return found
+
+
+def test_the_viewer_tells_of_all_rows_of_the_hub(hub: FakeHub) -> None:
+    hub.datasets["org/d"] = shelved(on_the_hub())
+    (looked, asked), whole = looked_at(hub), WholeData()
+    sample = whole.statistics(looked)
+    assert sample is not None
+    assert (sample.rows, sample.whole, sample.by_viewer) == (20, False, False)
+    assert not any("statistics" in request for request in hub.requests)  # nobody asked for all rows
+    found = told_of_all(whole, looked, asked)
+    assert (found.rows, found.whole, found.by_viewer, found.repeated) == (300, True, True, None)
+    told = {one.name: one for one in found.columns}
+    assert list(told) == [one["name"] for one in FEATURES]
+    text = told["text"]
+    assert (text.nulls, text.empties, text.lengths) == (1, 0, (1, None, 151, None, None, 300))
+    assert (len(text.bars), sum(text.bars)) == (10, 299)
+    assert (told["source"].empties, told["source"].words) == (100, (("web", 100), ("book", 100), ("", 100)))
+    assert told["source"].lengths == (0, 0, 3, 4, 4, 4)
+    assert (told["messages"].turns, told["messages"].lengths) == (((2, 150), (4, 150)), ())
+    assert dict(told["label"].words) == {"true": 75, "false": 224, "": 1}
+    assert dict(told["score"].words) == {str(n): 60 for n in range(5)}
+    assert (told["many"].words, told["share"].words) == ((), ())
+    assert (dict(told["kind"].words), told["kind"].type) == ({"good": 150, "bad": 149, "": 1}, "integer")
+    assert (told["ids"].empties, told["ids"].lengths[-1]) == (None, 49)
+    assert (told["about"].nulls, told["about"].empties) == (None, None)
+    before = len(hub.requests)
+    assert told_of_all(whole, looked, asked) is found  # what is known is not asked again
+    assert len(hub.requests) == before
+
+
+def test_the_numbers_of_the_viewer_are_those_counted_here(hub: FakeHub, tmp_path: Path) -> None:
+    rows = on_the_hub()
+    hub.datasets["org/d"] = shelved(rows)
+    (looked, asked), whole = looked_at(hub), WholeData()
+    here = {one.name: one for one in counted(write(tmp_path / "a.jsonl", rows)).columns}
+    for one in told_of_all(whole, looked, asked).columns:
+        mine = here[one.name]
+        if one.name not in ("about", "kind"):  # of labels the viewer has the names and files here the numbers
+            assert one.nulls == mine.nulls, one.name
+            assert one.empties in (None, mine.empties), one.name
+        for told, own in zip(one.lengths, mine.lengths, strict=False):  # of two in the middle it takes the mean
+            assert told is None or abs(told - own) <= 1, (one.name, one.lengths, mine.lengths)
+        if one.name in ("label", "score"):
+            assert dict(one.words) == dict(mine.words)
+        if one.name == "messages":
+            assert one.turns == mine.turns
+
+
+def test_a_viewer_that_counts_a_part_says_so(hub: FakeHub) -> None:
+    hub.datasets["org/d"] = shelved(on_the_hub(), total=9_000, counted=200)
+    (looked, asked), whole = looked_at(hub), WholeData()
+    found = told_of_all(whole, looked, asked)
+    assert (found.rows, found.whole, found.by_viewer) == (200, False, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(404, "not found"), (500, "not ready"), (503, "not ready"), (501, "unsupported"), (403, "refused")],
+)
+def test_without_the_viewer_the_first_rows_stay(hub: FakeHub, status: int, reason: str) -> None:
+    hub.datasets["org/d"] = shelved(on_the_hub())
+    (looked, asked), whole = looked_at(hub), WholeData()
+    hub.faults["/viewer/statistics"] = status
+    found = told_of_all(whole, looked, asked)
+    assert (found.rows, found.by_viewer) == (20, False)
+    refused = whole.refused(looked)
+    assert refused is not None
+    assert refused.reason == reason
+    hub.faults.clear()
+    assert told_of_all(whole, looked, asked).rows == 300  # asked again, it tells
+    assert whole.refused(looked) is None
+
+
+def test_a_viewer_that_does_not_answer_or_talks_nonsense(hub: FakeHub) -> None:
+    hub.datasets["org/d"] = shelved(on_the_hub())
+    (looked, asked), whole = looked_at(hub), WholeData()
+    with silent() as url:
+        begun = time.monotonic()
+        assert told_of_all(whole, looked, HubClient(url, url, patience=0.5)).rows == 20
+        assert time.monotonic() - begun < 5
+    refused = whole.refused(looked)
+    assert refused is not None
+    assert refused.reason == "timeout"
+    assert told_of_all(whole, looked, HubClient("http://127.0.0.1:1", "http://127.0.0.1:1")).rows == 20
+    refused = whole.refused(looked)
+    assert refused is not None
+    assert refused.reason == "offline"
+    assert told_of_all(whole, looked, HubClient(hub.url, f"{hub.url}/api/datasets/org/d?x=")).rows == 20
+    refused = whole.refused(looked)
+    assert refused is not None
+    assert refused.reason == "trouble"
+    assert told_of_all(whole, looked, asked).rows == 300

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from app_process import app
 from browser import open_page
+from fakehub import FakeHub, Repo, running
 from playwright.sync_api import expect
 from studio_page import StudioPage
 
@@ -16,9 +17,16 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory, catalog_folder: Path) -> Iterator[StudioPage]:
-    with app(tmp_path_factory.mktemp("home"), catalog_folder) as running, open_page("about:blank") as opened:
-        yield StudioPage(opened, running.url)
+def hub() -> Iterator[FakeHub]:
+    with running(FakeHub()) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory, catalog_folder: Path, hub: FakeHub) -> Iterator[StudioPage]:
+    here = {"HF_ENDPOINT": hub.url, "TRL_STUDIO_VIEWER": hub.viewer, "HF_HUB_OFFLINE": "0"}
+    with app(tmp_path_factory.mktemp("home"), catalog_folder, **here) as started, open_page("about:blank") as opened:
+        yield StudioPage(opened, started.url)
 
 
 def write(path: Path, rows: int, bad: int | None = None) -> Path:
@@ -54,4 +62,25 @@ def test_a_flaw_far_down_is_told_by_itself(studio: StudioPage, tmp_path: Path) -
     choose(studio, tmp_path / "bad.jsonl")
     expect(line).to_contain_text("All 31,000 rows checked in")
     expect(preview).to_contain_text("Yes: SFT can learn from this")
+    assert studio.opened.errors == []
+
+
+def test_all_rows_of_the_hub_are_told_by_its_viewer(studio: StudioPage, hub: FakeHub) -> None:
+    features = [{"feature_idx": 0, "name": "text", "type": {"_type": "Value", "dtype": "string"}}]
+    rows = [{"row_idx": n, "row": {"text": "x" * (n + 1)}, "truncated_cells": []} for n in range(1_500)]
+    hub.datasets["org/d"] = Repo(splits={"default": {"train": (features, rows, len(rows))}})
+    hub.faults["/viewer/statistics"] = 500
+    studio.open().tab("data")
+    choose(studio, Path("org/d"))
+    card, button = studio.page.locator("#data-statistics"), studio.page.locator("#data-count")
+    expect(card).to_contain_text("Of the first 20 rows.")
+    button.click()
+    expect(card).to_contain_text("has not counted all rows yet. These are of the first ones; try again later.")
+    expect(card).to_contain_text("Of the first 20 rows.")
+    hub.faults.clear()
+    button.click()
+    expect(card).to_contain_text("Of all 1,500 rows, by the Hub's dataset viewer.")
+    expect(card).to_contain_text("It does not tell of repeated rows, of roles, nor of types inside cells.")
+    expect(card.locator("tbody tr")).to_contain_text("1, 750, –, 1,500")
+    expect(button).to_be_hidden()
     assert studio.opened.errors == []

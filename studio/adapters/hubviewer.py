@@ -1,12 +1,14 @@
-"""The Hub's dataset viewer on one split: any of its rows."""
+"""The Hub's dataset viewer on one split: any of its rows, and statistics over all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from studio.domain.columns import column_of_feature
+from studio.domain.columns import Column, column_of_feature
 from studio.domain.dataset_answers import DatasetRows, row_of
+from studio.domain.dataset_statistics import Statistics
+from studio.domain.viewer_statistics import statistics_of
 
 
 class Views(Protocol):
@@ -27,9 +29,15 @@ def rows_shown(
         told = [row_of(entry, columns) for entry in found["rows"]]
         return DatasetRows(told, found.get("num_rows_total"), bool(found.get("partial")))
 
-    asked: dict[str, str | int] = {**_asked(split), "offset": offset, "length": min(n, 100)}
+    asked: dict[str, Any] = {**_asked(split), "offset": offset, "length": min(n, 100)}
     return hub.view("rows", read, f"these rows of {split[0]}", patience, **asked)
 
 
-def _asked(split: tuple[str, str, str]) -> dict[str, str]:
+def statistics_told(hub: Views, split: tuple[str, str, str], columns: Iterable[Column]) -> Statistics | Any:
+    """Statistics over all rows of a split, or over as many as the viewer counts; or what `hub` answers instead."""
+    what = f"all rows of {split[0]}"
+    return hub.view("statistics", lambda found: statistics_of(found, columns), what, **_asked(split))
+
+
+def _asked(split: tuple[str, str, str]) -> dict[str, Any]:
     return dict(zip(("dataset", "config", "split"), split, strict=True))

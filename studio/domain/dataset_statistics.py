@@ -13,19 +13,19 @@ BARS = 24
 
 @dataclass(frozen=True)
 class ColumnStatistics:
-    """One column. `lengths` are the QUANTILES of its cells' lengths, `bars` a histogram of them from 0 to the longest.
+    """One column. `lengths` are the QUANTILES of its cells' lengths, `bars` a histogram of them.
 
     Lengths are in characters, of conversations all messages together; of lists of numbers in items. `turns` counts
-    conversations by their number of messages, `words` roles or labels.
+    conversations by their number of messages, `words` roles or labels. None stands for what is not known.
     """
 
     name: str
     type: str
-    nulls: int
-    empties: int
-    lengths: tuple[int, ...] = ()
+    nulls: int | None
+    empties: int | None
+    lengths: tuple[int | None, ...] = ()
     bars: tuple[int, ...] = ()
-    turns: tuple[tuple[int, int], ...] = ()
+    turns: tuple[tuple[int, int | None], ...] = ()
     words: tuple[tuple[str, int], ...] = ()
 
     @classmethod
@@ -33,7 +33,7 @@ class ColumnStatistics:
         cls,
         column: Column,
         nulls: int,
-        empties: int,
+        empties: int | None,
         lengths: Mapping[int, int],
         turns: Mapping[int, int],
         words: Mapping[str, int],
@@ -55,12 +55,16 @@ class ColumnStatistics:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Statistics of `rows` rows, `whole` where those are all; `repeated` of them are like an earlier one."""
+    """Statistics of `rows` rows, `whole` where those are all; `repeated` of them are like an earlier one.
+
+    `by_viewer` where they were not counted here, but told by the Hub's dataset viewer.
+    """
 
     rows: int
     whole: bool
     repeated: int | None
     columns: tuple[ColumnStatistics, ...]
+    by_viewer: bool = False
 
 
 def _quantiles(used: list[tuple[int, int]]) -> tuple[int, ...]:

@@ -43,6 +43,11 @@ class Background(Generic[T]):
         with self._lock:
             return self._done.get(key)
 
+    def forget(self, key: Hashable) -> None:
+        """Has the work done anew when it is begun the next time."""
+        with self._lock:
+            self._done.pop(key, None)
+
     def progress(self, key: Hashable) -> Progress | None:
         """How far the work has come; None where it is not being done."""
         with self._lock:

@@ -1,7 +1,8 @@
-"""Every row of local data checked: in the background for the page, at once for the command line, each file once."""
+"""Every row of data checked and counted: in the background for the page, at once for the command line, a file once."""
 
 from __future__ import annotations
 
+import contextvars
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.adapters import datafiles
+from studio.adapters.hub import HubClient, Unknown
+from studio.adapters.hubviewer import statistics_told
 from studio.domain.cell_structure import LOOKED_INTO
 from studio.domain.dataset_statistics import Statistics
 from studio.domain.errors import StudioError
@@ -42,6 +45,7 @@ class WholeData:
         self._counts: Background[Statistics | StudioError] = Background()
         self._totals: Background[int | StudioError] = Background()
         self._samples: Background[Statistics | StudioError] = Background()
+        self._told: Background[Statistics | Unknown] = Background()
 
     def begin(self, looked: Inspection, values: Mapping[str, Any]) -> bool:
         """Starts checking all rows of local data in the background; whether there is an answer to come."""
@@ -87,16 +91,29 @@ class WholeData:
 
     # --- statistics
 
-    def count(self, looked: Inspection) -> None:
-        """Starts counting all rows of local data in the background."""
+    def count(self, looked: Inspection, hub: HubClient) -> None:
+        """Starts counting all rows in the background: of data on the Hub its dataset viewer is asked, once a call."""
+        if looked.source == "hub":
+            if self.refused(looked) is not None:
+                self._told.forget(_hub_key(looked))
+            context = contextvars.copy_context()  # that says whose token it is
+            self._told.begin(_hub_key(looked), lambda heard: context.run(_ask_viewer, looked, hub))
+            return
         job = _job(looked, {})
         if job is not None:
             self._counts.begin((*job.key[:-1], None), partial(_count, job, None))
 
     def counting(self, looked: Inspection) -> Progress | None:
         """How far the count of all rows has come; None where none is running."""
+        if looked.source == "hub":
+            return self._told.progress(_hub_key(looked))
         job = _job(looked, {})
         return self._counts.progress((*job.key[:-1], None)) if job else None
+
+    def refused(self, looked: Inspection) -> Unknown | None:
+        """Why the Hub's viewer told nothing of all rows, where it was asked in vain."""
+        told = self._told.done(_hub_key(looked)) if looked.source == "hub" else None
+        return told if isinstance(told, Unknown) else None
 
     def statistics(self, looked: Inspection) -> Statistics | None:
         """Statistics over all rows where those have been counted, else over the first ones, which of data elsewhere are
@@ -112,8 +129,10 @@ class WholeData:
     def _of_the_hub(self, looked: Inspection) -> Statistics | None:
         if looked.source != "hub" or not looked.rows:
             return None
-        key = ("hub", looked.name, looked.config, looked.split, looked.num_rows, len(looked.rows))
-        found = self._samples.now(key, partial(_count_shown, looked))
+        told = self._told.done(_hub_key(looked))
+        if isinstance(told, Statistics):
+            return told
+        found = self._samples.now(_hub_key(looked), partial(_count_shown, looked))
         return found if isinstance(found, Statistics) else None
 
 
@@ -122,6 +141,17 @@ def with_all(looked: Inspection, seen: AllRows, values: Mapping[str, Any]) -> In
     stopped = any(found.level == "error" for found in seen.findings)
     count = looked.num_rows if stopped else seen.total
     return rejudged(replace(looked, seen=seen, num_rows=count), looked.method, values)
+
+
+def _hub_key(looked: Inspection) -> Key:
+    """What tells a split on the Hub from others, and from what it was."""
+    columns = tuple((column.name, column.type) for column in looked.columns)
+    return "hub", looked.name, looked.config, looked.split, looked.num_rows, len(looked.rows), columns
+
+
+def _ask_viewer(looked: Inspection, hub: HubClient) -> Statistics | Unknown:
+    told: Statistics | Unknown = statistics_told(hub, (looked.name, looked.config, looked.split), looked.columns)
+    return told
 
 
 def _files_of(looked: Inspection, split: str) -> tuple[Key, datafiles.DataSource] | None:

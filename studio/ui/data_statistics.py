@@ -25,8 +25,20 @@ ALL = "Of all {count} rows."
 COUNTING = "All rows are being counted: {share} %"
 REPEATED = "{count} rows are like an earlier one."
 MORE = "{count} more columns are not shown."
+BY_VIEWER = "Of all {count} rows, by the Hub's dataset viewer."
+FIRST_BY_VIEWER = "Of the first {count} rows, by the Hub's dataset viewer, which counts no more of data as big as this."
+UNTOLD = "It does not tell of repeated rows, of roles, nor of types inside cells."
+ASKING = "The Hub's dataset viewer is asked about all rows."
+_NOTHING = "The Hub's dataset viewer has no numbers on all rows of this data. These are of the first ones."
+REFUSED = {
+    "not ready": "The Hub's dataset viewer has not counted all rows yet. These are of the first ones; try again later.",
+    "timeout": "The Hub's dataset viewer did not answer in time. These are of the first rows; try again later.",
+    "offline": "The Hub's dataset viewer cannot be reached. These are of the first rows; try again later.",
+    "refused": "The Hub's dataset viewer does not let you read all rows: log in. These are of the first ones.",
+}
 HEADS = ("Column", "Null", "Empty", "Length: shortest, median, 95 %, longest", "Lengths", "Turns", "Roles and values")
-WORDS = (TITLE, SAMPLE, ALL, COUNTING, REPEATED, MORE, *HEADS)
+_OF_THE_HUB = (BY_VIEWER, FIRST_BY_VIEWER, UNTOLD, ASKING, _NOTHING, *REFUSED.values())
+WORDS = (TITLE, SAMPLE, ALL, COUNTING, REPEATED, MORE, *HEADS, *_OF_THE_HUB)
 
 
 def build(page: Page) -> None:
@@ -52,7 +64,7 @@ def _wire(page: Page, button: Any, timer: Any, shown: Any) -> None:
 
     def count(form: Form) -> list[Any]:
         for one in form.looked:
-            page.studio.whole.count(one)
+            page.studio.whole.count(one, page.studio.hub)
         return drawn(form)
 
     button.click(count, [page.form], outputs, **QUIET)
@@ -67,7 +79,7 @@ def _known(studio: Studio, form: Form) -> list[tuple[Inspection, Statistics]]:
 
 
 def _is_sample(studio: Studio, form: Form) -> bool:
-    return any(not statistics.whole and one.source == "local" for one, statistics in _known(studio, form))
+    return any(not statistics.whole and not statistics.by_viewer for _, statistics in _known(studio, form))
 
 
 def _cards(studio: Studio, form: Form) -> str:
@@ -76,13 +88,7 @@ def _cards(studio: Studio, form: Form) -> str:
 
 
 def _card(studio: Studio, looked: Inspection, found: Statistics) -> str:
-    count = pieces.count(found.rows)
-    running = studio.whole.counting(looked)
-    said = [pieces.spoken(ALL if found.whole else SAMPLE, count=count)]
-    if found.repeated:
-        said.append(pieces.spoken(REPEATED, count=pieces.count(found.repeated)))
-    if running is not None:
-        said.append(pieces.spoken(COUNTING, share=f"{100 * running.share:.0f}"))
+    said = _said(studio, looked, found)
     if len(found.columns) > _MOST:
         said.append(pieces.spoken(MORE, count=pieces.count(len(found.columns) - _MOST)))
     numeric = {"Null", "Empty"}
@@ -95,11 +101,30 @@ def _card(studio: Studio, looked: Inspection, found: Statistics) -> str:
     return f'{region}<div class="ts-hint" role="status">{" ".join(said)}</div>'
 
 
+def _said(studio: Studio, looked: Inspection, found: Statistics) -> list[str]:
+    """Which rows the numbers are of, and what of all rows is to come or cannot be had."""
+    running, refused = studio.whole.counting(looked), studio.whole.refused(looked)
+    whole, part = (BY_VIEWER, FIRST_BY_VIEWER) if found.by_viewer else (ALL, SAMPLE)
+    said = [pieces.spoken(whole if found.whole else part, count=pieces.count(found.rows))]
+    if found.by_viewer:
+        said.append(pieces.spoken(UNTOLD))
+    if found.repeated:
+        said.append(pieces.spoken(REPEATED, count=pieces.count(found.repeated)))
+    if running is not None and looked.source == "hub":
+        said.append(pieces.spoken(ASKING))
+    elif running is not None:
+        said.append(pieces.spoken(COUNTING, share=f"{100 * running.share:.0f}"))
+    elif refused is not None:
+        said.append(pieces.spoken(REFUSED.get(refused.reason, _NOTHING)))
+    return said
+
+
 def _row(column: ColumnStatistics, rows: int) -> str:
     lengths = ""
     if column.lengths:
         shortest, _, median, _, most, longest = column.lengths
-        lengths = ", ".join(pieces.count(number) for number in (shortest, median, most, longest))
+        told = (shortest, median, most, longest)
+        lengths = ", ".join("–" if number is None else pieces.count(number) for number in told)
     cells = (
         f"{pieces.text(column.name)}<small>{pieces.text(column.type)}</small>",
         _counted(column.nulls, rows),
@@ -113,8 +138,11 @@ def _row(column: ColumnStatistics, rows: int) -> str:
     return "<tr>" + "".join(f"<td{how}>{cell}</td>" for how, cell in zip(places, cells, strict=True)) + "</tr>"
 
 
-def _counted(number: int, rows: int) -> str:
-    return f"<b>{pieces.count(number)}</b>" if number else f'<span class="ts-hint">{0 if rows else "–"}</span>'
+def _counted(number: int | None, rows: int) -> str:
+    """A number that should be 0, so that any other stands out; a dash where it is not known."""
+    if number:
+        return f"<b>{pieces.count(number)}</b>"
+    return f'<span class="ts-hint">{"–" if number is None or not rows else 0}</span>'
 
 
 def _bars(bars: tuple[int, ...]) -> str:
