@@ -46,7 +46,9 @@ def shares_of(mix: Mix, looked: Sequence[Inspection]) -> tuple[Share, ...]:
     """What is counted of each dataset, in their order; none where not all of them can be read."""
     if not looked or len(looked) != len(mix.parts) or not all(one.columns for one in looked):
         return ()
-    return tuple(Share(one, part.entry, part.first or 0, part.gives) for one, part in zip(looked, mix.parts, strict=True))
+    return tuple(
+        Share(one, part.entry, part.first or 0, part.gives) for one, part in zip(looked, mix.parts, strict=True)
+    )
 
 
 def against(mix: Mix, looked: Sequence[Inspection]) -> str:
