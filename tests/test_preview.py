@@ -19,7 +19,7 @@ from studio.adapters.hub import HubClient, Unknown
 from studio.domain.dataset_answers import DatasetHead
 from studio.service.data import inspect, inspect_recipe
 from studio.service.paths import Paths
-from studio.service.preview import RowsPage, hub_head, hub_rows, local_rows
+from studio.service.preview import RowsPage, hub_head, hub_rows, local_rows, rows_of
 
 TEXT = {"dtype": "string", "_type": "Value"}
 ROWS = [{"text": f"row {n} " + "x" * 200, "n": n} for n in range(20_000)]
@@ -132,6 +132,33 @@ def test_configurations_that_a_readme_names(hub: FakeHub) -> None:
     wrong = hub_head(client(hub), "org/d", "de", None)
     assert isinstance(wrong, Unknown)
     assert "no configuration 'de'" in wrong.message
+
+
+def test_files_that_an_entry_of_a_mixture_names(hub: FakeHub) -> None:
+    """The viewer shows the usual ones, which are not what would be loaded."""
+    readme = b"---\nconfigs:\n- config_name: en\n  data_files: en/*.jsonl\n---\n"
+    files = {"README.md": readme, "en/a.jsonl": lines(ROWS[:3]), "fr/x.jsonl": lines(ROWS[3:6])}
+    features = [{"feature_idx": 0, "name": "text", "type": {"dtype": "string", "_type": "Value"}}]
+    told = [{"row_idx": 0, "row": {"text": "usual"}, "truncated_cells": []}]
+    hub.datasets["org/d"] = Repo(
+        files={**files, "fr/train.csv": b"text,n\nhello,1\n"}, splits={"en": {"train": (features, told, 1)}}
+    )
+    paths = Paths(Path("/nowhere"), Path("/nowhere"))
+
+    def entry(**more: Any) -> Any:
+        values = {"datasets": [{"path": "org/d", **more}]}
+        return inspect_recipe("sft", values, paths, client(hub))[0]
+
+    assert [row["text"] for row in entry().rows] == ["usual"]
+    chosen = entry(data_files="fr/x.jsonl")
+    assert list(chosen.rows) == ROWS[3:6]
+    assert list(rows_of(chosen, paths, client(hub), "train", 1).rows) == ROWS[4:6]
+    assert list(entry(data_files="x.jsonl", data_dir="fr").rows) == ROWS[3:6]
+    assert entry(data_files={"test": ["en/*.jsonl"]}, split="test").rows == tuple(ROWS[:3])
+    assert [row["text"] for row in entry(data_dir="fr", data_files="*.csv").rows] == ["hello"]
+    wrong = entry(data_files="de/x.jsonl")
+    assert (wrong.verdict, wrong.rows) == ("reject", ())
+    assert "org/d has no file de/x.jsonl" in wrong.findings[0].message
 
 
 def test_a_private_dataset_that_the_viewer_does_not_serve(hub: FakeHub) -> None:

@@ -209,7 +209,7 @@ def test_the_dataset_at_fault_is_named(desk: Desk, sets: dict[str, Path], tmp_pa
         (prompts, f"once the method takes {sets['prompts']}."),
         ({"path": "json", "data_files": str(pictures)}, f"{pictures} has some"),
         ({**other, "split": "train[5:]"}, "once the method takes"),
-            ({**other, "split": "train[4:2]"}, "`train[4:2]` of"),
+        ({**other, "split": "train[4:2]"}, "`train[4:2]` of"),
         ({**other, "split": "train+train"}, "b.jsonl takes `train+train`"),
         ({**other, "fraction": 0.5}, "that is a share, or none has one"),
     ):

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -97,6 +97,7 @@ class HubClient:
         self.viewer = (viewer or os.environ.get("TRL_STUDIO_VIEWER") or DEFAULT_VIEWER).rstrip("/")
         self.patience = patience
         self._token = token
+        self.files: Mapping[str, Any] = {}  # `data_files` and `data_dir` of a dataset that is not taken as it is
 
     def dataset_head(
         self,

@@ -58,25 +58,26 @@ def script_in(name: str, files: Iterable[str]) -> str | None:
     return script if script in files else None
 
 
-def layout_of(place: str, files: Sequence[str], readme: str, wanted: str | None) -> Layout:
+def layout_of(
+    place: str, files: Sequence[str], readme: str, wanted: str | None, own: Mapping[str, Any] | None = None
+) -> Layout:
     """What `load_dataset` makes of a folder `place` with these files, by their paths below it with slashes.
 
-    `wanted` is a configuration that the readme names. Raises StudioError, in words, where nothing can be loaded.
+    `wanted` is a configuration that the readme names, `own` the `data_files` and `data_dir` that stand in for all of
+    those. Raises StudioError, in words, where nothing can be loaded.
     """
-    configs = _configs(place, readme)
+    configs = {} if own else _configs(place, readme)
     usual = _usual(place, configs)
-    if wanted and wanted not in (configs or ("default",)):
+    if wanted and not own and wanted not in (configs or ("default",)):
         known = f"It has {', '.join(configs)}: name one of them." if configs else "It has none: leave the name out."
         raise StudioError(f"{place} has no configuration '{wanted}'.", known)
     config = (wanted or usual or next(iter(configs))) if configs else ""
-    named = configs.get(config, {})
-    if "data_files" in named:
-        splits = _named_files(place, files, named["data_files"])
-    else:
-        base = str(named.get("data_dir") or "").strip("/")
-        begin = f"{base}/" if base else ""
-        below = [file.removeprefix(begin) for file in files if file.startswith(begin)]
-        splits = {name: [begin + file for file in members] for name, members in splits_of(below).items()}
+    named = own or configs.get(config, {})
+    base = str(named.get("data_dir") or "").strip("/")
+    begin = f"{base}/" if base else ""
+    below = [file.removeprefix(begin) for file in files if file.startswith(begin)]
+    found = _named_files(place, below, named["data_files"], own is None) if "data_files" in named else splits_of(below)
+    splits = {name: [begin + file for file in members] for name, members in found.items()}
     formats = {name: _most_common(members) for name, members in splits.items()}
     if not splits or None in formats.values():
         raise StudioError(f"{place} holds no data files that can be read here.", SUPPORTED)
@@ -127,7 +128,7 @@ def _usual(place: str, configs: Mapping[str, Mapping[str, Any]]) -> str:
     return usual[0] if usual else ""
 
 
-def _named_files(place: str, files: Sequence[str], data_files: Any) -> dict[str, list[str]]:
+def _named_files(place: str, files: Sequence[str], data_files: Any, by_readme: bool) -> dict[str, list[str]]:
     if isinstance(data_files, dict):
         patterns = dict(data_files)
     elif isinstance(data_files, list) and all(isinstance(entry, dict) for entry in data_files):
@@ -139,6 +140,8 @@ def _named_files(place: str, files: Sequence[str], data_files: Any) -> dict[str,
         each = wanted if isinstance(wanted, list) else [wanted]
         found = [file for pattern in each for file in matching(str(pattern), files)]
         if not found:
+            if not by_readme:
+                raise StudioError(f"{place} has no file {wanted}.", f"It has {', '.join(files[:5])}.")
             message = f"The README of {place} names {wanted} for the split {split}, and there is no such file."
             raise StudioError(message, "Download all files of the dataset.")
         splits[str(split)] = found

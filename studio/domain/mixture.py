@@ -21,6 +21,11 @@ def entries_of(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(entry) for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
 
 
+def own_files(entry: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Which files of a dataset an entry takes, as `load_dataset` is told it; empty where it takes what is usual."""
+    return {key: entry[key] for key in ("data_files", "data_dir") if entry.get(key)} if entry else {}
+
+
 def as_mixture(values: Mapping[str, Any]) -> dict[str, Any]:
     """The mixture of one that loads what `dataset_name` does; empty where nothing is named."""
     name = values.get("dataset_name")

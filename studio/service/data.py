@@ -201,7 +201,8 @@ def _entry(
         looked = _opened_source(source, method, own, split, 20)
         looked = replace(looked, files=tuple(map(str, source.files.get(looked.read_split, ()))))
     else:
-        looked = inspect(str(entry.get("path")), method, paths, hub, own, _text(entry.get("name")), split)
+        chosen = preview.chosen_files(hub, entry)
+        looked = inspect(str(entry.get("path")), method, paths, chosen, own, _text(entry.get("name")), split)
     looked = replace(looked, entry=entry)
     columns = entry.get("columns")
     if isinstance(columns, list) and looked.columns:

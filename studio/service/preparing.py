@@ -31,6 +31,7 @@ from studio.adapters.prepared import PreparedWriter, Unfitting, free_name
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.mapping import BadRow, DataMapping
+from studio.domain.mixture import own_files
 from studio.service.data import Inspection
 
 SEED = 42
@@ -154,6 +155,8 @@ class Preparing:
 
     def from_hub(self, looked: Inspection, splits: set[str], hub: HubDownload) -> Download:
         """What has to be fetched for these splits of a dataset on the Hub. Raises StudioError where that is unclear."""
+        if own_files(looked.entry):
+            raise StudioError(f"Of {looked.name} the entry takes some files only.", _BY_HAND)
         listing = hub.listing(looked.name)
         with tempfile.TemporaryDirectory() as folder:
             place = hub.skeleton(listing, Path(folder))

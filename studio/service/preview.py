@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from studio.domain.data_layout import layout_of, script_in, usual_config
 from studio.domain.dataset_answers import DatasetHead, DatasetRepository
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
+from studio.domain.mixture import own_files
 from studio.service.mixing import entry_source
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
 
@@ -50,6 +52,16 @@ class RowsPage:
     finding: Finding | None = None
 
 
+def chosen_files(hub: HubClient, entry: Mapping[str, Any] | None) -> HubClient:
+    """The client for an entry of a mixture that takes some files of its dataset: the viewer knows of no such choice."""
+    files = own_files(entry)
+    if not files:
+        return hub
+    chosen = copy.copy(hub)
+    chosen.files = files
+    return chosen
+
+
 def local_rows(path: Path, config: str | None, split: str, offset: int, n: int = PAGE_ROWS) -> RowsPage:
     """Rows of a file or folder on this machine."""
     try:
@@ -62,6 +74,11 @@ def local_rows(path: Path, config: str | None, split: str, offset: int, n: int =
 def hub_rows(hub: HubClient, name: str, config: str, split: str, offset: int, n: int = PAGE_ROWS) -> RowsPage:
     """Rows of a dataset on the Hub: by the viewer, else from the repository's own files."""
     end = time.monotonic() + hub.patience
+    if hub.files:
+        found = _from_files(hub, name, config, lambda source: _page_of(source, name, split, offset, n), end)
+        if isinstance(found, RowsPage):
+            return found
+        return RowsPage(name, config, split, offset, finding=Finding("warning", Where("file", name), found.message))
     told = rows_shown(hub, (name, config or "default", split), offset, n, hub.patience * _VIEWERS_SHARE)
     if not isinstance(told, Unknown):
         return RowsPage(name, config, split, offset, tuple(told.rows), told.num_rows)
@@ -82,6 +99,8 @@ def hub_head(
     One that a script would load is refused, whatever the viewer shows of it.
     """
     end = time.monotonic() + hub.patience
+    if hub.files:
+        return _from_files(hub, name, config, lambda source: _head_of(source, name, split, n), end)
     told = hub.dataset_head(name, config, split, n, hub.patience * _VIEWERS_SHARE)
     if isinstance(told, DatasetHead):
         beside = hub.read_dataset(name, partial(_beside, told), hub.patience * (1 - _VIEWERS_SHARE))
@@ -121,7 +140,7 @@ def _from_files(
         if script:
             return _script(name, script)
         try:
-            return read(_opened(found, config))
+            return read(_opened(found, config, hub.files))
         except StudioError as error:
             # What the files themselves say is known for sure, as an answer of the Hub is.
             return Unknown("unsupported", str(error), _READ)
@@ -129,9 +148,9 @@ def _from_files(
     return hub.read_dataset(name, work, max(0.1, end - time.monotonic()))
 
 
-def _opened(found: DatasetRepository, config: str | None) -> DataSource:
+def _opened(found: DatasetRepository, config: str | None, own: Mapping[str, Any]) -> DataSource:
     place = RepositoryFiles(found)
-    layout = layout_of(found.name, found.files, _readme(found, place), config or None)
+    layout = layout_of(found.name, found.files, _readme(found, place), config or None, own or None)
     return datafiles.in_repository(found.name, layout, place)
 
 
@@ -198,7 +217,7 @@ def rows_of(looked: Inspection, paths: Paths, hub: HubClient, split: str, offset
     except StudioError as error:
         return _refused(looked.name, looked.config, split, offset, error)
     if source is None:
-        return rows(paths, hub, looked.name, looked.config, split, offset)
+        return rows(paths, chosen_files(hub, looked.entry), looked.name, looked.config, split, offset)
 
     def read(start: int) -> RowsPage:
         chosen = split if split in source.splits else source.splits[0]

@@ -16,7 +16,7 @@ from studio.domain.token_count import ALL
 from studio.service.data import Inspection
 from studio.service.mixing import Mix, Part, entry_source
 from studio.service.paths import Paths
-from studio.service.preview import hub_rows
+from studio.service.preview import chosen_files, hub_rows
 
 _BLOCKS = 10  # places all over the data from which a sample is taken
 _AT_ONCE = 100  # rows that the Hub tells at once
@@ -167,8 +167,9 @@ def _from_hub(share: Share, number: int, hub: HubClient) -> list[Row]:
     """Rows as the Hub tells them, in pages from all over the data; of one that says no more, those that came."""
     one = share.looked
     rows: list[Row] = []
+    chosen = chosen_files(hub, share.entry)
     for first, length in _places(share, number, -(-number // _AT_ONCE)):
-        page = hub_rows(hub, one.name, one.config, one.split, first, length)
+        page = hub_rows(chosen, one.name, one.config, one.split, first, length)
         if page.finding is not None and not rows:
             raise StudioError(page.finding.message, "The count can wait for it.")
         if page.finding is not None:

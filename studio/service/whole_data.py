@@ -17,6 +17,7 @@ from studio.domain.cell_structure import LOOKED_INTO
 from studio.domain.dataset_statistics import Statistics
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
+from studio.domain.mixture import own_files
 from studio.domain.seen_rows import AllRows
 from studio.service.background import Background, Heard, Progress
 from studio.service.data import Inspection, rejudged
@@ -146,10 +147,13 @@ def with_all(looked: Inspection, seen: AllRows, values: Mapping[str, Any]) -> In
 def _hub_key(looked: Inspection) -> Key:
     """What tells a split on the Hub from others, and from what it was."""
     columns = tuple((column.name, column.type) for column in looked.columns)
-    return "hub", looked.name, looked.config, looked.split, looked.num_rows, len(looked.rows), columns
+    files = str(own_files(looked.entry))
+    return "hub", looked.name, files, looked.config, looked.split, looked.num_rows, len(looked.rows), columns
 
 
 def _ask_viewer(looked: Inspection, hub: HubClient) -> Statistics | Unknown:
+    if own_files(looked.entry):
+        return Unknown("unsupported", "The dataset viewer counts a dataset as it is, not some of its files.")
     told: Statistics | Unknown = statistics_told(hub, (looked.name, looked.config, looked.split), looked.columns)
     return told
 
