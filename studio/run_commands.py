@@ -118,8 +118,10 @@ def _show(options: argparse.Namespace, studio: Studio) -> int:
 
 
 def _stop(options: argparse.Namespace, studio: Studio) -> int:
+    waiting = options.run in studio.queue.line()
     if studio.runs.stop(options.run, options.now):
-        say(f"{options.run} stops" + (" now." if options.now else " when it has saved a checkpoint."))
+        how = "does not start any more." if waiting else "stops now." if options.now else "stops when it has saved a "
+        say(f"{options.run} {how}" + ("" if waiting or options.now else "checkpoint."))
     else:
         say(f"{options.run} has ended already.")
     return 0

@@ -40,6 +40,7 @@ BELOW = {
 # cells of data files: each may use those before it.
 RUN_FAMILY = (
     "exitcode",
+    "attempts",
     "locking",
     "progress",
     "checkpoints",

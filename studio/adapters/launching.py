@@ -92,6 +92,8 @@ def adopt(run: Run, env: Mapping[str, str]) -> bool:
     attempt = last_attempt(record)
     if not attempt or record.get("damaged") or attempt.get("outcome") or run.supervisor(record):
         return False
+    if not run.is_here(attempt):  # a copy: what it speaks of goes on elsewhere, and has its own supervisor
+        return False
     try:
         code, said = _start_supervisor(run, env)
     except OSError as error:

@@ -117,6 +117,14 @@ class MetricsStore:
         except sqlite3.Error:
             return 0
 
+    def names(self, project: str) -> set[str]:
+        """The names of the runs that the store has rows of; none where that cannot be said."""
+        try:
+            with closing(_connect(self.path(project), 0)) as connection:
+                return {str(name) for (name,) in connection.execute("SELECT DISTINCT run_name FROM configs")}
+        except sqlite3.Error:
+            return set()
+
     def sample(self, project: str, run_name: str, count: int) -> list[Row]:
         """About `count` of a run's rows, evenly spread, and the newest ones; none where they cannot be read."""
         try:

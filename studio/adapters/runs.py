@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from studio.adapters.exitcode import boot_id, read_exits
+from studio.adapters.attempts import key_of, listed, read_exit, stop_in, whole
+from studio.adapters.exitcode import boot_id, read_exits, write_exits
 from studio.adapters.locking import locked
 from studio.adapters.processes import ProcessId, trainers_in
 from studio.adapters.progress import Progress, checkpoint_steps, read_progress, read_tail
 from studio.domain.errors import StudioError
-from studio.domain.states import Exit, Facts, State, StopHow, deciding_exit, is_outcome, is_stop, state_of
+from studio.domain.moments import moment
+from studio.domain.states import LIVE, Exit, Facts, State, StopHow, deciding_exit, is_outcome, state_of
 
 Record = dict[str, Any]
 
@@ -29,7 +31,12 @@ LOCK_PATIENCE = 10.0
 
 def utc_now() -> str:
     """The time as run.json has it: ISO, UTC, milliseconds, Z."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return as_text(datetime.now(UTC))
+
+
+def as_text(when: datetime) -> str:
+    """A moment as run.json has it."""
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def folder_identity(folder: Path) -> dict[str, int]:
@@ -108,7 +115,7 @@ class Run:
 
     def exits(self, attempt: Record) -> Record:
         """The exit file of an attempt; {} where there is none yet."""
-        return read_exits(self.exits_path(_whole(attempt.get("number")) or 0))
+        return read_exits(self.exits_path(whole(attempt.get("number")) or 0))
 
     def exits_path(self, number: int) -> Path:
         """Where the exit codes of attempt `number` stand."""
@@ -119,7 +126,7 @@ class Run:
 
         With `attempt` only what that one has written: nothing of the attempts before it.
         """
-        start = _whole((attempt or {}).get("log_start")) or 0
+        start = whole((attempt or {}).get("log_start")) or 0
         return read_tail(self.folder / "train.log", max_bytes, start)
 
     def progress(self) -> Progress:
@@ -129,10 +136,10 @@ class Run:
 
     def progress_of(self, attempt: Record, ended: bool) -> Progress:
         """The progress of one attempt; `ended` takes a longer look, for an outcome may depend on it."""
-        step, total = (_whole(attempt.get(key)) for key in ("last_step", "total_steps"))
+        step, total = (whole(attempt.get(key)) for key in ("last_step", "total_steps"))
         if attempt.get("outcome"):
             return Progress(step, total)
-        progress = read_progress(self.folder, _whole(attempt.get("log_start")) or 0, Progress(step, total), ended)
+        progress = read_progress(self.folder, whole(attempt.get("log_start")) or 0, Progress(step, total), ended)
         if ended and (progress.step is None or progress.total is None):
             return Progress(*checkpoint_steps(self.folder, attempt.get("checkpoint_before")), progress.phase)
         return progress
@@ -142,7 +149,7 @@ class Run:
 
         A copied folder has the record of processes that never worked in it: they are not its own.
         """
-        if not self._is_here(attempt):
+        if not self.is_here(attempt):
             return []
         exits = self.exits(attempt)
         recorded = [attempt.get("waiter"), attempt.get("launcher"), exits.get("waiter"), exits.get("launcher")]
@@ -151,7 +158,8 @@ class Run:
         known = dict.fromkeys(process for value in recorded if (process := ProcessId.from_json(value)))
         return [process for process in known if process.is_alive()]
 
-    def _is_here(self, attempt: Record) -> bool:
+    def is_here(self, attempt: Record) -> bool:
+        """Whether an attempt was started in this very folder: one that was copied is of the folder it came from."""
         where = attempt.get("folder")
         if where is None:
             return True  # rebuilt from an exit file, which does not say
@@ -163,11 +171,28 @@ class Run:
     def supervisor(self, record: Record) -> ProcessId | None:
         """The live supervisor of the latest attempt, or whoever is about to start it."""
         attempt = last_attempt(record)
-        if not self._is_here(attempt or record):
+        if not self.is_here(attempt or record):
             return None
         said = (attempt.get("supervisor") or attempt.get("starter")) if attempt else record.get("starter")
         process = ProcessId.from_json(said)
         return process if process and process.is_alive() else None
+
+    def note_exit(self, attempt: Record, ended: Record, launcher: ProcessId) -> None:
+        """Writes down how a process of an attempt ended, where the one that should have was killed."""
+        exits = self.exits(attempt)
+        if ended["pid"] == launcher.pid:
+            exits["launcher"] = ended | {"boot": launcher.boot}
+        else:
+            exits.setdefault("orphans", []).append(ended)
+        with contextlib.suppress(OSError):  # then the outcome says less than it could, but nothing false
+            write_exits(self.exits_path(attempt["number"]), exits)
+
+    def last_sign(self, attempt: Record) -> str:
+        """When an attempt was last heard of, in its log or by its supervisor: the end of one that nobody saw end."""
+        signs = [said for key in ("started", "heartbeat") if (said := moment(attempt.get(key))) is not None]
+        with contextlib.suppress(OSError):
+            signs.append(datetime.fromtimestamp((self.folder / "train.log").stat().st_mtime, UTC))
+        return as_text(max(signs)) if signs else utc_now()
 
     def exit(self, attempt: Record, gathered: bool = False) -> Exit | None:
         """How the trainer of an attempt ended, as far as the exit file can tell.
@@ -175,8 +200,8 @@ class Run:
         `gathered`: the caller saw the whole tree end, where the file itself does not say so.
         """
         exits = self.exits(attempt)
-        ended = {_key(value): read_exit(value) for value in _list(exits.get("orphans"))}
-        trainers = [ended.get(_key(value)) for value in _list(attempt.get("trainers"))]
+        ended = {key_of(value): read_exit(value) for value in listed(exits.get("orphans"))}
+        trainers = [ended.get(key_of(value)) for value in listed(attempt.get("trainers"))]
         return deciding_exit(read_exit(exits.get("launcher")), trainers, gathered or bool(exits.get("ended")))
 
     def facts(self, record: Record | None = None) -> Facts:
@@ -188,7 +213,7 @@ class Run:
         attempt = last_attempt(record)
         outcome, stop = attempt.get("outcome"), stop_in(attempt)
         if is_outcome(outcome):
-            step, total = (_whole(attempt.get(key)) for key in ("last_step", "total_steps"))
+            step, total = (whole(attempt.get(key)) for key in ("last_step", "total_steps"))
             return Facts(started=True, stop=stop, outcome=outcome, exit=read_exit(attempt.get("exit")), last_step=step,
                          total_steps=total)  # fmt: skip
         supervised = self.supervisor(record) is not None
@@ -206,7 +231,7 @@ class Run:
         return state_of(self.facts())
 
     def request_stop(self, how: StopHow) -> bool:
-        """Write down that the run shall stop; False where it has ended already. The supervisor carries it out.
+        """Write down that the run shall stop; False where it has ended, whoever saw it. The supervisor carries it out.
 
         "save" lets the trainer save and end; "now" does not, and overrides an earlier "save". Raises StudioError.
         """
@@ -215,7 +240,10 @@ class Run:
         def ask(record: Record) -> None:
             nonlocal noted
             attempt = last_attempt(record)
-            if not attempt or attempt.get("outcome") or self.exits(attempt).get("ended"):
+            if not attempt or attempt.get("outcome") or self.exits(attempt).get("ended") or not self.is_here(attempt):
+                return
+            facts = self.facts(record)
+            if facts.started and state_of(facts) not in LIVE:
                 return
             noted = True
             if stop_in(attempt) is None or (how == "now" and stop_in(attempt) == "save"):
@@ -327,39 +355,6 @@ class RunFolders:
                 "Use up to 100 letters, digits, dots, dashes and underscores, not a dot or dash first nor a dot last.",
             )
         return self.runs / run_id
-
-
-def stop_in(attempt: Record) -> StopHow | None:
-    """The stop that an attempt's record asks for."""
-    said = attempt.get("stop")
-    how = said.get("how") if isinstance(said, dict) else None
-    return how if is_stop(how) else None
-
-
-def stronger(one: object, other: object) -> Record | None:
-    """Of two stop requests the one that goes further; of equals the first."""
-    asked = [stop for stop in (one, other) if isinstance(stop, dict) and stop_in({"stop": stop})]
-    return max(asked, key=lambda stop: stop["how"] == "now", default=None)
-
-
-def read_exit(value: object) -> Exit | None:
-    """An exit as a record holds it; None where it says neither code nor signal."""
-    if not isinstance(value, dict):
-        return None
-    code, signal = _whole(value.get("code")), _whole(value.get("signal"))
-    return None if code is None and signal is None else Exit(code, signal)
-
-
-def _whole(value: object) -> int | None:
-    return value if type(value) is int else None
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _key(value: object) -> tuple[object, object]:
-    return (value.get("pid"), value.get("ticks")) if isinstance(value, dict) else (None, None)
 
 
 def _of_this_boot(attempt: Record) -> bool:

@@ -19,9 +19,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.adapters import exitcode
+from studio.adapters.attempts import read_exit, seconds_in, stop_in, stronger
 from studio.adapters.locking import hold
 from studio.adapters.processes import ProcessId, kill_all, snapshot, trainers_among, trainers_in, tree_of
-from studio.adapters.runs import Record, Run, last_attempt, read_exit, stop_in, stronger, utc_now
+from studio.adapters.runs import Record, Run, last_attempt, utc_now
 from studio.adapters.waiting import Turn, handed_gpus, waits
 from studio.domain.errors import StudioError
 from studio.domain.states import Exit, StopHow, outcome_of
@@ -52,7 +53,7 @@ class Supervisor:
         self.waiter_process: subprocess.Popen[bytes] | None = None
         self.waiter_code: int | None = None
         self.turn: Turn | None = None  # while the run waits for it
-        self.withdrawn = False  # stopped before it was started
+        self.withdrawn = self.seen_alive = False  # stopped before it was started; a process of it was met
         self.parental = False  # this process started the waiter, so whatever loses its parent comes here
         self.trainers: dict[ProcessId, Record] = {}
         self.others: set[ProcessId] = set()
@@ -75,7 +76,7 @@ class Supervisor:
 
         def claim(record: Record) -> None:
             attempt = last_attempt(record)
-            if attempt and not attempt.get("outcome"):
+            if attempt and not attempt.get("outcome") and self.run.is_here(attempt):
                 earlier.update(copy.deepcopy(attempt))
                 attempt["supervisor"] = self.me.to_json()
 
@@ -106,6 +107,7 @@ class Supervisor:
             self._look(now)
             self._read_progress(ended=not self.tree)
             if self.tree:
+                self.seen_alive = True
                 self._follow_stop(now)
                 self._clear_leftovers(now)
                 if self.unwritten or now >= self.next_beat:
@@ -224,13 +226,7 @@ class Supervisor:
             if ended["pid"] == self.waiter.pid:
                 self.waiter_code = ended["code"] if isinstance(ended["code"], int) else None
             elif self.gone_since is None:
-                exits = self.run.exits(self.attempt)
-                if ended["pid"] == self.launcher.pid:
-                    exits["launcher"] = ended | {"boot": self.launcher.boot}
-                else:
-                    exits.setdefault("orphans", []).append(ended)
-                with contextlib.suppress(OSError):  # then the outcome says less than it could, but nothing false
-                    exitcode.write_exits(self.run.exits_path(self.attempt["number"]), exits)
+                self.run.note_exit(self.attempt, ended, self.launcher)
 
     def _look(self, now: float) -> None:
         """Find the tree, and write down who is in it while parents still show where each came from."""
@@ -285,7 +281,7 @@ class Supervisor:
             return
         if self.stop_since is None:
             self.stop_since = now
-        if how == "now" or not self.trainers or now - self.stop_since >= attempt.get("grace", GRACE):
+        if how == "now" or not self.trainers or now - self.stop_since >= seconds_in(attempt, "grace", GRACE):
             # Not the waiter: it ends when its children have, and says how.
             kill_all(process for process in self.tree if process != self.waiter)
             return
@@ -308,7 +304,7 @@ class Supervisor:
             return
         if self.idle_since is None:
             self.idle_since = now
-        if now - self.idle_since >= self.attempt.get("linger", LINGER):
+        if now - self.idle_since >= seconds_in(self.attempt, "linger", LINGER):
             kill_all([process for process in self.tree if process != self.waiter] or self.tree)
 
     def _conclude(self, now: float) -> None:
@@ -326,7 +322,8 @@ class Supervisor:
         outcome = outcome_of(exit, stop, attempt.get("last_step"), attempt.get("total_steps"))
         if exit is None and stop and (self.withdrawn or self.stop_since is not None):
             outcome = "stopped"  # carried out here, where nobody could collect an exit
-        self.said |= {"ended": utc_now(), "outcome": outcome, "exit": vars(exit) if exit else None}
+        ended = utc_now() if self.seen_alive or self.withdrawn else self.run.last_sign(attempt)
+        self.said |= {"ended": ended, "outcome": outcome, "exit": vars(exit) if exit else None}
         if attempt.get("at_end"):
             try:
                 end = {**os.environ, "TRL_STUDIO_ENDED": json.dumps(self.said)}
@@ -340,13 +337,13 @@ class Supervisor:
         assert self.gone_since is not None
         waited = now - self.gone_since
         if self.at_end and self.at_end.poll() is None:
-            if waited < self.attempt.get("at_end_timeout", AT_END):
+            if waited < seconds_in(self.attempt, "at_end_timeout", AT_END):
                 return False
             print("the command at the end took too long", flush=True)
             kill_all(tree_of([self.at_end.pid], snapshot()))
         self.at_end = None
         self.others.clear()
-        return self._write(now) or waited >= KEEP_TRYING + self.attempt.get("at_end_timeout", AT_END)
+        return self._write(now) or waited >= KEEP_TRYING + seconds_in(self.attempt, "at_end_timeout", AT_END)
 
 
 def supervise(folder: Path, ready: Callable[[], None]) -> int:
@@ -368,14 +365,17 @@ def supervise(folder: Path, ready: Callable[[], None]) -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGQUIT, signal.SIG_IGN)
     exitcode.become_subreaper()
+    trouble = ""
     if not supervisor.begin(ready):
         return 0
     while True:
         try:
             if supervisor.tick(time.monotonic()):
                 return 0
-        except OSError:  # a full disk or too many open files must not end it
-            traceback.print_exc()
+        except Exception as error:  # noqa: BLE001 - neither a full disk nor an odd record must end it
+            if repr(error) != trouble:  # the log would fill
+                traceback.print_exc()
+            trouble = repr(error)
         time.sleep(TICK)
 
 

@@ -72,7 +72,7 @@ MACHINE: tuple[Cause, ...] = (
     cause(
         "disk-full",
         r"No space left on device|Disk quota exceeded|os error 28|Errno 28|Errno 122|not enough free disk"
-        r"|PytorchStreamWriter failed writing|file write failed",
+        r"|PytorchStreamWriter failed writing|file write failed|basic_ios::clear: iostream error",
         _disk,
     ),
     cause(

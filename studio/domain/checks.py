@@ -70,6 +70,11 @@ def _needed(recipe: Recipe) -> Iterator[Finding]:
             "TRL takes the mixture.",
             Fix("Leave dataset_name out", {}, ("dataset_name",)),
         )
+    if recipe.get("max_steps") == 0:
+        why = "transformers would make one step and call the run finished. -1 goes by epochs."
+        yield finding(
+            "error", "max_steps", "0 steps: nothing would be trained.", why, Fix("Go by epochs", {}, ("max_steps",))
+        )
     if recipe.method == "distillation" and not recipe.get("teacher_model_name_or_path"):
         yield finding("error", "teacher_model_name_or_path", "No teacher is chosen.", "Distillation learns from one.")
     if recipe.method in ("grpo", "rloo"):

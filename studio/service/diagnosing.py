@@ -15,7 +15,7 @@ from studio.adapters.runs import Run, last_attempt
 from studio.domain.diagnosis import diagnose
 from studio.domain.errors import StudioError
 from studio.domain.evidence import LOG, Evidence
-from studio.domain.findings import Finding
+from studio.domain.findings import Finding, Where
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recipe import Recipe
 from studio.domain.recipe_yaml import read_yaml
@@ -23,6 +23,12 @@ from studio.domain.running_warnings import RECENT, WATCHED, running_warnings
 from studio.domain.states import LIVE, state_of
 from studio.service.runs import Runs, run_method, stamp_of
 
+_NEVER_BEGAN = Finding(
+    "error",
+    Where("log", LOG),
+    "It never began: while it waited for its turn, its supervisor was killed, or the machine went down.",
+    "It waits on once a studio is started again; `trl-studio stop` takes it out of the queue.",
+)
 _KEPT = 64  # runs whose Findings stay in memory
 _READ = 2 * 2**20  # bytes of a log's end
 
@@ -62,6 +68,8 @@ class Diagnoses:
         warnings = tuple(running_warnings(rows, evidence.method, evidence.value))
         if state in LIVE or state in ("finished", "stopped"):
             return warnings
+        if not facts.started and state == "interrupted":
+            return (_NEVER_BEGAN,)
         log, first = _log(run)
         evidence = replace(evidence, log=log, first_line=first, exit=facts.exit, stop=facts.stop)
         return (*diagnose(evidence), *warnings)

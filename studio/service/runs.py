@@ -25,7 +25,7 @@ from studio.domain.completion import PROJECT
 from studio.domain.errors import StudioError
 from studio.domain.findings import errors
 from studio.domain.methods import method_named
-from studio.domain.moments import seconds_since
+from studio.domain.moments import moment, seconds_since
 from studio.domain.recipe_yaml import read_mapping
 from studio.domain.states import LIVE, state_of
 from studio.domain.turns import Gpus
@@ -176,15 +176,15 @@ class Runs:
             "id": run.id,
             "method": run_method(run, record),
             "state": state_of(facts),
-            "created": record.get("created"),
-            "started": attempt.get("started"),
-            "ended": attempt.get("ended"),
+            "created": _said(record.get("created")),
+            "started": _said(attempt.get("started")),
+            "ended": _said(attempt.get("ended")),
             "exit": {"code": exit.code if exit else None, "signal": exit.signal if exit else None},
             "folder": str(run.folder),
             "last_step": facts.last_step,
             "total_steps": facts.total_steps,
             "stop": facts.stop,
-            "queued": attempt.get("queued"),
+            "queued": _said(attempt.get("queued")),
             "doing": doing_in(run.log_tail(_DOING_BYTES, attempt)) if state_of(facts) == "starting" else "",
             "pushes": self._pushes(run),
             "force_in": _force_in(attempt) if facts.stop and not facts.outcome else None,
@@ -227,6 +227,9 @@ class Runs:
         """Gives runs that go on without a supervisor a new one; the ids of those that were taken over."""
         adopted = set()
         for run in self.folders.list():
+            known = self._ended.get(run.id)
+            if known is not None and known[0] == stamp_of(run):
+                continue
             with contextlib.suppress(StudioError):
                 if adopt(run, self.environment()):
                     adopted.add(run.id)
@@ -293,6 +296,11 @@ def stamp_of(run: Run) -> tuple[int, ...] | None:
     except OSError:
         exported = 0
     return found.st_mtime_ns, found.st_size, found.st_ino, exported
+
+
+def _said(value: object) -> str | None:
+    """A moment as it was written; None for what is none, whoever wrote it."""
+    return value if isinstance(value, str) and moment(value) is not None else None
 
 
 def _force_in(attempt: Record) -> float | None:

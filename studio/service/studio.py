@@ -24,6 +24,7 @@ from studio.adapters.hubdownload import HubDownload
 from studio.adapters.machine import GpuWatch, Machine, look, look_at_gpus
 from studio.adapters.runs import Run
 from studio.adapters.waiting import Queue
+from studio.domain.completion import PROJECT
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where, errors
 from studio.domain.push_checks import leaves_this_machine
@@ -157,7 +158,11 @@ class Studio:
 
     def run_name(self, recipe: Recipe) -> str:
         """The name that a run of this recipe would get now."""
-        return mint_name(recipe, self.run_names())
+        if self.access.refusal():
+            return mint_name(recipe, set())
+        # The metrics of a run whose folder was moved away are still under its name.
+        logged = self._runs.store.names(str(recipe.get("project") or PROJECT))
+        return mint_name(recipe, self.run_names() | logged)
 
     def run_names(self) -> set[str]:
         """The names of all runs; none for one who may not see them."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -40,6 +41,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OAUTH_CLIENT_SECRET")
 _SESSIONS = 64  # pages whose form is kept in memory; the oldest one goes first
+_ADOPT = 30.0  # seconds between two looks for runs that have lost their supervisor
 
 
 def gradio_app(studio: Studio, password: str | None = None, space: Space | None = None) -> FastAPI:
@@ -178,9 +180,12 @@ def _small_page_of(words: str, refresh: str = "") -> str:
 
 
 def _tidy(runs: Runs) -> None:
-    """Takes over runs that have lost their supervisor, and finishes what was half deleted."""
+    """Finishes what was half deleted, and takes over runs that have lost their supervisor, now and later on."""
     runs.adopt_all()
     Keeping(runs).sweep()
+    while True:
+        time.sleep(_ADOPT)
+        runs.adopt_all()
 
 
 def serve(studio: Studio, host: str, port: int, password: str | None = None, space: Space | None = None) -> None:

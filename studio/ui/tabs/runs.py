@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.adapters.progress import newest_checkpoint
 from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES, method_named
 from studio.domain.moments import seconds_since
@@ -306,24 +308,44 @@ def _took(run: dict[str, Any]) -> str:
 
 
 def _sentence(run: dict[str, Any]) -> str:
-    state = run["state"]
+    """What goes on, or how it ended and what is left of it."""
+    state, began = run["state"], run["started"] is not None
+    since = f"started {pieces.ago(run['started'])}"
     if state == "queued":
         return f"queued {pieces.ago(run['queued'])} · {_SENTENCES[state]}"
-    if state == "stopping" and run["force_in"] is not None:
-        return f"{_SENTENCES[state]} · ended by force in {pieces.duration(max(run['force_in'], 0))} if it does not"
+    if state == "stopping":
+        return _stopping(run)
     if state == "starting" and run["doing"]:
-        return f"started {pieces.ago(run['started'])} · {pieces.text(run['doing'])} · goes on when this page is closed"
+        return f"{since} · {pieces.text(run['doing'])} · goes on when this page is closed"
     if state in LIVE:
-        return f"started {pieces.ago(run['started'])} · {_SENTENCES[state]}"
-    ended = f"ended {pieces.ago(run['ended'])}"
+        return f"{since} · {_SENTENCES[state]}"
+    ended, there = f"ended {pieces.ago(run['ended'])}", pieces.place(run["folder"] + "/output")
     if state == "finished":
-        return f"{ended} · the model lies in {pieces.place(run['folder'] + '/output')}"
+        return f"{ended} · the model lies in {there}"
     if state == "failed":
-        how = f"signal {run['exit']['signal']}" if run["exit"]["signal"] else f"exit code {run['exit']['code']}"
+        code, signal = run["exit"]["code"], run["exit"]["signal"]
+        how = f"signal {signal}" if signal else f"exit code {code}" if code is not None else "an exit that nobody saw"
         return f"{ended} with {how}"
+    kept = newest_checkpoint(Path(run["folder"])) is not None
     if state == "stopped":
-        return f"{ended}, stopped on request · checkpoints lie in {pieces.place(run['folder'] + '/output')}"
-    return "its processes vanished without a word: the machine was restarted, or they were killed · Resume goes on"
+        if not began:
+            return f"{ended}, taken out of the queue before it began"
+        return f"{ended}, stopped on request" + (f" · checkpoints lie in {there}" if kept else "")
+    if not began:
+        return "it waited for its turn when its supervisor vanished · it waits on once a studio is started again"
+    vanished = "its processes vanished without a word: the machine was restarted, or they were killed"
+    return vanished + (" · Resume goes on" if kept else "")
+
+
+def _stopping(run: dict[str, Any]) -> str:
+    if run["started"] is None:
+        return "is taken out of the queue"
+    if run["stop"] == "now":
+        return "its processes are being ended, without saving"
+    if run["force_in"] is None:
+        return _SENTENCES["stopping"]
+    left = pieces.duration(max(run["force_in"], 0))
+    return f"{_SENTENCES['stopping']} · ended by force in {left} if it does not"
 
 
 def _log(log: str) -> str:
