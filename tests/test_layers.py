@@ -52,7 +52,7 @@ RUN_FAMILY = (
     "launching",
 )
 METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
-DATA_FAMILY = ("cellcodes", "fitting", "jsonpieces", "datapieces", "datacounts", "wholecheck")
+DATA_FAMILY = ("cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts", "wholecheck")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,9 +15,11 @@ from hypothesis import strategies as st
 from test_dataset_types import columns_of
 from world_formats import FORMATS
 
+from studio.adapters import databatches
 from studio.adapters.mapping_arrow import Mapped, MoreThanText, _Whole, map_batch, map_rows
 from studio.domain.column_roles import BAD, GOOD
 from studio.domain.dataset_types import judge
+from studio.domain.errors import StudioError
 from studio.domain.mapping import DataMapping, Source
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recogniser import recognise
@@ -157,3 +161,64 @@ def test_what_stays_together_keeps_the_number_of_its_row() -> None:
     assert mapped.origin.tolist() == [0, 0, 2, 2]
     assert [row["label"] for row in mapped.table.to_pylist()] == [True, False, True, False]
     assert all(one <= other for one, other in pairwise(mapped.origin.tolist()))
+
+
+# Lines of JSON ----------------------------------------------------------------------------------------------------
+
+LINES: dict[str, list[str]] = {
+    "plain": [
+        '{"q": "a", "a": "b", "n": 1, "ok": true}',
+        '{"q": null, "a": ""}',
+        "",
+        '{"a": "x", "q": "y", "n": null}',
+    ],
+    "dates": ['{"q": "2024-01-01", "a": "2024-01-01T10:00:00Z"}'] * 3,
+    "numbers": ['{"q": "a", "a": 1}', '{"q": "a", "a": 2.5}', '{"q": "a", "a": 12345678901234567890}'],
+    "two kinds": ['{"q": "a", "a": "b"}', '{"q": "a", "a": 5}', '{"q": 7, "a": true}'],
+    "objects": ['{"q": "a", "a": {"x": 1}}', '{"q": "a", "a": {"y": 2}}', '{"q": ["a"], "a": "b"}'],
+    "other columns": ['{"q": "a", "a": "b", "m": {"x": 1.5}}', '{"q": "c", "a": "d", "m": [1, "2"]}'],
+    "other columns of dates": ['{"q": "a", "a": "b", "when": "2024-01-01"}'] * 2,
+    "twice": ['{"q": "a", "a": "b", "q": "c"}'],
+    "halves": ['{"q": "\\ud83d", "a": "é😀\\u0000"}'],
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("packed", [False, True])
+def test_lines_of_json_are_the_same_rows_by_either_reader(
+    name: str, packed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databatches, "_TEXT_SIZE", 60)  # bytes: several pieces
+    text = "\n".join(LINES[name] * 7)
+    file = tmp_path / ("rows.jsonl.gz" if packed else "rows.jsonl")
+    file.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    columns = ["a", "q"]
+    found, place = [], 0
+    for batch in databatches.batches([file], "json", columns):
+        assert batch.first == place
+        rows = batch.rows if batch.arrow is None else batch.arrow.to_pylist()
+        found += [{name: row.get(name) for name in columns} for row in rows]
+        place += batch.count
+    wanted = [json.loads(line) for line in text.splitlines() if line]
+    assert found == [{name: row.get(name) for name in columns} for row in wanted]
+    assert [{name: type(cell) for name, cell in row.items()} for row in found] == [
+        {name: type(row.get(name)) for name in columns} for row in wanted
+    ]
+
+
+def test_a_broken_line_is_named_by_its_number_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databatches, "_TEXT_SIZE", 200)
+    file = tmp_path / "rows.jsonl"
+    lines = [f'{{"q": "{n}"}}' for n in range(1000)]
+    lines[700] = '{"q": '
+    file.write_text("\n".join(lines))
+    with pytest.raises(StudioError, match=r"[Ll]ine 701"):
+        list(databatches.batches([file], "json", ["q"]))
+
+
+def test_plain_lines_of_json_go_through_arrow_and_others_do_not(tmp_path: Path) -> None:
+    for name, lines in LINES.items():
+        (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+        found = list(databatches.batches([tmp_path / "rows.jsonl"], "json", ["a", "q"]))
+        by_arrow = all(one.arrow is not None for one in found)
+        assert by_arrow is (name in ("plain", "other columns of dates")), name

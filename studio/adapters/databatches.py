@@ -48,6 +48,8 @@ def batches(
             if form in ("parquet", "arrow"):
                 for batch in _arrow_batches(file, form, wanted):
                     yield batch if not decoded else _decoded(batch, decoded)
+            elif form == "json" and _has_lines(file):
+                yield from _json_batches(file, wanted)
             else:
                 yield from _text_batches(file, form)
         except (gzip.BadGzipFile, EOFError) as error:
@@ -101,9 +103,62 @@ def _from_json(cell: Any) -> Any:
         return cell
 
 
+def _has_lines(file: Path) -> bool:
+    """Whether a JSON file has an object in each line."""
+    with _opened(file) as binary:
+        try:
+            return isinstance(json.loads(binary.readline()), dict)
+        except ValueError:
+            return False
+
+
+def _json_batches(file: Path, columns: list[str] | None) -> Iterator[Batch]:
+    """Lines of JSON by Arrow's reader where the cells are plain, which is much faster, else in Python."""
+    from studio.adapters.jsonpieces import pieces, rows_of
+
+    first, line = 0, 1
+    with _opened(file) as binary:
+        for piece in pieces(binary, _TEXT_SIZE):
+            arrow = _plain(piece, columns)
+            if arrow is not None:
+                for start in range(0, arrow.num_rows, ROWS):
+                    yield Batch(file, first + start, arrow.slice(start, ROWS))
+                first += arrow.num_rows
+            else:
+                rows = rows_of(piece, str(file), line)
+                for start in range(0, len(rows), _TEXT_ROWS):
+                    yield Batch(file, first + start, rows=tuple(rows[start : start + _TEXT_ROWS]))
+                first += len(rows)
+            line += piece.count(b"\n")
+
+
+def _plain(piece: bytes, columns: list[str] | None) -> Any:
+    """The columns of a piece, where each cell in them is a text, a whole number, a truth value or none; else None.
+
+    Arrow would make a date of a text that looks like one, and give objects the keys of their neighbours.
+    """
+    import pyarrow
+
+    from studio.adapters.jsonpieces import read_piece
+
+    try:
+        table = read_piece(piece)
+    except pyarrow.ArrowException:
+        return None
+    kept = table if columns is None else table.select([name for name in columns if name in table.schema.names])
+    told = (pyarrow.types.is_string, pyarrow.types.is_int64, pyarrow.types.is_boolean, pyarrow.types.is_null)
+    if not kept.num_columns or not all(any(is_one(kind) for is_one in told) for kind in kept.schema.types):
+        return None
+    return kept.combine_chunks()
+
+
+def _opened(file: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb"))
+
+
 def _text_batches(file: Path, form: str) -> Iterator[Batch]:
     first, size, kept = 0, 0, []
-    with cast(BinaryIO, gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")) as binary:
+    with _opened(file) as binary:
         for row in _text_rows(binary, file, form):
             kept.append(row)
             size += _size(row)

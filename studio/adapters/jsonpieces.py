@@ -50,7 +50,7 @@ class Mixed:
         text = _encoded(rows or [], known) if known else piece
         while True:
             try:
-                return _read(text)
+                return read_piece(text)
             except pa.ArrowInvalid as error:
                 path = _changed(str(error))
                 if rows is None or path is None or path in known:
@@ -64,7 +64,8 @@ class Mixed:
         return {str(path[0]) for path in self.raw}
 
 
-def _read(piece: bytes) -> Any:
+def read_piece(piece: bytes) -> Any:
+    """Lines of JSON as an Arrow table. Raises ArrowException where they are none, or of several kinds."""
     size = max(len(piece) // 8, 1 << 20)
     while True:
         try:

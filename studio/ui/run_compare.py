@@ -41,6 +41,7 @@ class RunCompare:
             return self._drawn(request)
 
         with gr.Column(visible=False, elem_id="run-compare") as self.area:
+            self.charts = charts(self.points, elem_id="compare-charts")
             self.table = gr.HTML(
                 None,
                 html_template="<div></div>",
@@ -50,7 +51,6 @@ class RunCompare:
                 apply_default_css=False,
                 elem_id="compare-table",
             )
-            self.charts = charts(self.points, elem_id="compare-charts")
 
     def wire(self, ticked: gr.HTML) -> None:
         """Ticking runs in the list shows them."""
