@@ -25,6 +25,13 @@ with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         texts = [[f"{start + n} {said[chosen.randrange(5000)]}" for n in range(count)] for _ in range(2)]
         writer.write_table(pyarrow.table([["Be brief."] * count, *texts], schema=schema))
 """
+_LINES = """
+import json, sys
+import pyarrow.parquet
+with open(sys.argv[2], "w", encoding="utf-8") as file:
+    for batch in pyarrow.parquet.ParquetFile(sys.argv[1]).iter_batches():
+        file.writelines(json.dumps(row) + "\\n" for row in batch.to_pylist())
+"""
 # The highest resident size is Linux's own count (kB); what the imports alone take is taken off.
 _WEIGH = """
 import json, resource, sys, time
@@ -56,7 +63,7 @@ datasets.disable_progress_bars()
 source, out, batched = sys.argv[1], sys.argv[2], sys.argv[3] == "batched"
 before = size()
 began = time.perf_counter()
-loaded = datasets.load_dataset("parquet", data_files=source, split="train", cache_dir=out)
+loaded = datasets.load_dataset(sys.argv[4], data_files=source, split="train", cache_dir=out)
 def one(row):
     prompt = [{"role": "system", "content": row["system_prompt"]}, {"role": "user", "content": row["question"]}]
     return {"prompt": prompt, "completion": [{"role": "assistant", "content": row["response"]}]}
@@ -84,6 +91,13 @@ def make(folder: Path, rows: int = ROWS) -> Path:
     return path
 
 
+def as_lines(source: Path) -> Path:
+    """The same rows as lines of JSON, beside that file."""
+    path = source.with_suffix(".jsonl")
+    subprocess.run([sys.executable, "-c", _LINES, str(source), str(path)], check=True)
+    return path
+
+
 def _timed(program: str, *arguments: str) -> Mapping:
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments], cwd=ROOT, check=True, capture_output=True, text=True
@@ -98,4 +112,5 @@ def by_studio(source: Path, out: Path) -> Mapping:
 
 def by_datasets(source: Path, out: Path, batched: bool) -> Mapping:
     """Loaded and mapped by the datasets library, which writes its own cache."""
-    return _timed(_DATASETS, str(source), str(out), "batched" if batched else "single")
+    form = "json" if source.suffix == ".jsonl" else "parquet"
+    return _timed(_DATASETS, str(source), str(out), "batched" if batched else "single", form)
