@@ -121,6 +121,13 @@ def test_a_damaged_run_is_diagnosed_all_the_same(studio: Studio) -> None:
         studio.diagnose("nothing")
 
 
+@pytest.mark.parametrize("start", [-5, 10**9, 1.5, True, "0", None])
+def test_a_start_of_the_log_that_is_none_is_its_beginning(studio: Studio, start: Any) -> None:
+    ended(studio, "kto-batch-of-one", log_start=start)
+    expected = ended(studio, "kto-batch-of-one", "other", log_start=0)
+    assert studio.diagnose("run") == studio.diagnose(expected.id) != ()
+
+
 def test_the_command_says_and_prints_it(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
     ended(studio, "unknown-argument")
     home = str(studio.home.root)

@@ -105,7 +105,7 @@ def _log(run: Run) -> tuple[str, int]:
     try:
         with (run.folder / LOG).open("rb") as file:
             size = file.seek(0, 2)
-            start = start if start <= size else 0
+            start = start if 0 <= start <= size else 0
             offset = max(start, size - _READ)
             file.seek(0)
             lines, left = 1, offset
