@@ -226,6 +226,33 @@ def test_an_adapter_does_not_go_on_as_a_whole_model(studio: Studio, ended: Run) 
         resume(studio, "ended", "5")
 
 
+def test_what_was_changed_is_no_more_said_to_be_the_studios(studio: Studio, ended: Run, lab: RunLab) -> None:
+    path = ended.folder / "recipe.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("report_to: none", "report_to: trackio  # as it was")
+        + "enable_jit_checkpoint: true  # a stopped run leaves a checkpoint\n"
+        + "save_steps: 0.1  # a crash costs a tenth of the run at most\n"
+        + "save_total_limit: 2  # the newest two are kept\n"
+        + "project: trl-studio  # groups the studio's runs\n"
+        + "resume_from_checkpoint: /a/b  # made absolute\n",
+        encoding="utf-8",
+    )
+    changes = {"enable_jit_checkpoint": False, "save_steps": 2, "report_to": "none", "trackio_space_id": "me/plots"}
+    resume(studio, "ended", "4", changes, ("save_total_limit",))
+    wait_until(lambda: ended.state() == "failed")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    # As for a new run: the plots' tracker comes back, and what is pushed publishes no metrics.
+    assert {
+        "enable_jit_checkpoint: false",
+        "save_steps: 2",
+        "report_to: trackio  # the studio draws its plots from trackio",
+        "project: trl-studio  # groups the studio's runs",
+        "resume_from_checkpoint: output/checkpoint-4",
+        "trackio_static_space_id: false  # a push publishes no metrics",
+    } <= set(lines)
+    assert not [line for line in lines if line.startswith("save_total_limit")]
+
+
 @pytest.mark.slow
 def test_trl_goes_on_at_the_right_step(studio: Studio) -> None:
     root = Path(__file__).resolve().parent.parent / "assets" / "demo"

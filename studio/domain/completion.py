@@ -47,8 +47,32 @@ def complete(
     `devices` is the number of GPUs (0: CPU only) that the run will use, `absolute` gives the absolute path of a
     relative one that exists, else None; `config` is the accelerate config in effect.
     """
+    whole = complete_run(recipe, catalog, run_name)
     values: dict[str, Any] = {}
     launch: dict[str, Any] = {}
+    notes = dict(whole.notes)
+    if devices == 0:
+        if "use_cpu" not in recipe.values:
+            values["use_cpu"], notes["use_cpu"] = True, "there is no GPU here, and TRL stops without this"
+        if "bf16" not in recipe.values and not recipe.get("fp16"):
+            values["bf16"], notes["bf16"] = False, "on a CPU TRL refuses its default"
+        if "accelerate_config" in recipe.launch and "mixed_precision" not in recipe.launch:
+            launch["mixed_precision"] = "no"
+            notes["mixed_precision"] = "the profile's bf16 is for GPUs"
+    if "num_processes" not in recipe.launch:
+        alone = config is not None and launch_plan(recipe, config, devices).kind in ALONE
+        launch["num_processes"] = 1 if alone else max(devices, 1)
+        here = "the profile starts one" if alone else "one a GPU"
+        notes["num_processes"] = here if devices else "the CPU runs one"
+    for key, value in _absolute_paths(recipe, absolute).items():
+        (launch if key in _LAUNCH_PATHS else values)[key] = value
+        notes[key] = MADE_ABSOLUTE
+    return Completed(whole.recipe.with_changes(catalog, {**values, **launch}, pin=True), notes)
+
+
+def complete_run(recipe: Recipe, catalog: Catalog, run_name: str) -> Completed:
+    """The recipe with what every attempt of a run of that name has, on whichever machine."""
+    values: dict[str, Any] = {}
     notes: dict[str, str] = {}
 
     def add(key: str, value: Any, why: str) -> None:
@@ -77,22 +101,7 @@ def complete(
     # flag can say it.
     if recipe.get("push_to_hub") or recipe.get("trackio_space_id"):
         add("trackio_static_space_id", False, "a push publishes no metrics")
-    if devices == 0:
-        add("use_cpu", True, "there is no GPU here, and TRL stops without this")
-        if not recipe.get("fp16"):
-            add("bf16", False, "on a CPU TRL refuses its default")
-        if "accelerate_config" in recipe.launch and "mixed_precision" not in recipe.launch:
-            launch["mixed_precision"] = "no"
-            notes["mixed_precision"] = "the profile's bf16 is for GPUs"
-    if "num_processes" not in recipe.launch:
-        alone = config is not None and launch_plan(recipe, config, devices).kind in ALONE
-        launch["num_processes"] = 1 if alone else max(devices, 1)
-        here = "the profile starts one" if alone else "one a GPU"
-        notes["num_processes"] = here if devices else "the CPU runs one"
-    for key, value in _absolute_paths(recipe, absolute).items():
-        (launch if key in _LAUNCH_PATHS else values)[key] = value
-        notes[key] = MADE_ABSOLUTE
-    return Completed(recipe.with_changes(catalog, {**values, **launch}, pin=True), notes)
+    return Completed(recipe.with_changes(catalog, values, pin=True), notes)
 
 
 def _trackers(given: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.adapters.checkpoints import Checkpoint, checkpoints
 from studio.domain.checks import check
+from studio.domain.completion import complete_run
 from studio.domain.errors import StudioError
 from studio.domain.findings import errors
 from studio.domain.methods import METHOD_NAMES
@@ -90,11 +91,12 @@ def resume(
     wrong = errors(check(recipe, catalog, studio.recipes.surroundings(paths, recipe)))
     if wrong:
         raise StudioError(wrong[0].message, wrong[0].why)
-    # What the studio added is told by its remarks, which stay.
-    notes = dict(_REMARK.findall(text))
-    studio.runs.again(
-        run, write_yaml(recipe, catalog, notes=notes), studio.gpus_for(recipe), studio.access.environment()
-    )
+    again = complete_run(recipe, catalog, run.id)
+    # What the studio added is told by its remarks, which stay where nothing else was said since.
+    said = {*(changes or {}), *unset, ARGUMENT}
+    notes = {name: note for name, note in _REMARK.findall(text) if name not in said} | dict(again.notes)
+    written = write_yaml(again.recipe, catalog, notes=notes)
+    studio.runs.again(run, written, studio.gpus_for(again.recipe), studio.access.environment())
     return run, start
 
 
