@@ -153,6 +153,19 @@ def test_compare(trl_studio: Trl, home: Home, store: Generated) -> None:
     assert "<b>1</b>" in table
 
 
+def test_what_the_studio_added_is_compared_as_it_ran(trl_studio: Trl, home: Home) -> None:
+    added = "use_cpu: true  # there is no GPU here, and TRL stops without this\n"
+    ended(home, "a", added + "save_steps: 0.1  # a crash costs a tenth of the run at most\n")
+    ended(home, "b", added + "save_steps: 500\n")
+    found = json.loads(trl_studio("compare", "a", "b", "--json").out)["options"]
+    # What is the same in both, and what only names a run, is no difference.
+    assert [row["name"] for row in found] == ["save_steps"]
+    assert found[0]["values"] == {"a": {"value": 0.1, "origin": "said"}, "b": {"value": 500, "origin": "default"}}
+    row = next(line for line in trl_studio("compare", "a", "b").out.splitlines() if line.startswith("save_steps"))
+    assert row.split() == ["save_steps", "0.1", "500", "(default)"]
+    assert "<b>0.1</b>" in run_compare.drawn(run_compare.compare(Studio(home), ["a", "b"]))
+
+
 def test_charts_of_several_runs(home: Home, store: Generated) -> None:
     for name in ("a", "b"):
         ended(home, name)

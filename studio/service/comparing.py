@@ -85,7 +85,7 @@ def compare(studio: Studio, run_ids: Sequence[str]) -> RunComparison:
         raise StudioError("One run alone cannot be compared.", "Name two runs or more.")
     runs = [studio.runs.folders.get(name) for name in names]
     library = Library(studio)
-    rows = differing([library.of_run(name) for name in names], studio.arguments.get(), RUN_ONLY, library.alike)
+    rows = differing([library.as_it_ran(name) for name in names], studio.arguments.get(), RUN_ONLY, library.alike)
     shown = tuple({**studio.runs.describe(run), "seconds": seconds_taken(run)} for run in runs)
     return RunComparison(shown, tuple(rows), tuple(_metrics(studio, runs)))
 

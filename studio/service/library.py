@@ -118,16 +118,24 @@ class Library:
         """What the user chose for a run, without what was added for its machine. Raises StudioError."""
         return self._of_run(self._studio.runs.folders.get(run_id).folder)
 
+    def as_it_ran(self, run_id: str) -> Recipe:
+        """A run's recipe with what was added for its machine. Raises StudioError."""
+        return self._as_it_ran(self._studio.runs.folders.get(run_id).folder)[0]
+
     def _of_run(self, folder: Path) -> Recipe:
         """A run's recipe without what was added for its machine."""
+        recipe, text = self._as_it_ran(folder)
+        return chosen(recipe, text, self._catalog)
+
+    def _as_it_ran(self, folder: Path) -> tuple[Recipe, str]:
+        """The recipe in a run's folder, with the files beside it that it reads, and the text of its YAML."""
         text = self.file(folder / "recipe.yaml").text
         recipe, _ = read_yaml(text, self._catalog, None, f"recipe.yaml of {folder.name}")
-        mine = chosen(recipe, text, self._catalog)
-        mine = replace(mine, reward_code=take_code(with_file_beside(text, folder))[1])
-        beside = folder / str(mine.launch.get("accelerate_config") or "")
-        if "accelerate_config" in mine.launch and beside.is_file():
-            mine = replace(mine, launch={**mine.launch, "accelerate_config": str(beside)})
-        return mine
+        recipe = replace(recipe, reward_code=take_code(with_file_beside(text, folder))[1])
+        beside = folder / str(recipe.launch.get("accelerate_config") or "")
+        if "accelerate_config" in recipe.launch and beside.is_file():
+            recipe = replace(recipe, launch={**recipe.launch, "accelerate_config": str(beside)})
+        return recipe, text
 
     # Presets -----------------------------------------------------------------------------------------------------
 
