@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from studio.adapters.home import Home
+from studio.domain.errors import StudioError
 from studio.domain.recipe import Recipe
 from studio.service.presets import named
 from studio.service.studio import Studio
 from studio.ui.card import card, expected_steps
 from studio.ui.form import Form, dataset_text
 from studio.ui.kept import kept, restored
+from studio.ui.run_actions import duplicate
 from studio.ui.steps import next_field, next_step
 
 
@@ -51,6 +54,27 @@ def test_a_reward_adapter_is_seq_cls_by_itself_and_only_there(studio: Studio) ->
     form.choose_method(studio, "reward")
     form.set(catalog, "lora_task_type", "TOKEN_CLS", True)
     assert form.recipe.get("lora_task_type") == "TOKEN_CLS"
+
+
+def test_a_duplicate_is_what_the_user_chose_and_no_more(studio: Studio) -> None:
+    values = {"model_name_or_path": "a/model", "dataset_name": "b/data", "max_steps": 7, "report_to": ["wandb"]}
+    prepared = studio.recipes.prepare(Recipe("sft", values), "first")
+    studio.runs.folders.create("first", "sft", prepared.yaml)
+    form = Form(Recipe("dpo"))
+    duplicate(studio, form, "first")
+    assert (form.recipe.method, dict(form.recipe.values), dict(form.recipe.launch)) == ("sft", values, {})
+    assert form.recipe.non_default(studio.arguments.get()) == len(values)
+    assert "run_name" not in studio.prepare(form.recipe, elsewhere=True).yaml
+    assert studio.prepare(form.recipe).notes.keys() == prepared.notes.keys()
+    with pytest.raises(StudioError, match="There is no run 'second'"):
+        duplicate(studio, form, "second")
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 line is this"), (2, "2 lines are this"), (0, "0 lines are this")])
+def test_lines_of_this_machine_are_counted_in_words(studio: Studio, count: int, said: str) -> None:
+    form = Form(Recipe("sft"))
+    prepared = replace(studio.prepare(form.recipe), notes=dict.fromkeys("ab"[:count], "why"))
+    assert said in card(studio, form, prepared)
 
 
 def test_rows_and_steps_are_those_of_all_that_is_trained_on(studio: Studio) -> None:

@@ -75,7 +75,7 @@ class Library:
         if not line or "\n" in line or len(line) > 1000 or looks_like_command(line):
             return Source(typed, name)
         if line in self._studio.run_names():
-            return self._run(line)
+            return self.run(line)
         found = self._studio.recipes.paths().find(line)
         if found is None or (found.is_dir() and not re.search(r"[/\\~.]", line)):
             if re.match(r"[~./\\]|[A-Za-z]:[\\/]", line) or re.fullmatch(r"\S+\.(ya?ml|sh|txt|md|json)", line):
@@ -111,7 +111,8 @@ class Library:
         mine = self._of_run(folder)
         return Source(with_code(write_yaml(mine, self._catalog), mine.reward_code), name)
 
-    def _run(self, run_id: str) -> Source:
+    def run(self, run_id: str) -> Source:
+        """A run's recipe without what was added for its machine, as a text. Raises StudioError."""
         return self._folder(self._studio.runs.folders.get(run_id).folder)
 
     def of_run(self, run_id: str) -> Recipe:

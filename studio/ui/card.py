@@ -21,6 +21,8 @@ from studio.ui.mapping_card import mapped_at
 from studio.ui.steps import next_field, place_of, tab_of
 from studio.ui.theme import TabState, tab_states
 
+# What is said here of how many lines there are, for the languages of the page.
+WORDS = ("{lines} line is this machine's, marked in the YAML.", "{lines} lines are this machine's, marked in the YAML.")
 # Delegated, so that it works for whatever the card holds later. Copy and download need no server.
 # Answers may overtake each other on their way here: an older drawing never takes the place of a newer one.
 CARD_SCRIPT = """
@@ -107,10 +109,11 @@ def _notice(form: Form) -> str:
 
 def _switch(form: Form, prepared: Prepared) -> str:
     """What the YAML is for, and what that changes."""
+    count = len(prepared.notes)
     words = (
         pieces.spoken("Only what you chose, for a cluster or a colleague.")
         if form.elsewhere
-        else pieces.spoken("{lines} lines are this machine's, marked in the YAML.", lines=len(prepared.notes))
+        else pieces.spoken(WORDS[0 if count == 1 else 1], lines=count)
     )
     return (
         '<div class="ts-switch"><div class="ts-seg" role="group" aria-label="What the YAML is for">'

@@ -67,7 +67,7 @@ def take_up(page: Page, run_id: str, what: str, form: Form) -> tuple[list[Any], 
         found = page.studio.diagnose(run_id)
         number = int(place) if place.isdigit() else -1
         fix = found[number].fix if 0 <= number < len(found) else None
-        source = Library(page.studio).source(run_id)
+        source = Library(page.studio).run(run_id)
         form.open(page.studio, source.text, source.name)
         if fix is not None:
             form.cure(page.studio, fix)

@@ -13,6 +13,7 @@ from studio.adapters.progress import newest_checkpoint
 from studio.domain.errors import StudioError
 from studio.domain.model_facts import size_text
 from studio.domain.states import LIVE
+from studio.service.library import Library
 from studio.service.resuming import changeable, read_changes, resume
 from studio.service.studio import Studio
 from studio.ui import pieces
@@ -154,8 +155,8 @@ class RunActions:
 
 def duplicate(studio: Studio, form: Any, run_id: str) -> None:
     """Takes the recipe of a run into the form, for a new run under a name of its own. Raises StudioError."""
-    folder = studio.runs.folders.get(run_id).folder
-    form.open(studio, studio.runs.recipe_text(run_id), "recipe.yaml", folder)
+    source = Library(studio).run(run_id)
+    form.open(studio, source.text, source.name)
     form.recipe = form.recipe.with_changes(studio.arguments.get(), {}, _OWN)
     form.notice = f"The recipe of {run_id}, for a new run."
 
