@@ -120,6 +120,7 @@ def _mark(options: argparse.Namespace, studio: Studio) -> int:
 
 def _export(options: argparse.Namespace, studio: Studio) -> int:
     from studio.service import exporting
+    from studio.service.keeping import Keeping
 
     runs = studio.runs
     if options.zip:
@@ -136,6 +137,8 @@ def _export(options: argparse.Namespace, studio: Studio) -> int:
         say(f"{options.to}: {count} rows")
     else:
         exporting.write_csv(runs, options.run, sys.stdout)
+    if options.csv and (trouble := Keeping(runs).store_trouble(options.run)):
+        say(f"{trouble} The rows are those that metrics.jsonl in the run's folder holds.")
     say(f"The same data in trackio: {exporting.trackio_line(runs, options.run)}")
     return 0
 
@@ -154,7 +157,10 @@ def _rm(options: argparse.Namespace, studio: Studio) -> int:
         if input("Delete it? [y/N] ").strip().lower() not in ("y", "yes"):
             say("Nothing was deleted.")
             return 1
+    trouble = keeping.store_trouble(options.run)
     keeping.sweep()
     keeping.remove(options.run)
+    if trouble:
+        say(f"{trouble} What it holds of the run may still be there.")
     say(f"{options.run} is deleted: {found.words}.")
     return 0

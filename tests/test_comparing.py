@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import random
 import shutil
 import sqlite3
 import subprocess
@@ -36,6 +37,7 @@ from studio.service.runs import Runs
 from studio.service.sifting import Sift, sifted
 from studio.service.studio import Studio
 from studio.ui import run_compare, run_list
+from studio.ui.run_keeping import question
 from tests.command_line import Trl, command_line
 
 PROJECT = "trl-studio"
@@ -271,6 +273,32 @@ def test_metrics_as_csv(trl_studio: Trl, home: Home, store: Generated, tmp_path:
     assert trl_studio("export", "a", "--csv", "--to", str(tmp_path / "no" / "x.csv")).code == 2
 
 
+def corrupt(store: Generated, part: slice = slice(None)) -> bytes:
+    """Writes random bytes over a metrics store or a part of it; what is in the file then."""
+    store.connection.close()
+    held = bytearray(store.path.read_bytes())
+    held[part] = random.Random(0).randbytes(len(held[part]))
+    store.path.write_bytes(held)
+    return bytes(held)
+
+
+def test_of_a_corrupt_store_the_runs_own_metrics_are_taken(trl_studio: Trl, home: Home, store: Generated) -> None:
+    run = ended(home, "a")
+    ended(home, "b")
+    for name in ("a", "b"):
+        store.log(name, range(1, 3))
+    MetricsStore(home.trackio).export(PROJECT, "a", run.folder / "metrics.jsonl")
+    whole = trl_studio("export", "a", "--csv").out
+    corrupt(store)
+    said = trl_studio("export", "a", "--csv")
+    assert (said.code, said.out) == (0, whole)
+    assert f"{PROJECT}.db is corrupt. The rows are those that metrics.jsonl" in said.err
+    without = trl_studio("export", "b", "--csv")
+    assert without.code == 2
+    assert "it is unreadable" in without.err
+    assert "Put a copy of that file back" in without.err
+
+
 @pytest.mark.parametrize("output", [False, True])
 def test_a_whole_run_as_zip(trl_studio: Trl, home: Home, store: Generated, tmp_path: Path, output: bool) -> None:
     run = ended(home, "a")
@@ -339,6 +367,20 @@ def test_rm_of_a_held_store_leaves_everything(home: Home, store: Generated, monk
     assert count(store, "a") == 5
 
 
+@pytest.mark.parametrize("part", [slice(None), slice(44, 48)])  # all of it, or the format's number
+def test_rm_beside_a_corrupt_store(trl_studio: Trl, home: Home, store: Generated, part: slice) -> None:
+    ended(home, "a")
+    store.log("a", range(5))
+    assert Keeping(Runs(home)).store_trouble("a") == ""
+    noise = corrupt(store, part)
+    assert f"{PROJECT}.db is corrupt." in question("a", Keeping(Runs(home)).store_trouble("a"))
+    said = trl_studio("rm", "a", "--yes")
+    assert said.code == 0, said.err
+    assert f"The metrics store {store.path} is corrupt. What it holds of the run may still be there." in said.err
+    assert list(home.runs.iterdir()) == []
+    assert store.path.read_bytes() == noise
+
+
 def test_a_live_run_is_not_deleted(tmp_path: Path) -> None:
     lab = RunLab(tmp_path)
     try:
@@ -399,6 +441,3 @@ def test_the_real_trackio_does_not_know_the_run_any_more(tmp_path: Path) -> None
             if "run_name" in columns:
                 assert connection.execute(f"SELECT count(*) FROM {table} WHERE run_name = 'gone'").fetchone() == (0,)
     assert MetricsStore(tmp_path / "none").remove("p", "gone") == 0
-    (tmp_path / "bad.db").write_text("no database, but as long as one has to be")
-    with pytest.raises(StudioError):
-        MetricsStore(tmp_path).remove("bad", "x")

@@ -23,6 +23,8 @@ State = Literal["ok", "absent", "locked", "unreadable"]
 
 _TABLES: dict[Kind, str] = {"metrics": "metrics", "system": "system_metrics"}
 _NOT_NUMBERS = {"NaN", "Infinity", "-Infinity"}  # trackio writes these floats as text
+# What SQLite says of a file that it cannot make out; an unsupported format is a mere error.
+_CORRUPT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LOCK_WAIT = 0.2
 _EXPORT_LOCK_WAIT = 10.0
 _NEWEST = 200  # of a sample, so that what goes on now is whole
@@ -125,6 +127,14 @@ class MetricsStore:
         except sqlite3.Error:
             return set()
 
+    def is_corrupt(self, project: str) -> bool:
+        """Whether the file is there and no whole database, which no waiting mends; all of it is looked at."""
+        try:
+            with closing(_connect(self.path(project), _LOCK_WAIT)) as connection:
+                return bool(connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+        except sqlite3.Error as error:
+            return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+
     def sample(self, project: str, run_name: str, count: int) -> list[Row]:
         """About `count` of a run's rows, evenly spread, and the newest ones; none where they cannot be read."""
         try:
@@ -146,26 +156,34 @@ class MetricsStore:
         return len(rows)
 
     def all_rows(self, project: str, run_name: str, export: Path) -> list[Row]:
-        """A run's logged rows: what only its export holds, then the store's. Raises StudioError as `export` does."""
-        return [row for kind, row in self._all(project, run_name, export) if kind == "metrics"]
+        """A run's logged rows: what only its export holds, then the store's; of an unreadable store the export's alone.
 
-    def _all(self, project: str, run_name: str, export: Path) -> list[tuple[Kind, Row]]:
+        Raises StudioError where the store is locked, or where there is no export instead of it.
+        """
+        return [row for kind, row in self._all(project, run_name, export, or_saved=True) if kind == "metrics"]
+
+    def _all(self, project: str, run_name: str, export: Path, or_saved: bool = False) -> list[tuple[Kind, Row]]:
+        saved = list(exported(export))
         live: list[tuple[Kind, Row]] = []
         for kind in _TABLES:
             found = self.read(kind, project, run_name, 0, None, _EXPORT_LOCK_WAIT)
+            if found.state == "unreadable" and or_saved and saved:
+                return saved
             if found.state in ("locked", "unreadable"):
                 raise StudioError(
                     f"The metrics of run '{run_name}' in {self.path(project)} could not be read: it is {found.state}.",
-                    "Export them again later, or look at them with `trackio show`.",
+                    "Export them again later, or look at them with `trackio show`."
+                    if found.state == "locked"
+                    else "Put a copy of that file back, or move it away: trackio then begins a new one.",
                 )
             live += [(kind, row) for row in found.rows]
         present = {(kind, row.id, row.time) for kind, row in live}
-        return [(kind, row) for kind, row in exported(export) if (kind, row.id, row.time) not in present] + live
+        return [(kind, row) for kind, row in saved if (kind, row.id, row.time) not in present] + live
 
     def remove(self, project: str, run_name: str) -> int:
         """Take a run out of the store, out of every table of trackio's or out of none; how many rows those were.
 
-        Raises StudioError where another holds the store for long, or it is none that can be written.
+        A corrupt store stays as it is. Raises StudioError where another holds it for long, or it cannot be written.
         """
         path = self.path(project)
         if not path.is_file():
@@ -176,6 +194,8 @@ class MetricsStore:
                 connection.execute("BEGIN IMMEDIATE")
                 count = sum(_delete(connection, run_name))
         except sqlite3.Error as error:
+            if self.is_corrupt(project):
+                return 0
             raise StudioError(
                 f"The metrics of run '{run_name}' could not be taken out of {path}: {error}.",
                 "Try again when no other program uses that file.",

@@ -86,8 +86,17 @@ class Keeping:
         """What the run's folder holds. Raises StudioError where there is none."""
         return contents_of(self._runs.folders.get(run_id).folder)
 
+    def store_trouble(self, run_id: str) -> str:
+        """What is to be said of the run's metrics store where that is corrupt; `` for a sound one."""
+        project = self._runs.project(self._runs.folders.get(run_id))
+        store = self._runs.store
+        return f"The metrics store {store.path(project)} is corrupt." if store.is_corrupt(project) else ""
+
     def remove(self, run_id: str) -> Contents:
-        """Deletes a run for good, folder and metrics; what that was. Raises StudioError, for a live run too."""
+        """Deletes a run for good, folder and metrics; what that was. Raises StudioError, for a live run too.
+
+        A corrupt metrics store is no hindrance: what it holds of the run may stay there.
+        """
         run = self._runs.folders.get(run_id)
         found = contents_of(run.folder)
         removing.remove(run, partial(self._runs.forget, run_id, self._runs.project(run)))

@@ -81,8 +81,8 @@ class RunKeeping:
 
     def _ask(self, run_id: str, request: dict[str, Any]) -> dict[str, Any]:
         """What would be deleted, before it is."""
-        what = f"{run_id}, {Keeping(self.studio.runs).contents(run_id).words}"
-        return {"html": question(what)}
+        keeping = Keeping(self.studio.runs)
+        return {"html": question(f"{run_id}, {keeping.contents(run_id).words}", keeping.store_trouble(run_id))}
 
     def _delete(self, run_id: str, request: dict[str, Any]) -> dict[str, Any]:
         keeping = Keeping(self.studio.runs)
@@ -143,11 +143,12 @@ def card(run: dict[str, Any], output: int, trackio: str) -> str:
     )
 
 
-def question(what: str) -> str:
-    """What is asked before a run is deleted."""
+def question(what: str, trouble: str = "") -> str:
+    """What is asked before a run is deleted; `trouble` is the metrics store's."""
     said = pieces.spoken("This deletes {what}.", what=what)
+    more = f'<div class="ts-hint">{pieces.text(trouble)}</div>' if trouble else ""
     return (
-        f'<div class="ts-finding error" role="alert"><div><b>{said}</b></div>'
+        f'<div class="ts-finding error" role="alert"><div><b>{said}</b>{more}</div>'
         f'<div class="ts-actions"><button type="button" class="ts-btn stop" data-keep="delete">'
         f'{pieces.spoken("Delete for good")}</button><button type="button" class="ts-btn" data-keep="leave">'
         f"{pieces.spoken('Keep it')}</button></div></div>"
