@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     run_commands.add(command, _recipe, _studio, _open)
     queue_commands.add(command, _recipe, _studio, _open)
     keeping_commands.add(command, _studio)
-    diagnose_command.add(command, lambda options: _catalog(_studio(options)))
+    diagnose_command.add(command, lambda options: _for_reading(_studio(options, True)))
     return parser
 
 
@@ -269,6 +269,15 @@ def _catalog(studio: Studio) -> Studio:
         say("Listing the arguments of the installed TRL, once: about ten seconds.")
         studio.arguments.get()
     return studio
+
+
+def _for_reading(studio: Studio) -> Studio:
+    """`_catalog`, for a command that can do without: a full disk must not keep one from looking."""
+    try:
+        return _catalog(studio)
+    except StudioError as error:
+        say(f"It goes on without them. {error.message}")
+        return studio
 
 
 def _text(name: str) -> tuple[str, str]:

@@ -25,7 +25,7 @@ Open = Callable[[argparse.Namespace, bool], "Studio"]
 def add(command: Callable[..., argparse.ArgumentParser], studio: Open) -> None:
     """Adds the commands to the parser that `command` makes subcommands of."""
     about = "Show how runs differ: in their recipes, and in what came of them."
-    compare = command("compare", lambda options: _compare(options, studio(options, False)), about)
+    compare = command("compare", lambda options: _compare(options, studio(options, True)), about)
     compare.add_argument("runs", metavar="RUN", nargs="+", help="names of runs, two or more")
     compare.add_argument("--json", action="store_true", help="print JSON")
     about = "Write tags and a note to a run, or put it into the archive."

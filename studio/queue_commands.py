@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 def add(
     command: Callable[..., argparse.ArgumentParser],
     recipe: Callable[[argparse.ArgumentParser], None],
-    studio: Callable[[argparse.Namespace], Studio],
+    studio: Callable[[argparse.Namespace, bool], Studio],
     opened: Opened,
 ) -> None:
     """Adds the commands to the parser that `command` makes subcommands of."""
-    queue = command(
-        "queue", lambda options: _queue(options, studio(options)), "List the runs that wait for their turn, next first."
-    )
+
+    def queued(options: argparse.Namespace) -> int:
+        looks = not options.move and options.at_once is None and options.gpus is None
+        return _queue(options, studio(options, looks))
+
+    queue = command("queue", queued, "List the runs that wait for their turn, next first.")
     queue.add_argument("--move", nargs=2, metavar=("RUN", "PLACE"), help="put a waiting run at a place; 1 is next")
     queue.add_argument("--at-once", type=int, metavar="N", help="how many runs at once on the same GPUs, or on the CPU")
     queue.add_argument(
@@ -36,14 +39,14 @@ def add(
     )
     queue.add_argument("--json", action="store_true", help="print JSON")
     about = "Go on with a run that has ended, from its newest checkpoint; it waits for its turn like a new one."
-    resume = command("resume", lambda options: _resume(options, studio(options)), about)
+    resume = command("resume", lambda options: _resume(options, studio(options, options.list)), about)
     resume.add_argument("run", metavar="RUN", help="the run's name")
     resume.add_argument("--checkpoint", metavar="C", help="a checkpoint's name or step (default: the newest whole one)")
     resume.add_argument("--list", action="store_true", help="list the run's checkpoints instead")
     resume.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change an option of TRL's")
     resume.add_argument("--wait", action="store_true", help="stay until it has ended; exit code 0 if it finished")
     about = "Start a run for each value of up to two options; they wait for their turns and share a tag."
-    sweep = command("sweep", lambda options: _sweep(options, studio(options), opened), about)
+    sweep = command("sweep", lambda options: _sweep(options, studio(options, False), opened), about)
     recipe(sweep)
     sweep.add_argument(
         "--set", action="append", required=True, metavar="NAME=V1,V2", help="an option of TRL's and the values to try"

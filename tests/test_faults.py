@@ -17,11 +17,16 @@ from pathlib import Path
 import pytest
 from app_process import ROOT, environment, start_app
 from run_lab import RunLab, attempt_of, everyone, identity, kill, let_go, wait_until
+from test_diagnose import ended
+from test_resuming import checkpoint
 
+from studio.adapters.home import Home
 from studio.adapters.launching import adopt, launch, stop
 from studio.adapters.processes import ProcessId, kill_all
 from studio.adapters.runs import Run, RunFolders, folder_identity
 from studio.domain.states import LIVE
+from studio.service.studio import Studio
+from tests.command_line import command_line
 
 
 @pytest.fixture
@@ -57,6 +62,7 @@ def test_the_terminal_that_it_was_started_from_hangs_up(lab: RunLab) -> None:
 _START = """
 import time
 from pathlib import Path
+from studio.adapters.home import Home
 from studio.adapters.launching import launch
 from studio.adapters.runs import Run
 launch(Run(Path(sys.argv[3])), sys.argv[4:], {})
@@ -165,6 +171,34 @@ def test_a_disk_that_fills_keeps_what_was_written_and_tells_the_end(tmp_path: Pa
         assert (run.folder / "recipe.yaml").read_bytes() == before
     finally:
         lab.close()
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_what_only_reads_needs_no_room_on_the_disk(
+    tmp_path: Path, catalog_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        (place / "cache").symlink_to(catalog_folder, target_is_directory=True)
+        for name in ("one", "two"):
+            checkpoint(ended(Studio(Home(place)), "kto-batch-of-one", name).folder, 2)
+        fill(place / "hog")
+        trl_studio = command_line(place, capsys, monkeypatch)
+        assert "KTO needs at least 2" in trl_studio("diagnose", "one").out
+        assert "checkpoint-2" in trl_studio("resume", "one", "--list").out
+        assert trl_studio("queue", "--json").code == 0
+        assert "The recipes do not differ." in trl_studio("compare", "one", "two").out
+        for writes in (("resume", "one"), ("queue", "--at-once", "2")):
+            assert "cannot be written: No space left on device" in trl_studio(*writes).err
+        # Without the list of TRL's arguments, for which there is no room either, it is told what the log says.
+        (place / "cache").unlink()
+        said = trl_studio("diagnose", "one")
+        assert (said.code, "KTO needs at least 2" in said.out) == (0, True)
+        assert "It goes on without them. TRL's arguments could not be listed" in said.err
+    finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
