@@ -150,7 +150,8 @@ def _mapping(home: Path, source: Path, form: str, rounds: int) -> list[Figure]:
     third = round(1 / 3, 3)
     return [
         at_most(
-            f"mapping {mappings.ROWS:,} rows{form} / datasets.map{words}", ours / statistics.median(seconds[kind]), third, "",
+            f"mapping {mappings.ROWS:,} rows{form} / datasets.map{words}",
+            ours / statistics.median(seconds[kind]), third, "",
             f"{_spread(seconds['studio'])} s beside {_spread(seconds[kind])} s",
         )
         for kind, words in (("single", ""), ("batched", " in batches"))
