@@ -174,7 +174,7 @@ def test_the_sentence_under_the_numbers_promises_nothing(
     more: dict[str, Any], words: str, never: str, tmp_path: Path
 ) -> None:
     run: dict[str, Any] = {"id": "r", "method": "sft", "folder": str(tmp_path), "last_step": None, "total_steps": None}
-    run |= {"started": None, "ended": None, "queued": None, "stop": None, "force_in": 100, "doing": ""}
+    run |= {"started": None, "ended": None, "seconds": None, "queued": None, "stop": None, "force_in": 100, "doing": ""}
     run |= {"exit": {"code": None, "signal": None}, "last_metrics": {}} | more
     drawn = _head(run, "", "")
     assert words in drawn

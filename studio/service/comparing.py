@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from studio.adapters.runs import Run
 from studio.domain.best import Better, best, better
 from studio.domain.differences import Row, differing
 from studio.domain.errors import StudioError
-from studio.domain.moments import moment
-from studio.domain.states import LIVE
 from studio.service.library import RUN_ONLY, Library
 from studio.service.studio import Studio
 
-_TOLD = ("id", "method", "state", "created", "started", "ended", "last_step", "total_steps", "tags", "note", "attempts")
+_TOLD = (
+    *("id", "method", "state", "created", "started", "ended", "seconds"),
+    *("last_step", "total_steps", "tags", "note", "attempts"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RunComparison:
         """The documented object of `trl-studio compare --json`."""
         ids = [run["id"] for run in self.runs]
         return {
-            "runs": [{name: run[name] for name in (*_TOLD, "seconds")} for run in self.runs],
+            "runs": [{name: run[name] for name in _TOLD} for run in self.runs],
             "options": [
                 {
                     "section": row.section,
@@ -86,7 +86,7 @@ def compare(studio: Studio, run_ids: Sequence[str]) -> RunComparison:
     runs = [studio.runs.folders.get(name) for name in names]
     library = Library(studio)
     rows = differing([library.as_it_ran(name) for name in names], studio.arguments.get(), RUN_ONLY, library.alike)
-    shown = tuple({**studio.runs.describe(run), "seconds": seconds_taken(run)} for run in runs)
+    shown = tuple(studio.runs.describe(run) for run in runs)
     return RunComparison(shown, tuple(rows), tuple(_metrics(studio, runs)))
 
 
@@ -107,18 +107,3 @@ def _metrics(studio: Studio, runs: Sequence[Run]) -> list[Metric]:
     names = dict.fromkeys(name for values in found for name in values)
     ordered = sorted(names, key=lambda name: better(name) is None)
     return [Metric(name, better(name), tuple(values.get(name, Value()) for values in found)) for name in ordered]
-
-
-def seconds_taken(run: Run) -> float | None:
-    """How long all attempts of a run took together, up to now where one goes on; None where none has begun."""
-    attempts = run.record()["attempts"]
-    live = bool(attempts) and run.state() in LIVE
-    taken = []
-    for attempt in attempts:
-        ended = attempt.get("ended") or attempt.get("heartbeat")
-        if live and attempt is attempts[-1]:
-            ended = datetime.now(UTC).isoformat()
-        began, end = moment(attempt.get("started")), moment(ended)
-        if began is not None and end is not None:
-            taken.append(max(0.0, (end - began).total_seconds()))
-    return sum(taken) if taken else None

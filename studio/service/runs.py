@@ -20,7 +20,7 @@ from studio.adapters.launching import adopt, launch, stop
 from studio.adapters.metrics import MetricsStore, last_exported
 from studio.adapters.progress import doing_in, readable
 from studio.adapters.run_metrics import RunMetrics
-from studio.adapters.runs import Record, Run, RunFolders, last_attempt, write_whole
+from studio.adapters.runs import Record, Run, RunFolders, last_attempt, utc_now, write_whole
 from studio.domain.completion import PROJECT
 from studio.domain.errors import StudioError
 from studio.domain.findings import errors
@@ -179,6 +179,7 @@ class Runs:
             "created": _said(record.get("created")),
             "started": _said(attempt.get("started")),
             "ended": _said(attempt.get("ended")),
+            "seconds": _seconds_taken(record["attempts"], state_of(facts) in LIVE),
             "exit": {"code": exit.code if exit else None, "signal": exit.signal if exit else None},
             "folder": str(run.folder),
             "last_step": facts.last_step,
@@ -296,6 +297,18 @@ def stamp_of(run: Run) -> tuple[int, ...] | None:
     except OSError:
         exported = 0
     return found.st_mtime_ns, found.st_size, found.st_ino, exported
+
+
+def _seconds_taken(attempts: list[Record], live: bool) -> float | None:
+    """How long all attempts took together, up to now where the last goes on; None where none has begun."""
+    taken = []
+    for attempt in attempts:
+        goes_on = live and attempt is attempts[-1]
+        ended = utc_now() if goes_on else attempt.get("ended") or attempt.get("heartbeat")
+        began, end = moment(attempt.get("started")), moment(ended)
+        if began is not None and end is not None:
+            taken.append(max(0.0, (end - began).total_seconds()))
+    return sum(taken) if taken else None
 
 
 def _said(value: object) -> str | None:

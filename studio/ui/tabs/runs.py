@@ -12,7 +12,6 @@ import gradio as gr
 from studio.adapters.progress import newest_checkpoint
 from studio.domain.errors import StudioError
 from studio.domain.methods import METHOD_NAMES, method_named
-from studio.domain.moments import seconds_since
 from studio.domain.states import LIVE
 from studio.service.curves import grouped, hardware, news, pace
 from studio.service.runs import run_method
@@ -303,8 +302,7 @@ def _words(metric: str) -> str:
 
 
 def _took(run: dict[str, Any]) -> str:
-    began, ended = seconds_since(run["started"]), seconds_since(run["ended"])
-    return pieces.duration(began - ended) if began is not None and ended is not None else "–"
+    return pieces.duration(run["seconds"]) if run["seconds"] is not None else "–"
 
 
 def _sentence(run: dict[str, Any]) -> str:
