@@ -129,8 +129,10 @@ def _export(options: argparse.Namespace, studio: Studio) -> int:
         size = exporting.zip_run(runs, options.run, to.absolute(), options.output)
         say(f"{to}: {size_text(size)}" + ("" if options.output else ", without checkpoints and model (--output)"))
     elif options.to:
+        to = Path(options.to).expanduser()
+        exporting.require_folder(to)
         try:
-            with Path(options.to).expanduser().open("w", encoding="utf-8", newline="") as file:
+            with to.open("w", encoding="utf-8", newline="") as file:
                 count = exporting.write_csv(runs, options.run, file)
         except OSError as error:
             raise StudioError(f"{options.to} cannot be written: {error.strerror}.", "Check the path.") from None

@@ -270,7 +270,17 @@ def test_metrics_as_csv(trl_studio: Trl, home: Home, store: Generated, tmp_path:
     assert [(row[0], *row[2:]) for row in rows[1:]] == [("1", "0.5", ""), ("2", str(1 / 3), ""), ("3", "NaN", "2.5")]
     assert trl_studio("export", "a", "--csv", "--to", str(tmp_path / "x.csv")).code == 0
     assert (tmp_path / "x.csv").read_text() == said.out
-    assert trl_studio("export", "a", "--csv", "--to", str(tmp_path / "no" / "x.csv")).code == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "zip"])
+def test_no_folder_is_made_for_what_is_taken_along(trl_studio: Trl, home: Home, tmp_path: Path, kind: str) -> None:
+    ended(home, "a")
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "no", tmp_path / "no" / "such", tmp_path / "file"):
+        said = trl_studio("export", "a", f"--{kind}", "--to", str(folder / "x"))
+        assert said.code == 2
+        assert f"x cannot be written: there is no folder {folder}." in said.err
+    assert not (tmp_path / "no").exists()
 
 
 def corrupt(store: Generated, part: slice = slice(None)) -> bytes:

@@ -63,6 +63,15 @@ def write_csv(runs: Runs, run_id: str, stream: TextIO) -> int:
     return len(rows)
 
 
+def require_folder(to: Path) -> None:
+    """Raises StudioError where there is no folder for the file `to`."""
+    folder = to.absolute().parent
+    if not folder.is_dir():
+        raise StudioError(
+            f"{to.name} cannot be written: there is no folder {folder}.", "Make it first, or choose another."
+        )
+
+
 def zip_run(runs: Runs, run_id: str, to: Path, output: bool, heard: Heard = lambda done: None) -> int:
     """Writes a run's folder to the zip file `to`, piece by piece; returns that file's size.
 
@@ -73,8 +82,8 @@ def zip_run(runs: Runs, run_id: str, to: Path, output: bool, heard: Heard = lamb
     found = contents_of(run.folder)
     wanted = found.size if output else found.size - found.output
     part = to.with_name(f".{to.name}.{secrets.token_hex(4)}.part")
+    require_folder(to)
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(to.parent).free
         if free < wanted + _SPARE:
             raise StudioError(
@@ -178,10 +187,10 @@ class Exports:
             job.done = done
 
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             if job.name.endswith(".zip"):
                 zip_run(runs, run_id, path, output, heard)
             else:
-                self.folder.mkdir(parents=True, exist_ok=True)
                 with path.open("w", encoding="utf-8", newline="") as stream:
                     write_csv(runs, run_id, stream)
             job.path = path
