@@ -207,3 +207,75 @@ def test_every_shape_of_data_is_met_with_a_proposal_or_a_question(method: str) -
             sure += 1
             assert judge(method, columns_of(made(proposal)), made(proposal)).verdict == "accept", name
     assert sure > 10
+
+
+def rated_rows(field: str, best: float, worst: float, column: str = "answers", text: str = "answer") -> Rows:
+    """Questions with three answers each, of which the poor one comes first."""
+    return [
+        {
+            "prompt": f"\n\nHuman: {ASKED[n]}\n\nAssistant: ",
+            column: [
+                {text: POOR[n], "model": "a", field: worst},
+                {text: f"{GOOD[n]} Perhaps.", "model": "b", field: (best + worst) / 2},
+                {text: GOOD[n], "model": "c", field: best},
+            ],
+        }
+        for n in range(4)
+    ]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        rated_rows("rank", 1.0, 7.0),
+        rated_rows("rank", 1.0, 7.0, "completions", "response"),
+        rated_rows("loss", 0.2, 3.5, "completions", "text"),
+        rated_rows("toxicity", 0.01, 0.9, "completions", "text"),
+        rated_rows("model_position", 1, 3),
+        rated_rows("Perplexity", 4.0, 80.0),
+        rated_rows("helpfulness_score", 9.0, 2.0),
+        rated_rows("upvotes", 90, 2),
+    ],
+)
+def test_the_better_answer_is_the_one_whose_number_means_better(rows: Rows) -> None:
+    for method in ("dpo", "reward"):
+        proposal = recognised(method, rows)
+        assert proposal.sure
+        for row, good, poor in zip(made(proposal), GOOD, POOR, strict=True):
+            assert (row["chosen"][-1]["content"], row["rejected"][-1]["content"]) == (good, poor)
+    plain = [{**row, "prompt": asked} for row, asked in zip(rows, ASKED, strict=True)]
+    best = [row["completion"][-1]["content"] for row in made(recognised("sft", plain))]
+    assert best == list(GOOD)
+
+
+def test_good_answers_have_a_rank_up_to_a_number() -> None:
+    rows = rated_rows("rank", 1.0, 7.0)
+    proposal = recognised("kto", rows)
+    assert (proposal.mapping, proposal.needs_threshold, proposal.better) == (None, True, "lower")
+    assert "up to which" in proposal.missing
+    proposal = propose("kto", proposal.roles, columns_of(rows), rows, Settings(threshold=4))
+    labels = {row["completion"][-1]["content"]: row["label"] for row in made(proposal)}
+    assert [labels[GOOD[0]], labels[f"{GOOD[0]} Perhaps."], labels[POOR[0]]] == [True, True, False]
+    single = [{"prompt": ASKED[n], "response": GOOD[n], "rank": n} for n in range(4)]
+    roles = {"prompt": "question", "response": "answer", "rank": "score"}
+    ranked = propose("kto", roles, columns_of(single), single, Settings(threshold=1))
+    assert [row["label"] for row in made(ranked)] == [True, True, False, False]
+    mapping = ranked.mapping
+    assert mapping is not None
+    assert DataMapping.from_json(json.loads(json.dumps(mapping.to_json()))) == mapping
+
+
+@pytest.mark.parametrize("field", ["value", "rank_score", "num"])
+@pytest.mark.parametrize("method", ["dpo", "sft", "kto"])
+def test_a_number_whose_name_does_not_say_which_is_better_is_asked_for(method: str, field: str) -> None:
+    rows = [{**row, "prompt": ASKED[n]} for n, row in enumerate(rated_rows(field, 1.0, 7.0))]
+    proposal = recognised(method, rows)
+    assert "rated" in proposal.roles.values()
+    assert not proposal.sure
+    assert (proposal.mapping, proposal.better) == (None, "")
+    assert f"Is a higher or a lower number the better one in `{field}`?" == proposal.missing
+    for better, answer in (("lower", GOOD[0]), ("higher", POOR[0])):
+        settings = Settings(threshold=2 if better == "lower" else 6, better=better)
+        first = next(row for row in made(propose(method, proposal.roles, columns_of(rows), rows, settings))
+                     if row.get("label", True))  # fmt: skip
+        assert first["chosen" if method == "dpo" else "completion"][-1]["content"] == answer

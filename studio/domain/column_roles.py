@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.domain.columns import Column, kind_of
@@ -46,6 +47,7 @@ _OFFERED = {
     "distillation": (*_ASKED, "conversation", "tools"),
 }
 MANY = ("rated", "keep")  # roles of more than one column
+_SCORED = ("rated", "scores", "score")
 GOOD = (
     *("true", "1", "yes", "y", "good", "up", "thumbs_up", "thumbs up", "thumbsup", "👍", "positive", "pos", "like"),
     *("liked", "upvote", "correct", "chosen", "accepted", "accept", "+1", "helpful", "win", "right"),
@@ -61,27 +63,43 @@ _SCORE_FIELDS = (
     *("is_correct", "correct", "label", "overall_score", "score", "rating", "reward", "fine-grained_score"),
     *("is_good", "thumbs_up", "quality"),
 )
+# Words in the name of a number that say which of two is the better one.
+_HIGHER = frozenset(
+    {"score", "rating", "reward", "quality", "correct", "correctness", "label", "good", "grade", "stars", "accuracy"}
+    | {"helpfulness", "preference", "votes", "upvotes", "likes", "thumbs", "elo", "harmlessness"}
+)
+_LOWER = frozenset(
+    {"rank", "ranking", "place", "position", "loss", "nll", "error", "errors", "perplexity", "ppl", "toxicity", "toxic"}
+    | {"harm", "harmful", "harmfulness", "bias", "distance", "penalty", "downvotes", "dislikes", "mistakes", "cost"}
+    | {"wrong", "incorrect", "unsafe"}
+)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What roles alone do not say: the form of texts, the threshold of scores, and the mark before final answers."""
+    """What roles alone do not say: the form of texts, the threshold of scores, and the mark before final answers.
+
+    `better` is the better one of two scores, `higher` or `lower`; "" goes by what their names say.
+    """
 
     form: str = "messages"
     threshold: float | None = None
     after: str = ""
+    better: str = ""
 
 
 @dataclass(frozen=True)
 class Resolved:
     """The mapping that chosen roles come to; without one, `missing` says what is still to be chosen, in words.
 
-    `needs_threshold` says that scores are among the roles, of which good ones are to be told from bad ones.
+    `needs_threshold` says that scores are among the roles, of which good ones are to be told from bad ones. `better`
+    is how scores are read, `higher` or `lower`: "" where that is to be chosen, None where there are no scores.
     """
 
     mapping: DataMapping | None = None
     missing: str = ""
     needs_threshold: bool = False
+    better: str | None = None
 
 
 def roles_of(method: str) -> tuple[str, ...]:
@@ -111,7 +129,27 @@ def resolve(
         sources.append((role, source))
     order = list(ROLE_WORDS)
     sources.sort(key=lambda one: order.index(one[0]))
-    return _resolved(method, tuple(sources), rows, chosen)
+    numbers = [source.score or source.column for role, source in sources if role in _SCORED]
+    if not numbers:
+        return _resolved(method, tuple(sources), rows, chosen)
+    ways = {chosen.better or better_of(name) for name in numbers}
+    if len(ways) > 1 or "" in ways:
+        named = ", ".join(f"`{name}`" for name in dict.fromkeys(numbers))
+        return Resolved(missing=f"Is a higher or a lower number the better one in {named}?", better="")
+    better = ways.pop()
+    read = tuple(
+        (role, replace(source, better=better if better == "lower" and role in _SCORED else ""))
+        for role, source in sources
+    )
+    return replace(_resolved(method, read, rows, chosen), better=better)
+
+
+def better_of(name: str) -> str:
+    """Which of two numbers under this name is the better one, higher or lower; "" where the name does not say."""
+    words = set(re.split(r"[\W_]+", name.casefold()))
+    words |= {word[:-1] for word in words if word.endswith("s")}
+    high, low = bool(words & _HIGHER) or name.casefold() in _SCORE_FIELDS, bool(words & _LOWER)
+    return "" if high == low else "higher" if high else "lower"
 
 
 def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen: Settings) -> Resolved:
@@ -121,7 +159,9 @@ def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen:
         return Resolved(missing=missing)
     scored = target == "unpaired preference" and ("score" in have or _numeric_scores(sources, rows))
     if scored and chosen.threshold is None:
-        return Resolved(missing="Scores need a number from which an answer counts as good.", needs_threshold=True)
+        lower = any(source.better == "lower" for source in have.values())
+        bound = "up to" if lower else "from"
+        return Resolved(missing=f"Scores need a number {bound} which an answer counts as good.", needs_threshold=True)
     first: tuple[str, ...] = ()
     second: tuple[str, ...] = ()
     if "winner" in have:
@@ -251,14 +291,17 @@ def reading_of(column: Column, rows: list[dict[str, Any]]) -> str | None:
 
 
 def rated_fields(column: Column) -> tuple[str, str] | None:
-    """The fields of an answer and its score in a column of objects; None where there is not one of each."""
+    """The fields of an answer and its score in a column of objects; None where there is not one of each.
+
+    A number whose name says nothing may be the score where there is no other: which way it is read is then asked.
+    """
     if column.type not in ("struct", "list<struct>"):
         return None
     texts = [field.name for field in column.fields if field.type == "text"]
     named = [name for name in texts if name.casefold() in _ANSWER_FIELDS] or texts
     scores = [field.name for field in column.fields if field.type in ("boolean", "integer", "number")]
-    known = [name for name in _SCORE_FIELDS if name in scores]
-    best = known[:1] or scores
+    known = [name for wanted in _SCORE_FIELDS for name in scores if name.casefold() == wanted]
+    best = known[:1] or [name for name in scores if better_of(name)] or scores
     return (named[0], best[0]) if len(named) == 1 and len(best) == 1 else None
 
 

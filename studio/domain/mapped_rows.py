@@ -121,7 +121,7 @@ class _Cells:
         return self.prompt_for(before, role), said
 
     def rated(self) -> list[tuple[str, Any]]:
-        """The answers of the row that have a score, with it."""
+        """The answers of the row that have a score, with their merit: the higher, the better."""
         found: list[tuple[str, Any]] = []
         for source in self.mapping.sources("rated"):
             cell = self.cell(source)
@@ -138,14 +138,19 @@ class _Cells:
         kept = [(said, score) for said, score in scored if isinstance(said, str) and not is_blank(said)]
         if not kept:
             raise BadRow("There is no answer with a score.")
-        return kept
+        return [(said, self.merit(score)) for said, score in kept]
 
-    def is_good(self, score: Any) -> bool:
-        if isinstance(score, bool):
+    def merit(self, score: Any) -> Any:
+        """A score turned so that the higher one is better."""
+        if not self.mapping.lower_is_better:
             return score
-        if self.mapping.threshold is None:
-            return bool(score)
-        return bool(score >= self.mapping.threshold)
+        return not score if isinstance(score, bool) else -score
+
+    def is_good(self, merit: Any) -> bool:
+        threshold = self.mapping.threshold
+        if isinstance(merit, bool) or threshold is None:
+            return bool(merit)
+        return bool(merit >= self.merit(threshold))
 
     def label(self) -> bool:
         """Thumbs up or down."""
@@ -153,7 +158,7 @@ class _Cells:
             score = self.cell(source)
             if not isinstance(score, (int, float)) or score != score:
                 raise BadRow("is no number", source.column)
-            return self.is_good(score)
+            return self.is_good(self.merit(score))
         source = self.mapping.source("label")
         if source is None:
             raise BadRow("There is no column for the role label.")
@@ -195,8 +200,8 @@ def _language_modeling(cells: _Cells) -> list[Row]:
 
 def _prompt_completion(cells: _Cells) -> list[Row]:
     if cells.has("rated") or cells.has("answers"):
-        said, score = max(cells.rated(), key=lambda one: one[1])
-        if score is False or (cells.mapping.threshold is not None and not cells.is_good(score)):
+        said, merit = max(cells.rated(), key=lambda one: one[1])
+        if merit is False or (cells.mapping.threshold is not None and not cells.is_good(merit)):
             raise BadRow("No answer is good enough to learn from.")
         prompt, answer = cells.prompt_for([], "question"), [assistant(said)]
     else:
@@ -265,7 +270,7 @@ def _unpaired(cells: _Cells) -> list[Row]:
     if cells.has("rated") or cells.has("answers"):
         asked: Any = cells.asked_text() if cells.is_text else cells.prompt_for([], "question")
         answers = [
-            (said if cells.is_text else [assistant(said)], cells.is_good(score)) for said, score in cells.rated()
+            (said if cells.is_text else [assistant(said)], cells.is_good(merit)) for said, merit in cells.rated()
         ]
         return [{"prompt": asked, "completion": said, "label": good} for said, good in answers]
     if mapping.source("label") or mapping.source("score"):

@@ -22,12 +22,16 @@ MADE = frozenset(
 
 @dataclass(frozen=True)
 class Source:
-    """A column and how its cells are read. `rated` ones are objects with an answer in `text` and its `score`."""
+    """A column and how its cells are read. `rated` ones are objects with an answer in `text` and its `score`.
+
+    Of scores the higher one is better, or where `better` says so the lower one, as of ranks.
+    """
 
     column: str
     reading: str = "text"
     text: str = ""
     score: str = ""
+    better: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class DataMapping:
 
     `roles` are pairs of a role and its source, of which `rated` and `keep` may occur more than once. `form` is
     messages or text. `first` and `second` are the words of a `winner` column, `good` and `bad` those of a `label`;
-    a `score` from `threshold` on counts as good. Of a solution only what follows the last `after` is kept.
+    a score from `threshold` on counts as good, or up to it where lower ones are better. Of a solution only what
+    follows the last `after` is kept.
     """
 
     target: str
@@ -54,6 +59,11 @@ class DataMapping:
 
     def sources(self, role: str) -> list[Source]:
         return [source for name, source in self.roles if name == role]
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether its scores are the better the lower they are."""
+        return any(source.better == "lower" for _, source in self.roles)
 
     @property
     def may_be_text(self) -> bool:

@@ -80,7 +80,7 @@ class Proposal:
 
     `tried` are pairs of a first row's number and the rows that it becomes, `bad` those that cannot be mapped, with
     why; `unclear` names roles that more than one column might play, `leaks` the rows whose prompt holds their answer.
-    `sure` says that nothing is left to decide.
+    `better` is how scores are read, as in Resolved. `sure` says that nothing is left to decide.
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -92,6 +92,7 @@ class Proposal:
     tried: tuple[tuple[int, tuple[Row, ...]], ...] = ()
     bad: tuple[tuple[int, BadRow], ...] = ()
     leaks: tuple[int, ...] = ()
+    better: str | None = None
     sure: bool = False
 
 
@@ -114,7 +115,9 @@ def propose(
     """What these roles come to, tried on the first rows and shown to the judge."""
     settings = settings or Settings()
     resolved: Resolved = resolve(method, roles, columns, rows, settings)
-    proposal = Proposal(dict(roles), settings, resolved.mapping, resolved.missing, resolved.needs_threshold)
+    proposal = Proposal(
+        dict(roles), settings, resolved.mapping, resolved.missing, resolved.needs_threshold, better=resolved.better
+    )
     if resolved.mapping is None:
         return proposal
     tried: list[tuple[int, tuple[Row, ...]]] = []

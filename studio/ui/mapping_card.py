@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,14 @@ from studio.ui import before_after, pieces
 from studio.ui.blocks import field_row
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
+from studio.ui.words import say
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
 
 _REFRESH = 0.5  # seconds between two looks at a job
+_FROM, _UP_TO = "Good from this score", "Good up to this number"
+WORDS = (_FROM, _UP_TO)
 _SHARES = (("1 %", "1"), ("5 %", "5"), ("10 %", "10"), ("20 %", "20"))
 _SCRIPT = """
 element.addEventListener('click', (event) => {
@@ -75,7 +79,11 @@ class MappingCard:
                 [("messages", "messages"), ("plain text", "text")], value="messages", label="Texts become",
                 elem_id="mapping-form", **plain,
             ),
-            "threshold": gr.Number(label="Good from this score", value=None, elem_id="mapping-threshold", **plain),
+            "better": gr.Dropdown(
+                [("the higher number", "higher"), ("the lower number", "lower")], value=None, label="Better is",
+                elem_id="mapping-better", **plain,
+            ),
+            "threshold": gr.Number(label=_FROM, value=None, elem_id="mapping-threshold", **plain),
             "after": gr.Textbox(label="The solution follows", max_lines=1, elem_id="mapping-after", **plain),
             "leave_out": gr.Checkbox(label="Leave out rows that cannot be mapped", elem_id="mapping-leave", **plain),
         }  # fmt: skip
@@ -91,7 +99,7 @@ class MappingCard:
         return (
             found is not None
             and found.offered
-            and (found.proposal.mapping is not None or found.proposal.needs_threshold)
+            and (found.proposal.mapping is not None or found.proposal.needs_threshold or found.proposal.better == "")
         )
 
     def _shown(self, name: str, form: Form) -> Any:
@@ -108,7 +116,10 @@ class MappingCard:
         if name == "form":
             return gr.update(value=settings.form, visible=mapping is not None and mapping.may_be_text)
         if name == "threshold":
-            return gr.update(value=settings.threshold, visible=found.proposal.needs_threshold)
+            label = say(_UP_TO if found.proposal.better == "lower" else _FROM)
+            return gr.update(value=settings.threshold, visible=found.proposal.needs_threshold, label=label)
+        if name == "better":
+            return gr.update(value=found.proposal.better or None, visible=found.proposal.better is not None)
         if name == "after":
             solved = mapping is not None and mapping.source("solution") is not None
             return gr.update(value=settings.after, visible=solved)
@@ -142,7 +153,7 @@ class MappingCard:
         controls = list(self.controls.values())
         changes = [control.input if not isinstance(control, gr.Textbox) else control.blur for control in controls]
         changes += [control.submit for control in controls if isinstance(control, gr.Textbox)]
-        told = [self.words, self.fields]
+        told = [self.words, self.fields, self.controls["threshold"]]
         gr.on(changes, self._settle, [*controls, page.form], told, trigger_mode="always_last", **QUIET)
         self.words.click(self._act, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET)
         leave = self.controls["leave_out"]
@@ -162,13 +173,16 @@ class MappingCard:
         if found is None:
             return [gr.skip()] * len(self.drawn)
         form.mapping.roles = with_role(found, form.mapping, column, role)
+        if form.mapping.settings is not None:  # which of two numbers is better was said of those of before
+            form.mapping.settings = replace(form.mapping.settings, better="")
         form.mapping.trouble = None
         return self._draw(form)
 
     def _settle(self, *values: Any) -> list[Any]:
         form: Form = values[-1]
         self._take(values)
-        return [_words(form), gr.update(visible=self._can_prepare(form))]
+        threshold = {key: value for key, value in self._shown("threshold", form).items() if key != "value"}
+        return [_words(form), gr.update(visible=self._can_prepare(form)), threshold]
 
     def _take(self, values: tuple[Any, ...]) -> None:
         """What stands in the controls, into the form."""
@@ -180,7 +194,10 @@ class MappingCard:
         choice.name = str(said["name"] or "").strip() or None
         choice.share = str(said["share"] or "0")
         choice.leave_out = bool(said["leave_out"])
-        settings = Settings(str(said["form"] or "messages"), said["threshold"], str(said["after"] or ""))
+        better = str(said["better"] or "")
+        if better == (found.proposal.better or ""):
+            better = found.proposal.settings.better  # what is shown by a name is not chosen, and goes with the name
+        settings = Settings(str(said["form"] or "messages"), said["threshold"], str(said["after"] or ""), better)
         if settings != found.proposal.settings:
             choice.settings = settings
 
