@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.ipc
 from dataset_shapes import SHAPES, Rows
+from datasets import Dataset, DatasetDict
 
 _EVALUATED = {"eval_strategy": "steps", "eval_steps": 1}
 _STREAMED = {"streaming": True, "max_steps": 1}
+FILES = ("rows.jsonl", "rows.json", "rows.csv", "rows.tsv", "rows.parquet", "rows.arrow", "rows.txt")
 
 
 def rows_for(method: str) -> Rows:
@@ -35,7 +39,23 @@ def written(folder: Path, rows: Rows) -> Path:
         (folder / name).mkdir(parents=True)
         for file, text in members.items():
             (folder / name / file).write_text(text or data)
+    for file in FILES:
+        _write_file(folder / file, data, Dataset.from_list(rows))
+    Dataset.from_list(rows).save_to_disk(folder / "saved")
+    DatasetDict(train=Dataset.from_list(rows)).save_to_disk(folder / "saved_splits")
     return folder
+
+
+def _write_file(place: Path, data: str, rows: Dataset) -> None:
+    if place.suffix == ".parquet":
+        rows.to_parquet(place)
+    elif place.suffix == ".arrow":
+        with pyarrow.OSFile(str(place), "wb") as out, pyarrow.ipc.new_stream(out, rows.data.schema) as writer:
+            writer.write_table(rows.data.table)
+    elif place.suffix in (".csv", ".tsv"):
+        place.write_text("text\na line\nanother one\n")
+    else:
+        place.write_text(data)
 
 
 def _readme(*configs: tuple[str, str, str]) -> str:
@@ -51,6 +71,9 @@ def loading_cases(folder: Path) -> dict[str, dict[str, Any]]:
 
     def mixture(*splits: str, of: str = "both", **more: Any) -> dict[str, Any]:
         return {"datasets": [{"path": str(folder / of), "split": split, **more} for split in splits]}
+
+    def builder(path: str, files: str) -> dict[str, Any]:
+        return {"datasets": [{"path": path, "data_files": str(folder / files), "split": "train"}]}
 
     return {
         "split": single("both"),
@@ -124,6 +147,14 @@ def loading_cases(folder: Path) -> dict[str, dict[str, Any]]:
         "entry_builder_split_missing": {
             "datasets": [{"path": "json", "data_files": str(folder / "both" / "train.jsonl"), "split": "nope"}]
         },
+        **{f"file_{name.split('.')[1]}": single(name) for name in FILES},
+        "file_streamed": single("rows.jsonl", dataset_streaming=True, max_steps=1),
+        "file_by_its_builder": builder("json", "rows.jsonl"),
+        "file_of_an_entry": mixture("train", of="rows.jsonl"),
+        "saved": single("saved"),
+        "saved_by_its_builder": builder("arrow", "saved/*.arrow"),
+        "saved_of_an_entry": mixture("train", of="saved"),
+        "saved_splits": single("saved_splits"),
         "mixture_train_split": mixture("train") | {"dataset_train_split": "nope"},
         "mixture_eval_without": mixture("train") | _EVALUATED,
         "mixture_eval": mixture("train") | _EVALUATED | {"test_split_size": 2},

@@ -13,6 +13,7 @@ from dataset_shapes import SHAPES, VALUES, assistant, turn, user
 from later_shapes import CHUNKS
 from loading_cases import loading_cases, rows_for, written
 
+from studio.adapters.datafiles import open_source
 from studio.adapters.hub import HubClient
 from studio.domain.arguments import Catalog
 from studio.domain.checks import check
@@ -22,7 +23,7 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
 from studio.domain.recipe import Recipe
-from studio.service.data import all_rejudged, inspect_recipe
+from studio.service.data import all_rejudged, inspect, inspect_recipe
 from studio.service.paths import Paths
 
 TRUTH_FILE = Path(__file__).with_name("dataset_truth.json")
@@ -122,6 +123,34 @@ def test_what_can_be_loaded_is_what_trl_loads(method: str, tmp_path: Path, catal
         for found in wrong:
             assert found.message.endswith("."), found
             assert found.why or found.fix, found
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.tsv", "saved"])
+def test_files_that_trl_loads_by_no_name_are_told_with_what_loads_them(name: str, tmp_path: Path) -> None:
+    place = written(tmp_path / "data", rows_for("sft")) / name
+    values = {"dataset_name": str(place), "dataset_streaming": True}
+    (looked,) = inspect_recipe("sft", values, Paths(tmp_path, tmp_path), HubClient())
+    (wrong,) = errors(list(looked.findings))
+    assert wrong.message == f"`dataset_name: {place}` cannot be loaded."
+    assert wrong.fix is not None
+    assert wrong.fix.set == {**open_source(place).recipe_values(), "streaming": True}
+    assert wrong.fix.unset == ("dataset_name", "dataset_streaming")
+    (mended,) = inspect_recipe("sft", wrong.fix.set, Paths(tmp_path, tmp_path), HubClient())
+    assert (mended.verdict, len(mended.rows)) == ("accept", looked.num_rows)
+    mixture = {
+        "datasets": [
+            {"path": str(place), "split": "train[:2]", "name": "default"},
+            {"path": str(place.parent / "both")},
+        ]
+    }
+    (entry, _) = inspect_recipe("sft", mixture, Paths(tmp_path, tmp_path), HubClient())
+    (wrong,) = errors(list(entry.findings))
+    assert wrong.fix is not None
+    loaded = {**open_source(place).recipe_values()["datasets"][0], "split": "train[:2]"}
+    assert wrong.fix.set == {"datasets": [loaded, {"path": str(place.parent / "both")}]}
+    # What is typed into the page's box or asked of `inspect` is read as before.
+    alone = inspect(str(place), "sft", Paths(tmp_path, tmp_path), HubClient(), {"dataset_name": "a/b"})
+    assert (alone.verdict, errors(list(alone.findings))) == ("accept", [])
 
 
 # --- types

@@ -14,6 +14,11 @@ BUILDERS = ("json", "csv", "parquet", "arrow", "text")
 # What names a single dataset in a recipe, and means nothing beside a mixture: TRL calls its parts train and test.
 SINGLE = ("dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split", "dataset_streaming")
 
+_BUILT = (
+    "By a name or path of its own TRL loads what is on the Hub, or a folder of data files. A single file, or what "
+    "`save_to_disk` wrote, is read as the `data_files` of json, csv, parquet, arrow or text."
+)
+
 
 def entries_of(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The datasets that a recipe mixes; none where it names a single one, or nothing that TRL takes."""
@@ -63,6 +68,23 @@ def hold_out(values: Mapping[str, Any], size: float = 0.1) -> Fix | None:
         return None
     changes = {"datasets": entries_of(mixture), "test_split_size": size}
     return Fix("Hold out a tenth of the rows", changes, tuple(name for name in SINGLE if name in values))
+
+
+def by_builder(name: str, loads: Mapping[str, Any], values: Mapping[str, Any]) -> Finding:
+    """What is wrong with files as `dataset_name`, where `loads` is the mixture of one that has them read."""
+    changes = {**loads, **({"streaming": True} if values.get("dataset_streaming") is True else {})}
+    unset = tuple(one for one in SINGLE if one in values and one != "dataset_test_split")
+    return finding("error", "dataset_name", f"`dataset_name: {name}` cannot be loaded.", _BUILT,
+                   Fix("Load it by `datasets`", changes, unset))  # fmt: skip
+
+
+def entry_by_builder(entry: Mapping[str, Any], loads: Mapping[str, Any], values: Mapping[str, Any]) -> Finding:
+    """The same of the path of a mixture's entry."""
+    (built,) = entries_of(loads)
+    kept = {key: value for key, value in entry.items() if key not in ("path", "name")}
+    changed = [{**built, **kept} if one == entry else one for one in entries_of(values)]
+    return finding("error", "datasets", f"`path: {entry['path']}` cannot be loaded.", _BUILT,
+                   Fix("Name it as `data_files`", {"datasets": changed}))  # fmt: skip
 
 
 # --- rows

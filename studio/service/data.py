@@ -15,7 +15,7 @@ from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.methods import METHOD_NAMES
-from studio.domain.mixture import SINGLE, entries_of
+from studio.domain.mixture import BUILDERS, SINGLE, by_builder, entries_of, entry_by_builder, own_files
 from studio.domain.repeats import repeats, same_split
 from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
@@ -226,6 +226,8 @@ def _of_mixture(looked: Inspection, entry: Mapping[str, Any], values: Mapping[st
         *config_findings(looked.name, looked.configs, looked.usual, entry.get("name"), "datasets"),
         *entry_findings(looked.name, entry, looked.splits, read, looked.num_rows, values),
     ]
+    if "datasets" in looked.values and entry.get("path") not in BUILDERS and not own_files(entry):
+        findings.append(entry_by_builder(entry, looked.values, values))
     names, selected = {column.name for column in looked.columns}, entry.get("columns")
     for name in selected if isinstance(selected, list) else ():
         if name not in names:
@@ -272,7 +274,8 @@ def _opened_source(
 def loaded_with(values: Mapping[str, Any], split: str | None, found: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe's values where a dataset is looked at by itself: with the split asked for, the configuration `found`."""
     more = {"dataset_train_split": split, "dataset_config": found.get("dataset_config")}
-    return {**values, **{name: value for name, value in more.items() if value}}
+    others = {name: value for name, value in values.items() if name != "dataset_name"}
+    return {**others, **{name: value for name, value in more.items() if value}}
 
 
 def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:
@@ -290,8 +293,11 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
 
 def _not_there(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
     """What a recipe asks of a single dataset and that it has not; of a mixture, each entry is asked for its own."""
-    if not looked.splits or looked.entry is not None or "datasets" in looked.values or values.get("datasets"):
+    if not looked.splits or looked.entry is not None or values.get("datasets"):
         return []
+    if "datasets" in looked.values:
+        name = values.get("dataset_name")
+        return [by_builder(str(name), looked.values, values)] if name else []
     loaded = {**looked.values, **values}
     return [
         *config_findings(looked.name, looked.configs, looked.usual, values.get("dataset_config"), "dataset_config"),
