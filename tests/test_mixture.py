@@ -81,6 +81,11 @@ def cases(folder: Path) -> dict[str, dict[str, Any]]:
         "rows with a point": {"datasets": [a], "test_split_size": 10.0},
         "all of it": {"datasets": [a], "test_split_size": 1.0},
         "nothing held": {"datasets": [a], "test_split_size": 0},
+        "all rows held": {"datasets": [{**a, "split": "train[:10]"}], "test_split_size": 10},
+        "all rows held but one": {"datasets": [{**a, "split": "train[:10]"}], "test_split_size": 9},
+        "more rows held than there are": {"datasets": [a, b], "test_split_size": 1000000},
+        "the only row held": {"datasets": [{**a, "split": "train[:1]"}], "test_split_size": 0.1},
+        "nearly all held": {"datasets": [{**a, "split": "train[:10]"}], "test_split_size": 0.95},
         "shares and held": {"datasets": [{**a, "fraction": 0.5}, {**b, "fraction": 0.5}], "test_split_size": 0.25},
         "stream": {"datasets": [a], "streaming": True},
         "stream held": {"datasets": [a], "streaming": True, "test_split_size": 0.1},
@@ -134,6 +139,21 @@ def test_the_studio_takes_what_trl_takes_and_counts_as_it_does(
         mix = mix_of(values, looked)
         told = {"train": mix.total} if mix.split is None else dict(zip(("train", "test"), mix.split, strict=True))
         assert told == answer, name
+
+
+def test_more_rows_held_out_than_there_are_are_told_with_the_numbers(tmp_path: Path) -> None:
+    (entry,) = cases(tmp_path)["one"]["datasets"]
+    values = {"datasets": [{**entry, "split": "train[:10]"}] * 2, "test_split_size": 200}
+    looked = inspect_recipe("sft", values, Paths(tmp_path, tmp_path), HubClient())
+    assert [one.verdict for one in looked] == ["accept", "reject"]
+    (wrong,) = errors([found for one in looked for found in one.findings])
+    assert (wrong.where.name, wrong.message) == (
+        "test_split_size", "`test_split_size: 200` holds out 200 of 20 rows.",
+    )  # fmt: skip
+    assert wrong.fix is not None
+    fewer = all_rejudged(looked, "sft", {**values, **wrong.fix.set})
+    assert [one.verdict for one in fewer] == ["accept", "accept"]
+    assert mix_of({**values, **wrong.fix.set}, fewer).split == (18, 2)
 
 
 def test_a_changed_share_reads_no_data_again(tmp_path: Path) -> None:

@@ -110,6 +110,17 @@ def held_out(total: int | None, size: Any) -> tuple[int, int] | None:
     return (total - test, test) if 0 < test < total else None
 
 
+def all_held_out(total: int | None, size: Any) -> Finding | None:
+    """That `size` leaves none of `total` rows to learn from; None where it leaves some, or is no size to begin with."""
+    if not total or not _is_size(size) or held_out(total, size) is not None:
+        return None
+    test = math.ceil(total * size) if isinstance(size, float) else int(size)
+    what = f"`test_split_size: {size}` holds out {test:,} of {total:,} row{'' if total == 1 else 's'}."
+    why = "None would be left to learn from: TRL would stop with a ValueError after loading the data."
+    tenth = Fix("Hold out a tenth", {"test_split_size": 0.1}) if total > 1 else None
+    return finding("error", "test_split_size", what, why, tenth)
+
+
 def _are_shares(fractions: Sequence[Any]) -> bool:
     numbers = [one for one in fractions if isinstance(one, (int, float)) and not isinstance(one, bool) and one >= 0]
     return len(numbers) == len(fractions) and sum(numbers) > 0

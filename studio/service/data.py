@@ -157,7 +157,7 @@ def _evidence(looked: Inspection, values: Mapping[str, Any] | None = None) -> Se
 
 def all_rejudged(looked: Iterable[Inspection], method: str, values: Mapping[str, Any]) -> tuple[Inspection, ...]:
     """All datasets of a recipe under another method or other values, and how they fit together."""
-    return tuple(aligned([rejudged(one, method, values) for one in looked]))
+    return tuple(aligned([rejudged(one, method, values) for one in looked], values))
 
 
 def inspect_recipe(
@@ -174,7 +174,7 @@ def inspect_recipe(
                 looked.append(_entry(entry, method, paths, hub, values))
             else:
                 looked.append(rejudged(replace(same, entry=entry), method, values))
-        return aligned(looked)
+        return aligned(looked, values)
     name = values.get("dataset_name")
     if not isinstance(name, str) or not name:
         return []

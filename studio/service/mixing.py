@@ -13,7 +13,7 @@ from studio.domain.columns import Column
 from studio.domain.data_layout import format_of, matching
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
-from studio.domain.mixture import BUILDERS, as_mixture, contributed, entries_of, held_out
+from studio.domain.mixture import BUILDERS, all_held_out, as_mixture, contributed, entries_of, held_out
 
 if TYPE_CHECKING:
     from studio.service.data import Inspection
@@ -115,8 +115,11 @@ def _here(files: Any, paths: Paths) -> list[Path]:
     return found
 
 
-def aligned(looked: list[Inspection]) -> list[Inspection]:
-    """The datasets of a mixture, each with what keeps it from being put behind those before it."""
+def aligned(looked: list[Inspection], values: Mapping[str, Any]) -> list[Inspection]:
+    """The datasets of a mixture, each with what keeps it from being put behind those before it.
+
+    Behind the last one stands what is wrong with all of them together.
+    """
     seen: dict[str, tuple[Column, str]] = {}
     every: set[str] = set()
     result = []
@@ -128,7 +131,12 @@ def aligned(looked: list[Inspection]) -> list[Inspection]:
         every |= {column.name for column in one.columns}
         verdict = "reject" if wrong else one.verdict
         result.append(replace(one, verdict=verdict, findings=(*one.findings, *wrong)))
-    return [replace(one, findings=(*one.findings, *_gaps(one, every))) for one in result]
+    result = [replace(one, findings=(*one.findings, *_gaps(one, every))) for one in result]
+    mix = mix_of(values, looked) if entries_of(values) and values.get("streaming") is not True else None
+    nothing = all_held_out(mix.total, values.get("test_split_size")) if mix else None
+    if nothing:
+        result[-1] = replace(result[-1], verdict="reject", findings=(*result[-1].findings, nothing))
+    return result
 
 
 def _clashes(one: Inspection, seen: Mapping[str, tuple[Column, str]]) -> Iterator[Finding]:
