@@ -111,6 +111,22 @@ def test_repeated_rows_and_a_leak_are_told(tmp_path: Path) -> None:
     assert same.fix is not None
 
 
+@pytest.mark.parametrize(
+    ("method", "rows"),
+    [
+        ("kto", [{"prompt": f"p {n % 150}", "response": f"r {n}", "rating": n % 5} for n in range(300)]),
+        ("dpo", [{"conversation_a": f"a {n}", "conversation_b": "b", "winner": "a"} for n in range(300)]),
+    ],
+)
+def test_rows_are_not_called_alike_by_columns_that_the_method_does_not_take(
+    method: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    data = write(tmp_path / "rows.jsonl", rows)
+    looked = Studio(Home(tmp_path / "home")).inspect(str(data), method, all_rows=True)
+    assert (looked.verdict, looked.whole) == ("reject", True)
+    assert not [found.message for found in looked.findings if "like an earlier" in found.message]
+
+
 def test_what_is_remembered_goes_with_the_files(tmp_path: Path) -> None:
     studio = Studio(Home(tmp_path / "home"))
     path = write(tmp_path / "a.jsonl", [{"text": f"row {n}"} for n in range(3000)])

@@ -287,7 +287,9 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
         others = (judge(method, looked.columns, _evidence(looked)) for method in METHOD_NAMES)
         kind = next((other.type for other in others if other.verdict == "accept"), "")
     verdict = "reject" if any(finding.level == "error" for finding in missing) else judged.verdict
-    more = [*missing, *(repeats(looked.seen, values) if looked.seen else ()), *same_split(values)]
+    # Only columns that some method takes were compared: where these are others, rows that differ would seem alike.
+    alike = repeats(looked.seen, values) if looked.seen and judged.verdict != "reject" else ()
+    more = [*missing, *alike, *same_split(values)]
     return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *more))
 
 
