@@ -195,3 +195,29 @@ def test_a_form_that_was_never_drawn_stays_undrawn_through_copies(studio: Studio
     form.become(Form(Recipe("dpo")))
     assert form.drawn
     assert form.recipe.method == "dpo"
+
+
+def findings_drawn(studio: Studio, method: str, data: Path) -> list[str]:
+    """The Findings on the recipe's card as they are drawn, once this data was chosen and all its rows looked at."""
+    form = Form(Recipe(method))
+    form.choose_dataset(studio, str(data))
+    form.looked = tuple(studio.whole.checked(one, form.recipe.values) for one in form.looked)
+    return card(studio, form, form.prepared(studio)).split('<div class="ts-finding ')[1:]
+
+
+def test_columns_are_mapped_from_where_they_are_missed(studio: Studio, tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    rows = [{"prompt": f"Why {n}?", "response": f"So {n}."} for n in range(40)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (missing,) = [one for one in findings_drawn(studio, "sft", data) if "There is no column" in one]
+    assert "Switch to GRPO" in missing
+    assert "Map the columns" in missing
+    # A mapping has the question learnt; it does nothing about rows that are there twice.
+    pairs = [{"question": f"Why {n % 20}?", "chosen": f"So {n % 20}.", "rejected": "No."} for n in range(40)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in pairs))
+    drawn = findings_drawn(studio, "dpo", data)
+    (twice,) = [one for one in drawn if "like an earlier one" in one]
+    assert "Map the columns" not in twice
+    mapped = [one for one in drawn if "Map the columns" in one]
+    assert mapped
+    assert all("warning" in one and "question" in one for one in mapped), mapped

@@ -12,13 +12,13 @@ from studio.domain.seen_rows import AllRows
 _NOTED, _WARNED = 0.01, 0.1
 
 
-def repeats(seen: AllRows, values: Mapping[str, Any]) -> Iterator[Finding]:
-    """What is to be said of rows that are like others."""
+def repeats(name: str, seen: AllRows, values: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is to be said of rows of the dataset `name` that are like others."""
     share = seen.repeated / seen.total if seen.total else 0
     if share >= _NOTED:
         why = "What is there more than once counts more than the rest."
         what = f"{seen.repeated:,} of the {seen.total:,} rows ({100 * share:.0f} %) are like an earlier one."
-        yield Finding("warning" if share >= _WARNED else "note", Where("column", "rows"), what, why)
+        yield Finding("warning" if share >= _WARNED else "note", Where("file", name), what, why)
     if seen.shared and _evaluates(values):
         what = f"{seen.shared:,} of the {seen.held_out:,} rows to evaluate on are trained on too."
         why = "The evaluation then looks better than the model is."

@@ -288,7 +288,7 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
         kind = next((other.type for other in others if other.verdict == "accept"), "")
     verdict = "reject" if any(finding.level == "error" for finding in missing) else judged.verdict
     # Only columns that some method takes were compared: where these are others, rows that differ would seem alike.
-    alike = repeats(looked.seen, values) if looked.seen and judged.verdict != "reject" else ()
+    alike = repeats(looked.name, looked.seen, values) if looked.seen and judged.verdict != "reject" else ()
     more = [*missing, *alike, *same_split(values)]
     return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *more))
 

@@ -311,12 +311,16 @@ def shown_roles(form: Form, looked: Inspection) -> Mapping[str, str] | None:
 
 
 def mapped_at(form: Form, place: Callable[[Finding], str]) -> Callable[[Finding], str]:
-    """Where Findings are settled: those of columns at the mapping, where one is offered."""
+    """Where Findings are settled: what is wrong with columns at the mapping, where one is offered."""
     found = draft_of(form)
     offered = found is not None and found.offered and bool(found.proposal.roles)
+    of_columns = {one.level for one in form.looked[0].findings if one.where.kind == "column"} if offered else set()
+    # Warnings alone have a mapping offered where it settles them; beside errors it is there for those.
+    level = "error" if "error" in of_columns else "warning"
 
     def where(finding: Finding) -> str:
-        return pieces.MAPPING if offered and finding.where.kind == "column" and finding.fix is None else place(finding)
+        here = offered and finding.where.kind == "column" and finding.level == level
+        return pieces.MAPPING if here else place(finding)
 
     return where
 
