@@ -16,10 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from studio.adapters.datafiles import open_source
+from studio.adapters.hub import HubClient
 from studio.domain.columns import Column
 from studio.domain.errors import StudioError
 from studio.domain.row_text import NO_VALUE
 from studio.domain.split_names import splits_of
+from studio.service.data import inspect, rejudged
+from studio.service.paths import Paths
 
 ROWS = [{"text": f"row {n}", "n": n} for n in range(6)]
 CHAT = [{"messages": [{"role": "user", "content": f"hi {n}"}, {"role": "assistant", "content": "yes"}]} for n in (1, 2)]
@@ -353,6 +356,38 @@ def test_folders_that_cannot_be_loaded(tmp_path: Path) -> None:
         open_source(jsonl(tmp_path / "a.jsonl", ROWS)).rows("dev")
     with pytest.raises(StudioError, match="no configuration 'x'"):
         open_source(tmp_path / "dict", "x")
+
+
+def test_files_of_a_folder_that_are_not_loaded_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    jsonl(folder / "a.jsonl", ROWS)
+    (folder / "b.csv").write_text("text,n\nrow,1\n")
+    pq.write_table(pa.Table.from_pylist(ROWS[:2]), folder / "c.parquet")
+    (loaded,) = loaded_by_datasets([{"dataset_name": str(folder)}], tmp_path)
+    assert loaded == {"train": ROWS[:2]}
+    source = open_source(folder)
+    assert source.rows() == ROWS[:2]
+    (told,) = source.left_out
+    assert (told.level, told.message) == ("warning", f"Of {folder} only c.parquet (parquet) is loaded.")
+    assert "Left out: a.jsonl, b.csv." in told.why
+    looked = inspect(str(folder), "sft", Paths(tmp_path, tmp_path), HubClient())
+    assert told in looked.findings
+    assert told in rejudged(looked, "sft", {"max_length": 5}).findings
+    jsonl(folder / "d.jsonl", ROWS)
+    assert open_source(folder).left_out[0].message == f"Of {folder} only a.jsonl, d.jsonl (json) are loaded."
+
+
+def test_what_lies_beside_data_is_not_told(tmp_path: Path) -> None:
+    jsonl(tmp_path / "d" / "a.jsonl", ROWS)
+    jsonl(tmp_path / "d" / "b.jsonl", ROWS)
+    for name in ("README.md", "LICENSE", "LICENSE.txt", "requirements.txt", "logo.png", "metadata.csv", ".x.csv"):
+        (tmp_path / "d" / name).write_text("x")
+    assert open_source(tmp_path / "d").left_out == ()
+    for name in ("dataset_infos.json", "dataset_info.json", "config.json", "state.json.bak"):
+        (tmp_path / "p").mkdir(exist_ok=True)
+        (tmp_path / "p" / name).write_text("{}")
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "p" / "train.parquet")
+    assert open_source(tmp_path / "p").left_out == ()
 
 
 def test_split_names_alone() -> None:

@@ -52,6 +52,7 @@ RUN_FAMILY = (
     "launching",
 )
 METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
+FILES_FAMILY = ("dataschema", "datafiles")
 DATA_FAMILY = ("cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts", "wholecheck")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 
@@ -114,7 +115,7 @@ def test_adapters_do_not_import_each_other() -> None:
         if part_of(importer) != "adapters":
             continue
         me = importer.rsplit(".", 1)[-1]
-        family = next((names for names in (RUN_FAMILY, METRICS_FAMILY, DATA_FAMILY) if me in names), ())
+        family = next((names for names in (RUN_FAMILY, METRICS_FAMILY, FILES_FAMILY, DATA_FAMILY) if me in names), ())
         before = family[: family.index(me)] if family else ()
         wrong += [
             f"{at(path, node)}: {me} imports {module}"

@@ -13,9 +13,11 @@ from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol, cast
 
-from studio.domain.columns import Column, column_of, column_of_feature, list_of
+from studio.adapters.dataschema import schema_columns
+from studio.domain.columns import Column, column_of
 from studio.domain.data_layout import SUPPORTED, Layout, format_of, layout_of, script_in
 from studio.domain.errors import StudioError
+from studio.domain.findings import Finding
 from studio.domain.row_index import RowIndex
 
 _SAMPLE_ROWS = 200
@@ -56,7 +58,8 @@ class DataSource:
     """A file or folder that has been recognised. `format` is the datasets library's builder.
 
     `kind`: file; folder; dataset (one `Dataset.save_to_disk`); `config` is the chosen one of a folder's `configs`
-    (its README names them), "" where there are none; `usual` the one that is loaded where none is named.
+    (its README names them), "" where there are none; `usual` the one that is loaded where none is named, `left_out`
+    that files of a folder are not loaded.
     """
 
     path: Path
@@ -67,6 +70,7 @@ class DataSource:
     config: str = ""
     usual: str = ""
     place: Files = field(default=_LOCAL, repr=False)
+    left_out: tuple[Finding, ...] = ()
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -77,7 +81,7 @@ class DataSource:
         file = self._files(split)[0]
         with _readable(file):
             if self.format in ("parquet", "arrow"):
-                return _schema_columns(_schema(self.place, file, self.format))
+                return schema_columns(_schema(self.place, file, self.format))
             sample = list(self._sample(file))
         if not sample:
             raise StudioError(f"{file} holds no rows.", "Choose a file with data in it.")
@@ -192,8 +196,13 @@ def open_files(name: str, form: str, files: dict[str, tuple[Path, ...]]) -> Data
 
 def in_repository(name: str, layout: Layout, place: Files) -> DataSource:
     """The data in files of a repository on the Hub, which are read by ranges."""
-    files = {split: tuple(Path(file) for file in members) for split, members in layout.files.items()}
-    return DataSource(Path(name), "folder", layout.format, files, layout.configs, layout.config, layout.usual, place)
+    return _laid_out(Path(name), Path(), layout, place)
+
+
+def _laid_out(path: Path, base: Path, found: Layout, place: Files) -> DataSource:
+    files = {split: tuple(base / file for file in members) for split, members in found.files.items()}
+    named = (found.configs, found.config, found.usual)
+    return DataSource(path, "folder", found.format, files, *named, place, found.left_out)
 
 
 def open_source(path: str | Path, config: str | None = None) -> DataSource:
@@ -248,9 +257,7 @@ def _open_folder(place: Path, wanted: str | None) -> DataSource:
         raise StudioError(f"{place} would be loaded by running {place / script}.", NO_SCRIPTS)
     readme = place / "README.md"
     text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
-    found = layout_of(str(place), files, text, wanted)
-    splits = {name: tuple(place / file for file in members) for name, members in found.files.items()}
-    return DataSource(place, "folder", found.format, splits, found.configs, found.config, found.usual)
+    return _laid_out(place, place, layout_of(str(place), files, text, wanted), _LOCAL)
 
 
 # --- files
@@ -329,7 +336,7 @@ def _schema(place: Files, file: Path, form: str) -> Any:
 
 
 def _arrow_rows(place: Files, file: Path, form: str, skip: int) -> Iterator[dict[str, Any]]:
-    columns = {column.name: column for column in _schema_columns(_schema(place, file, form))}
+    columns = {column.name: column for column in schema_columns(_schema(place, file, form))}
     batches = _parquet_batches(place, file, skip) if form == "parquet" else _skipped(_batches(place, file), skip)
     for batch in batches:
         for start in range(0, batch.num_rows, 20):
@@ -369,31 +376,3 @@ def _plain(cell: Any, kind: str) -> Any:
     if isinstance(cell, bytes):
         return f"({len(cell):,} bytes)"
     return cell if cell is None or isinstance(cell, (str, bool, int, float)) else str(cell)
-
-
-def _schema_columns(schema: Any) -> list[Column]:
-    declared: dict[str, Any] = {}
-    if schema.metadata and b"huggingface" in schema.metadata:
-        declared = json.loads(schema.metadata[b"huggingface"]).get("info", {}).get("features") or {}
-    return [
-        column_of_feature(field.name, declared[field.name])
-        if field.name in declared
-        else _column_of_arrow(field.name, field.type)
-        for field in schema
-    ]
-
-
-def _column_of_arrow(name: str, kind: Any) -> Column:
-    import pyarrow
-
-    test = pyarrow.types
-    if test.is_dictionary(kind):
-        return _column_of_arrow(name, kind.value_type)
-    if test.is_struct(kind):
-        return Column(name, "struct", tuple(_column_of_arrow(field.name, field.type) for field in kind))
-    if test.is_list(kind) or test.is_large_list(kind) or test.is_fixed_size_list(kind):
-        return list_of(name, _column_of_arrow("", kind.value_type))
-    if isinstance(kind, pyarrow.BaseExtensionType):
-        json_kind = kind.extension_name == "arrow.json"
-        return Column(name, "json") if json_kind else _column_of_arrow(name, kind.storage_type)
-    return column_of_feature(name, {"_type": "Value", "dtype": str(kind)})

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Where
 from studio.domain.split_names import splits_of
 
 # What the datasets library reads by file name; the formats are its builders' names.
@@ -29,6 +30,10 @@ FORMATS = {
 _FOREIGN = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".wav", ".mp3", ".flac", ".ogg", ".mp4", ".pdf", ".xml"}
 _FOREIGN |= {".zip", ".tar", ".h5", ".hdf5", ".md", ".toml"}
 _PREFERRED = (".csv", ".json", ".jsonl", ".arrow", ".parquet")  # the last of them wins a tie
+# What lies beside data and is none, by its name without an ending.
+_BESIDE = {"readme", "license", "licence", "notice", "requirements", "citation", "changelog", "metadata", "state"}
+_BESIDE |= {"config", "dataset_info", "dataset_infos", "dataset_dict", "croissant", "schema"}
+_NAMED = 4  # files that are named in a sentence
 SUPPORTED = "Use jsonl, json, csv, tsv, parquet, arrow or txt files, or a folder of them."
 
 
@@ -36,7 +41,8 @@ SUPPORTED = "Use jsonl, json, csv, tsv, parquet, arrow or txt files, or a folder
 class Layout:
     """The files of each split, below the folder, and their format; `config` is the chosen one of `configs`.
 
-    `usual` is the one that is loaded where none is named, "" where one of several has to be.
+    `usual` is the one that is loaded where none is named, "" where one of several has to be. `left_out` says which
+    files of data are not loaded, of other formats.
     """
 
     format: str
@@ -44,6 +50,7 @@ class Layout:
     configs: tuple[str, ...] = ()
     config: str = ""
     usual: str = ""
+    left_out: tuple[Finding, ...] = ()
 
 
 def format_of(name: str) -> str | None:
@@ -86,7 +93,29 @@ def layout_of(
         raise StudioError(f"The splits of {place} are of different formats: {mixed}.", "Use one format in a folder.")
     form = str(next(iter(formats.values())))
     kept = {name: tuple(file for file in members if format_of(file) == form) for name, members in splits.items()}
-    return Layout(form, kept, tuple(configs), config, usual)
+    return Layout(form, kept, tuple(configs), config, usual, _left_out(place, form, splits, kept))
+
+
+def _left_out(
+    place: str, form: str, splits: Mapping[str, list[str]], kept: Mapping[str, tuple[str, ...]]
+) -> tuple[Finding, ...]:
+    """A warning of files that look like data and are not loaded, since most are of another format."""
+    loaded = {file for members in kept.values() for file in members}
+    others = [file for members in splits.values() for file in members if format_of(file) and file not in loaded]
+    others = [file for file in others if file.rsplit("/", 1)[-1].split(".")[0].casefold() not in _BESIDE]
+    if not others:
+        return ()
+    what = f"Of {place} only {_listed(sorted(loaded))} ({form}) {'is' if len(loaded) == 1 else 'are'} loaded."
+    why = (
+        f"Of a folder one format is read. Left out: {_listed(others)}. "
+        "Put those into a folder of their own, or add them as entries of `datasets`."
+    )
+    return (Finding("warning", Where("file", place), what, why),)
+
+
+def _listed(files: Sequence[str]) -> str:
+    more = len(files) - _NAMED
+    return ", ".join(files[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _most_common(files: Iterable[str]) -> str | None:

@@ -31,7 +31,8 @@ class Inspection:
     `values` is what a recipe says to load it, `entry` the one of a mixture that it is; `rows` are the first ones and
     `num_rows` is None where not told. `seen` is what was seen of all rows, None where only the first ones were looked
     at; `read_split` the split they are of, `files` its files where they are more than those of `name`. `usual` is the
-    configuration that is loaded where none is named: "" where there is none, None where nobody knows.
+    configuration that is loaded where none is named: "" where there is none, None where nobody knows. `left_out` tells
+    of files that lie there and are not loaded.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Inspection:
     read_split: str = ""
     files: tuple[str, ...] = ()
     usual: str | None = None
+    left_out: tuple[Finding, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -267,6 +269,7 @@ def _opened_source(
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
+        left_out=source.left_out,
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))
 
@@ -289,7 +292,7 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
     verdict = "reject" if any(finding.level == "error" for finding in missing) else judged.verdict
     # Only columns that some method takes were compared: where these are others, rows that differ would seem alike.
     alike = repeats(looked.name, looked.seen, values) if looked.seen and judged.verdict != "reject" else ()
-    more = [*missing, *alike, *same_split(values)]
+    more = [*missing, *looked.left_out, *alike, *same_split(values)]
     return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *more))
 
 
