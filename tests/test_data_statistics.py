@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,10 +24,13 @@ from studio.adapters.hub import HubClient
 from studio.domain.columns import Column
 from studio.domain.dataset_statistics import BARS, ColumnStatistics, Statistics
 from studio.domain.findings import Finding
+from studio.domain.recipe import Recipe
 from studio.service.data import Inspection, inspect
 from studio.service.paths import Paths
 from studio.service.studio import Studio
 from studio.service.whole_data import WholeData
+from studio.ui import data_statistics, preview_table
+from studio.ui.form import Form
 
 Row = dict[str, Any]
 
@@ -328,3 +332,25 @@ def test_a_viewer_that_does_not_answer_or_talks_nonsense(hub: FakeHub) -> None:
     assert refused is not None
     assert refused.reason == "trouble"
     assert told_of_all(whole, looked, asked).rows == 300
+
+
+def test_thousands_of_columns_are_drawn_in_part_and_counted_in_seconds(tmp_path: Path, catalog_folder: Path) -> None:
+    wide = [{**{f"c{n}": f"v {n}" for n in range(1998)}, "question": f"q {row}", "answer": "a"} for row in range(20)]
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "cache").symlink_to(catalog_folder)
+    studio = Studio(Home(tmp_path / "home"))
+    form = Form(Recipe("sft"), drawn=True)
+    form.choose_dataset(studio, str(write(tmp_path / "wide.jsonl", wide)))
+    (looked,) = form.looked
+    roles = {"question": "question", "answer": "answer"}
+    drawn = preview_table.table(looked.columns, looked.rows, {"c1990": "c1990"}, "", "sft", roles)
+    heads = re.findall(r'data-role-of="(\w+)"', drawn)
+    assert heads == [*(f"c{n}" for n in range(57)), "c1990", "question", "answer"]
+    assert drawn.count("<td") == 20 * 60
+    assert "1,940 more columns are not shown." in drawn
+    begun = time.process_time()
+    cards = data_statistics._cards(studio, form)
+    assert time.process_time() - begun < 20  # 45 where the names of all columns were made anew for each of them
+    assert cards.count("<tr>") == 41
+    assert "<td>question<small>" in cards
+    assert "1,960 more columns are not shown." in cards

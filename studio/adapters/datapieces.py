@@ -123,10 +123,11 @@ class Pieces:
             self._schema = table.schema.remove_metadata()
         table = fitted(table, self._schema)
         found: dict[str, Any] = {}
+        held = set(table.column_names)  # made anew at each asking: of thousands of columns that takes long
         for name in self._wanted:
             if raw and name in raw:
                 found[name] = raw[name]
-            elif name in table.column_names:
+            elif name in held:
                 array = whole(table.column(name))
                 found[name] = _decoded(array, self._columns[name]) if name in self._json else array
         piece = Piece(self.start, table.num_rows, found)

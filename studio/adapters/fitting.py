@@ -23,14 +23,14 @@ class Misfit(Exception):
 
 def fitted(table: Any, schema: Any) -> Any:
     """The table with the columns and types of `schema`. Raises Misfit, with the first row that does not fit."""
-    names = set(schema.names)
+    names, held = set(schema.names), set(table.column_names)
     for name in table.column_names:
         if name not in names:
             place = _first(table.column(name), lambda part: part.null_count == len(part))
             raise Misfit(name, place, "a column", "no such column")
     arrays = []
     for field in schema:
-        if field.name not in table.column_names:
+        if field.name not in held:
             arrays.append(pa.nulls(table.num_rows, field.type))
             continue
         array = whole(table.column(field.name))

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.domain.cell_structure import LOOKED_INTO
 from studio.domain.dataset_statistics import ColumnStatistics, Statistics
 from studio.service.data import Inspection
 from studio.service.studio import Studio
-from studio.ui import pieces
+from studio.ui import mapping_card, pieces
 from studio.ui.events import QUIET
 from studio.ui.form import Form
+from studio.ui.preview_table import MORE, first_of
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
@@ -24,7 +26,6 @@ SAMPLE = "Of the first {count} rows."
 ALL = "Of all {count} rows."
 COUNTING = "All rows are being counted: {share} %"
 REPEATED = "{count} rows are like an earlier one."
-MORE = "{count} more columns are not shown."
 BY_VIEWER = "Of all {count} rows, by the Hub's dataset viewer."
 FIRST_BY_VIEWER = "Of the first {count} rows, by the Hub's dataset viewer, which counts no more of data as big as this."
 UNTOLD = "It does not tell of repeated rows, of roles, nor of types inside cells."
@@ -83,11 +84,11 @@ def _is_sample(studio: Studio, form: Form) -> bool:
 
 
 def _cards(studio: Studio, form: Form) -> str:
-    cards = [_card(studio, looked, statistics) for looked, statistics in _known(studio, form)]
+    cards = [_card(studio, form, looked, statistics) for looked, statistics in _known(studio, form)]
     return pieces.heading(TITLE) + "".join(cards) if cards else ""
 
 
-def _card(studio: Studio, looked: Inspection, found: Statistics) -> str:
+def _card(studio: Studio, form: Form, looked: Inspection, found: Statistics) -> str:
     said = _said(studio, looked, found)
     if len(found.columns) > _MOST:
         said.append(pieces.spoken(MORE, count=pieces.count(len(found.columns) - _MOST)))
@@ -95,7 +96,8 @@ def _card(studio: Studio, looked: Inspection, found: Statistics) -> str:
     head = "".join(
         f'<th scope="col"{" class=num" if name in numeric else ""}>{pieces.spoken(name)}</th>' for name in HEADS
     )
-    body = "".join(_row(column, found.rows) for column in found.columns[:_MOST])
+    read = {*LOOKED_INTO, *(mapping_card.shown_roles(form, looked) or {})}
+    body = "".join(_row(column, found.rows) for column in first_of(found.columns, read, _MOST))
     table = f'<table class="ts-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     region = f'<div class="ts-scroll" tabindex="0" role="region" aria-label="{TITLE}">{table}</div>'
     return f'{region}<div class="ts-hint" role="status">{" ".join(said)}</div>'

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 from studio.domain.column_roles import ROLE_WORDS, roles_of
 from studio.domain.columns import Column
-from studio.ui.pieces import cell, text
+from studio.domain.dataset_statistics import ColumnStatistics
+from studio.ui.pieces import cell, count, spoken, text
 
-_CHOICES = 60  # columns that have a choice at once: hundreds of them would weigh more than all the page
+Named = TypeVar("Named", Column, ColumnStatistics)
+
+_SHOWN = 60  # columns that are drawn: hundreds of them would weigh more than all the page
+MORE = "{count} more columns are not shown."
 # A role that was chosen is told to the page; a table that is drawn anew gives the focus back to the same header.
 SCRIPT = """
 {
@@ -47,25 +51,32 @@ def table(
     """First rows of a dataset. `used` says what TRL makes of the columns as they are.
 
     With a `method` each header has a choice of its roles; `roles` are those of a mapping, where one is proposed or
-    chosen.
+    chosen. Of very many columns the first are shown, and those that have a role or that the method reads.
     """
-    chosen = {column.name for column in columns[:_CHOICES]} | set(roles or {}) if method else set()
+    drawn = first_of(columns, {*(roles or {}), *(name for name, role in used.items() if name == role)}, _SHOWN)
+    left = len(columns) - len(drawn)
     head = "".join(
         f'<th scope="col"{_numeric(column)}>{text(column.name)}<small>{text(column.type)}</small>'
-        f"{_choice(column.name, method, used, roles) if column.name in chosen else _tag(column.name, used)}</th>"
-        for column in columns
+        f"{_choice(column.name, method, used, roles) if method else _tag(column.name, used)}</th>"
+        for column in drawn
     )
     body = "".join(
         "<tr>"
-        + "".join(f"<td{_numeric(column)}>{cell(row.get(column.name), column.type)}</td>" for column in columns)
+        + "".join(f"<td{_numeric(column)}>{cell(row.get(column.name), column.type)}</td>" for column in drawn)
         + "</tr>"
         for row in rows
     )
     return (
         '<div class="ts-card"><div class="ts-scroll" tabindex="0" role="region" aria-label="First rows of the dataset">'
         f'<table class="ts-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<div class="ts-hint">{text(note)}</div></div>'
+        f'<div class="ts-hint">{text(note)}{" · " + spoken(MORE, count=count(left)) if left else ""}</div></div>'
     )
+
+
+def first_of(columns: Sequence[Named], before: Collection[str], most: int) -> list[Named]:
+    """At most so many columns, in their order: those `before` the others, then the first."""
+    order = sorted(range(len(columns)), key=lambda place: columns[place].name not in before)
+    return [columns[place] for place in sorted(order[:most])]
 
 
 def _numeric(column: Column) -> str:
