@@ -354,3 +354,23 @@ def test_thousands_of_columns_are_drawn_in_part_and_counted_in_seconds(tmp_path:
     assert cards.count("<tr>") == 41
     assert "<td>question<small>" in cards
     assert "1,960 more columns are not shown." in cards
+
+
+def test_the_statistics_of_a_mixture_say_of_which_dataset_they_are(tmp_path: Path, catalog_folder: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "cache").symlink_to(catalog_folder)
+    studio = Studio(Home(tmp_path / "home"))
+    data = write(tmp_path / "a" / "train.jsonl", [{"text": f"row {n}"} for n in range(20)])
+    write(tmp_path / "b" / "train.jsonl", [{"text": f"other {n}"} for n in range(20)])
+    entries = [
+        {"path": "json", "data_files": str(data), "split": "train[:5]"},
+        {"path": "json", "data_files": str(data), "split": "train[5:]"},
+        {"path": str(tmp_path / "b"), "split": "train"},
+    ]
+    form = Form(Recipe("sft", {"datasets": entries}), drawn=True)
+    form.looked = tuple(studio.recipes.look(form.recipe))
+    cards = data_statistics._cards(studio, form)
+    named = re.findall(r'<b><span title="([^"]*)">[^<]*</span></b> ([^<]*)<', cards)
+    assert named == [(str(data), "train[:5]"), (str(data), "train[5:]"), (str(tmp_path / "b"), "train")]
+    form.looked = form.looked[:1]
+    assert "<b><span title" not in data_statistics._cards(studio, form)

@@ -84,7 +84,11 @@ def _is_sample(studio: Studio, form: Form) -> bool:
 
 
 def _cards(studio: Studio, form: Form) -> str:
-    cards = [_card(studio, form, looked, statistics) for looked, statistics in _known(studio, form)]
+    known = _known(studio, form)
+    cards = [
+        (_name(looked) if len(form.looked) > 1 else "") + _card(studio, form, looked, statistics)
+        for looked, statistics in known
+    ]
     return pieces.heading(TITLE) + "".join(cards) if cards else ""
 
 
@@ -99,8 +103,16 @@ def _card(studio: Studio, form: Form, looked: Inspection, found: Statistics) -> 
     read = {*LOOKED_INTO, *(mapping_card.shown_roles(form, looked) or {})}
     body = "".join(_row(column, found.rows) for column in first_of(found.columns, read, _MOST))
     table = f'<table class="ts-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    region = f'<div class="ts-scroll" tabindex="0" role="region" aria-label="{TITLE}">{table}</div>'
+    label = f"{TITLE}: {looked.name}" if len(form.looked) > 1 else TITLE
+    region = f'<div class="ts-scroll" tabindex="0" role="region" aria-label="{pieces.text(label)}">{table}</div>'
     return f'{region}<div class="ts-hint" role="status">{" ".join(said)}</div>'
+
+
+def _name(looked: Inspection) -> str:
+    """Which dataset of a mixture a table is of: one may be there twice, by several splits or configurations."""
+    split = (looked.entry or {}).get("split") or looked.split
+    part = " · ".join(str(one) for one in (looked.config, split) if one and one != "default")
+    return f'<div class="ts-hint"><b>{pieces.place(looked.name)}</b> {pieces.text(part)}</div>'
 
 
 def _said(studio: Studio, looked: Inspection, found: Statistics) -> list[str]:
