@@ -226,12 +226,23 @@ def test_on_a_space_everybody_searches_with_his_own_token(hub: FakeHub, tmp_path
 @pytest.mark.parametrize("kind", ["models", "datasets"])
 def test_a_hub_that_refuses_or_fails(hub: FakeHub, tmp_path: Path, status: int, why: str, kind: str) -> None:
     hub.faults[f"/api/{kind}"] = status
-    one = search(tmp_path, hub.url)
+    one = search(tmp_path, hub.url, token="hf_old")
     found = one.on_hub("models" if kind == "models" else "datasets", Query("mini"))
     assert (found.why, found.status, found.hits) == (why, status, ())
     assert found.line
     assert "Error" not in found.line
     assert hub.requests == [f"GET /api/{kind}"]  # and it is not asked again and again
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_has_no_token_is_told_to_log_in_and_not_that_it_is_refused(
+    hub: FakeHub, tmp_path: Path, status: int
+) -> None:
+    hub.faults["/api/models"] = status
+    found = search(tmp_path, hub.url).on_hub("models", Query("mini"))
+    assert (found.why, found.line) == ("no token", "The Hub answers only those who are logged in: log in first.")
+    nobody = Access(Space("ada/studio", "ada", sign_in=SignIn("client", "secret"), token="hf_good"), lambda: None)
+    assert search(tmp_path, hub.url, access=nobody).on_hub("models", Query("mini")).why == "no token"
 
 
 def test_a_refusing_hub_is_left_alone_for_a_while(hub: FakeHub, tmp_path: Path) -> None:

@@ -182,6 +182,11 @@ class HubClient:
         """The token to ask with; False is nobody's, None the one that is set up here."""
         return self._token() or False if callable(self._token) else self._token or None
 
+    @property
+    def has_token(self) -> bool:
+        """Whether questions are asked with a token: that of who asks, or the one that is set up here."""
+        return bool(self._headers())
+
     def _ask_for(self, url: str, left: Callable[[], float], **params: str | int) -> Any:
         from huggingface_hub import get_session
 

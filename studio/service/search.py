@@ -32,6 +32,7 @@ LINES = {
     "offline": "The Hub cannot be reached.",
     "timeout": "The Hub did not answer in time.",
     "refused": "The Hub refuses the token that is set up here: log in again.",
+    "no token": "The Hub answers only those who are logged in: log in first.",
     "limited": "The Hub asks for fewer searches: try again in a minute.",
     "busy": "The Hub has no answer right now (status {status}).",
     "unsupported": "The Hub's address has no search (status {status}).",
@@ -132,7 +133,7 @@ class Search:
             return paused[1]
         answer = find_models(self._hub, query, method) if kind == "models" else find_datasets(self._hub, query)
         if isinstance(answer, Unknown):
-            found = _why(answer)
+            found = _why(answer, self._hub.has_token)
             rest = LONG_PAUSE if found.why == "limited" else PAUSE
             with self._lock:
                 self._paused[user] = (self._clock() + rest, found)
@@ -194,10 +195,10 @@ class Search:
         return user.name if user else ""
 
 
-def _why(answer: Unknown) -> Found:
+def _why(answer: Unknown, with_token: bool) -> Found:
     status = answer.status
     if status in (401, 403):
-        return Found(why="refused", status=status)
+        return Found(why="refused" if with_token else "no token", status=status)
     if status == 429:
         return Found(why="limited", status=status)
     if status is not None and status >= 500:
