@@ -15,7 +15,9 @@ from loading_cases import loading_cases, rows_for, written
 
 from studio.adapters.datafiles import open_source
 from studio.adapters.hub import HubClient
+from studio.adapters.wholecheck import check_all
 from studio.domain.arguments import Catalog
+from studio.domain.cell_structure import LOOKED_INTO
 from studio.domain.checks import check
 from studio.domain.columns import Column, column_of, column_of_feature, item_of
 from studio.domain.dataset_types import Verdict, judge, methods_for
@@ -23,7 +25,8 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
 from studio.domain.recipe import Recipe
-from studio.service.data import all_rejudged, inspect, inspect_recipe
+from studio.service.data import Inspection, all_rejudged, inspect, inspect_recipe
+from studio.service.mappings import Choice, draft, key_of
 from studio.service.paths import Paths
 
 TRUTH_FILE = Path(__file__).with_name("dataset_truth.json")
@@ -323,6 +326,31 @@ def test_without_rows_the_columns_decide_or_nothing_does() -> None:
     label = [Column("prompt", "text"), Column("completion", "text"), Column("label", "text")]
     assert judge("kto", label, []).verdict == "reject"
     assert judge("sft", [Column("input_ids", "list<number>")], []).verdict == "reject"
+
+
+@pytest.mark.parametrize("question", ["question", "instruction"])
+@pytest.mark.parametrize("field", ["text", "story"])
+def test_a_question_that_is_not_learnt_is_told(question: str, field: str, tmp_path: Path) -> None:
+    def told(text: str, asked: str | None = "Why is it so?") -> list[tuple[str, str]]:
+        rows = [{question: asked, field: text} for _ in range(4)]
+        data = tmp_path / "rows.jsonl"
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        seen = check_all("json", [data], columns_of(rows), (*LOOKED_INTO, field))
+        found = [judge("sft", columns_of(rows), some, {"dataset_text_field": field}) for some in (rows, seen)]
+        assert {one.verdict for one in found} == {"accept"}
+        (first, whole) = [[(one.level, one.message) for one in verdict.findings] for verdict in found]
+        assert first == whole
+        return first
+
+    assert told("Because.") == [("warning", f"`{question}` is not used: TRL looks for a column named `prompt`.")]
+    assert told("Question: Why is it so?\nAnswer: because.") == []
+    assert told("Because.", None) == []
+    rows = [{question: f"Why {n}?", field: f"So {n}."} for n in range(4)]
+    looked = Inspection("x", "sft", "accept", columns=tuple(columns_of(rows)), rows=tuple(rows), split="train")
+    looked = all_rejudged([looked], "sft", {"dataset_text_field": field})[0]
+    drafted = draft(looked, Choice(key_of(looked)), {"dataset_text_field": field})
+    assert drafted is not None
+    assert not drafted.offered  # a mapping that learns from the text alone would only hush the warning
 
 
 def test_a_cell_that_was_not_seen_is_not_judged() -> None:

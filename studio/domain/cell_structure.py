@@ -85,6 +85,8 @@ def _strangers(one: Any, other: Any) -> bool:
 
 def _unsaid(asked: Any, told: Any) -> bool:
     """A question that is no part of an answer's text or messages."""
+    if not asked or not told:
+        return False
     said = told if isinstance(told, list) else [{"content": told}]
     texts = [str(message.get("content")) for message in said if isinstance(message, dict)]
     return not any(str(asked).strip() in text for text in texts)
@@ -94,19 +96,23 @@ EQUAL = Relation(("chosen", "rejected"), "equal", _equal)
 STRANGERS = Relation(("chosen", "rejected"), "strangers", _strangers)
 
 
-def unsaid(question: str) -> Relation:
-    """Whether rows have a question that the better answer does not repeat."""
-    return Relation((question, "chosen"), "unsaid", _unsaid, once=True)
+def unsaid(question: str, told: str) -> Relation:
+    """Whether rows have a question that what is learnt, in the column `told`, does not repeat."""
+    return Relation((question, told), "unsaid", _unsaid, once=True)
 
 
 def relations(names: Iterable[str]) -> list[Relation]:
     """The questions that the rules may ask about rows with such columns."""
     known = set(names)
+    asked = [name for name in QUESTIONS if name in known and "prompt" not in known]
+    # What is looked into beside the usual columns is the one that dataset_text_field names.
+    told = [name for name in known if name == "text" or name not in LOOKED_INTO]
+    found = [unsaid(question, text) for text in told for question in asked]
     if not {"chosen", "rejected"} <= known:
-        return []
+        return found
     if "prompt" in known:
-        return [EQUAL]
-    return [EQUAL, STRANGERS, *(unsaid(name) for name in QUESTIONS if name in known)]
+        return [EQUAL, *found]
+    return [EQUAL, STRANGERS, *(unsaid(question, "chosen") for question in asked), *found]
 
 
 def tools_in(text: str) -> str:

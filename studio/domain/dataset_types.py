@@ -114,6 +114,7 @@ def _sft(cells: Cells, method: str) -> tuple[str, bool | None]:
     elif field in cells:
         cells.same_kind([field, *(name for name in SPEAKING if name in cells and cells.kind(name) == "messages")])
         cells.check(field, "text", empty="warning")
+        _warn_unsaid(cells, field, "Put it into that text, or name the two `prompt` and `completion` in a copy.")
     else:
         _sft_nothing(cells, method, field)
         return "", None
@@ -229,14 +230,16 @@ def _check_common_start(cells: Cells, chat: bool, splits: bool) -> None:
     why = "Without a `prompt` column the common beginning of both is the prompt"
     why += "; with none the chat template fails." if level == "error" else ", so answers are learnt without a question."
     cells.add_rows(level, "chosen", rows, "and `rejected` have no common beginning", why)
-    question = next((name for name in QUESTIONS if name in cells and cells.kind(name) == "text"), None)
-    if question and cells.related(unsaid(question)):
-        cells.add(
-            "warning",
-            question,
-            f"`{question}` is not used: TRL looks for a column named `prompt`.",
-            "The answers are learnt without it. Name it `prompt` in a prepared copy.",
-        )
+    _warn_unsaid(cells, "chosen", "Name it `prompt` in a prepared copy.")
+
+
+def _warn_unsaid(cells: Cells, told: str, cure: str) -> None:
+    """A question in a column that TRL does not read, where what is learnt does not hold it."""
+    asked = (name for name in QUESTIONS if name in cells and name != told)
+    question = next((name for name in asked if cells.kind(name) == "text"), None)
+    if question and cells.related(unsaid(question, told)):
+        what = f"`{question}` is not used: TRL looks for a column named `prompt`."
+        cells.add("warning", question, what, f"`{told}` is learnt without it. {cure}")
 
 
 def _kto(cells: Cells, method: str) -> tuple[str, bool | None]:

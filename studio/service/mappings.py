@@ -91,6 +91,8 @@ def _is_worth_it(looked: Inspection, proposal: Proposal) -> bool:
         return True
     if "warning" not in said or not proposal.sure or proposal.mapping is None:
         return False
+    if proposal.mapping.source("text") is not None:
+        return False  # texts are learnt as they are: without the column that a warning is of, it is not settled
     made = [row for _, rows in proposal.tried for row in rows]
     left = judge(looked.method, _columns(made), made, {}).findings
     return sum(found.level == "warning" for found in left) < said.count("warning")
