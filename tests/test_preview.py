@@ -272,6 +272,11 @@ def test_broken_files_of_a_repository_are_named(hub: FakeHub) -> None:
         found = looked(hub, name)
         assert found.verdict == "reject", name
         assert said in found.findings[0].message, name
+        assert "open" not in found.findings[0].why, name
+    hub.faults["/api/datasets/"] = 503
+    unsure = looked(hub, "org/images")
+    assert (unsure.verdict, unsure.findings[0].level) == ("unknown", "warning")
+    assert unsure.findings[0].why == "The verdict is open until it can be read."
 
 
 def test_names_that_are_none(hub: FakeHub, tmp_path: Path) -> None:

@@ -119,9 +119,11 @@ def inspect(
         head = preview.hub_head(hub, name, config or None, None, rows)
     if isinstance(head, Unknown):
         known = head.reason == "not found" or (head.reason == "unsupported" and head.status is not None)
-        level = "error" if known else "warning"
-        verdict = "reject" if level == "error" else "unknown"
-        wrong = Finding(level, where, head.message, "The verdict is open until it can be read.")  # type: ignore[arg-type]
+        if known:
+            wrong = Finding("error", where, head.message, "TRL could not load it either.")
+        else:
+            wrong = Finding("warning", where, head.message, "The verdict is open until it can be read.")
+        verdict = "reject" if known else "unknown"
         return Inspection(name, method, verdict, findings=(wrong,), values={"dataset_name": name})
     judged = judge(method, head.columns, head.rows, given)
     chosen = {"dataset_name": name}
