@@ -186,3 +186,26 @@ def test_the_tab_is_accessible_and_fits(studio: StudioPage, tmp_path: Path) -> N
                 assert found.response["violations"] == [], found.generate_report()
     studio.page.set_viewport_size({"width": 1280, "height": 1000})
     studio.page.emulate_media(color_scheme="light")
+
+
+def test_which_of_two_numbers_is_better_is_asked_where_their_name_does_not_say(
+    studio: StudioPage, tmp_path: Path
+) -> None:
+    studio.choose_method("kto")
+    rows: list[dict[str, object]] = [
+        {"prompt": f"Why {n}?", "answers": [{"answer": f"No {n}.", "x": 9}, {"answer": f"So {n}.", "x": 2}]}
+        for n in range(12)
+    ]
+    studio.choose_dataset(str(write(tmp_path / "numbered", rows)))
+    expect(card(studio)).to_contain_text("Is a higher or a lower number the better one in x?")
+    expect(studio.page.locator("#mapping-threshold")).to_be_hidden()
+    better = card(studio).get_by_label("Better is")
+    better.click()
+    studio.page.get_by_role("option", name="the lower number").click()
+    expect(card(studio)).to_contain_text("Scores need a number up to which an answer counts as good.")
+    card(studio).get_by_label("Good up to this number").fill("5")
+    expect(card(studio)).to_contain_text("12 of 12 rows looked at make what KTO learns from")
+    made = card(studio).locator(".ts-side-row.after").first.locator(".ts-made")
+    expect(made.nth(0)).to_contain_text("No 0.")
+    expect(made.nth(0)).to_contain_text("false")
+    expect(made.nth(1)).to_contain_text("true")

@@ -90,3 +90,48 @@ def test_nothing_at_the_end_of_a_narrow_page_lies_under_start(studio: StudioPage
     inside = "element => getComputedStyle(element).paddingBottom"
     room = studio.page.locator(".ts-wrap").evaluate(inside)
     assert float(room.removesuffix("px")) >= 1000 - start["y"]
+
+
+def test_columns_of_one_dataset_of_a_mixture_are_mapped(studio: StudioPage, tmp_path: Path) -> None:
+    rows = [
+        {"instruction": f"Say {n}.", "context": "", "response": f"It is {n}.", "category": "open_qa"} for n in range(40)
+    ]
+    (tmp_path / "dolly.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    turns = [
+        {
+            "prompt": [{"role": "user", "content": f"Say {n}."}],
+            "completion": [{"role": "assistant", "content": f"So: {n}."}],
+        }
+        for n in range(30)
+    ]
+    (tmp_path / "turns.jsonl").write_text("".join(json.dumps(row) + "\n" for row in turns))
+    studio.fresh().settle().choose_dataset(str(tmp_path / "turns.jsonl"))
+    box = studio.page.get_by_label("Add another dataset")
+    box.fill(str(tmp_path / "dolly.jsonl"))
+    box.press("Enter")
+    parts = studio.page.locator(".ts-part-row")
+    expect(parts).to_have_count(2)
+    studio.settle()
+    split = studio.page.locator("#mixture-split input, #mixture-split textarea").first
+    split.fill("train[:50%]")
+    split.press("Enter")
+    expect(parts.nth(1)).to_contain_text("20 of 20 rows")
+    card = studio.page.locator("#mapping")
+    expect(card).to_contain_text("Question")
+    expect(studio.page.locator("#mapping-share")).to_be_hidden()
+    chosen = studio.page.locator('#data-preview select[data-role-of="response"]')
+    expect(chosen).to_have_attribute("data-chosen", "answer")
+    studio.settle()
+    studio.page.locator("#mapping-prepare").click()
+
+    until(
+        studio.page,
+        lambda: "datasets" in Path(str(studio.recipe()["datasets"][1].get("path"))).parts,
+        "the prepared dataset",
+    )
+    first, second = studio.recipe()["datasets"]
+    assert first["data_files"] == str(tmp_path / "turns.jsonl")
+    assert second["split"] == "train[:50%]"
+    assert set(second) == {"path", "split"}
+    expect(parts.nth(1)).to_contain_text("20 of 20 rows")
+    expect(studio.page.locator("#data-preview .ts-verdict")).to_contain_text("Yes")

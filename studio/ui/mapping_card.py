@@ -12,6 +12,7 @@ import gradio as gr
 from studio.domain.column_roles import MANY, Settings
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
+from studio.domain.mixture import own_files
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft, draft, key_of
 from studio.service.preparing import Job, Order
@@ -19,6 +20,8 @@ from studio.ui import before_after, pieces
 from studio.ui.blocks import field_row
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
+from studio.ui.mixture import take_prepared
+from studio.ui.pager import looked_at
 from studio.ui.words import say
 
 if TYPE_CHECKING:
@@ -112,7 +115,8 @@ class MappingCard:
             return gr.update(value=choice.name or self._free_name(form))
         if name == "share":
             own = [(split, f"split:{split}") for split in found.tests]
-            return gr.update(choices=[*own, *_SHARES, ("none", "0")], value=found.share)
+            alone = len(form.looked) == 1
+            return gr.update(choices=[*own, *_SHARES, ("none", "0")], value=found.share, visible=alone)
         if name == "form":
             return gr.update(value=settings.form, visible=mapping is not None and mapping.may_be_text)
         if name == "threshold":
@@ -127,17 +131,18 @@ class MappingCard:
 
     def _free_name(self, form: Form) -> str:
         try:
-            return self.page.studio.preparing.name_for(form.looked[0])
+            looked = looked_at(form)
+            return self.page.studio.preparing.name_for(looked) if looked is not None else ""
         except StudioError:
             return ""
 
     def _goes_on(self, form: Form) -> bool:
         """Whether the form's data is being prepared: from this page, or from the one that was loaded before it."""
-        found, choice = draft_of(form), form.mapping
-        if found is not None and choice.job is None and not choice.sought:
+        found, choice, looked = draft_of(form), form.mapping, looked_at(form)
+        if found is not None and looked is not None and choice.job is None and not choice.sought:
             choice.sought = True
             if self.page.studio.access.refusal() is None:  # a Space's visitors prepare nothing there
-                choice.job = self.page.studio.preparing.for_data(form.looked[0])
+                choice.job = self.page.studio.preparing.for_data(looked)
         return found is not None and choice.job is not None
 
     def _told(self, form: Form) -> str:
@@ -258,13 +263,16 @@ class MappingCard:
         return shown
 
     def _ordered(self, form: Form) -> tuple[Order, int | None]:
-        found = draft_of(form)
-        if found is None or found.proposal.mapping is None:
+        found, looked = draft_of(form), looked_at(form)
+        if found is None or looked is None or found.proposal.mapping is None:
             missing = found.proposal.missing if found else ""
             raise StudioError("The columns do not make a mapping yet.", missing or "Choose what they are for.")
-        looked, choice = form.looked[0], form.mapping
+        if own_files(looked.entry) and len(looked.files) > 1:
+            raise StudioError("Several files stand in this entry.", "Put them into a folder, and choose that.")
+        choice = form.mapping
         preparing = self.page.studio.preparing
-        test, share = held_out(choice.share or found.share)
+        # Of a mixture rows are held out together, by test_split_size.
+        test, share = held_out(choice.share or found.share) if len(form.looked) == 1 else ("", 0.0)
         hub = None
         if looked.source == "hub":
             hub = preparing.from_hub(looked, {looked.split, test} - {""}, self.page.studio.hub_download())
@@ -281,6 +289,10 @@ class MappingCard:
         if job.folder is None:
             return self.page.surroundings(form)
         form.remember()
+        if len(form.looked) > 1:
+            take_prepared(self.page, form, str(job.folder))
+            form.mapping, form.notice = Choice(), before_after.told(job)
+            return self.page.everything(form)
         stale = ("dataset_train_split", "dataset_test_split", "dataset_text_field", "dataset_config", "datasets")
         form.recipe = form.recipe.with_changes(self.page.catalog, {}, stale)
         form.choose_dataset(self.page.studio, str(job.folder))
@@ -295,13 +307,15 @@ def build(page: Page, preview: Any, draw_preview: Callable[[Form], str]) -> Mapp
 
 
 def draft_of(form: Form) -> Draft | None:
-    """The mapping of the form's one dataset; what was chosen for another one is forgotten."""
-    if len(form.looked) != 1:
+    """The mapping of the dataset whose rows are shown; what was chosen for another one is forgotten."""
+    looked = looked_at(form)
+    if looked is None:
         return None
-    looked = form.looked[0]
     if form.mapping.key != key_of(looked):
         form.mapping = Choice(key_of(looked))
-    return draft(looked, form.mapping, form.recipe.values)
+    found = draft(looked, form.mapping, form.recipe.values)
+    # What TRL's own arguments say holds for all datasets of a mixture.
+    return replace(found, own=None) if found is not None and len(form.looked) > 1 else found
 
 
 def shown_roles(form: Form, looked: Inspection) -> Mapping[str, str] | None:
@@ -314,7 +328,8 @@ def mapped_at(form: Form, place: Callable[[Finding], str]) -> Callable[[Finding]
     """Where Findings are settled: what is wrong with columns at the mapping, where one is offered."""
     found = draft_of(form)
     offered = found is not None and found.offered and bool(found.proposal.roles)
-    of_columns = {one.level for one in form.looked[0].findings if one.where.kind == "column"} if offered else set()
+    looked = looked_at(form)
+    of_columns = {one.level for one in looked.findings if one.where.kind == "column"} if offered and looked else set()
     # Warnings alone have a mapping offered where it settles them; beside errors it is there for those.
     level = "error" if "error" in of_columns else "warning"
 

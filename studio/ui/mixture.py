@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.domain.asked_splits import base_split
 from studio.domain.mixture import SINGLE, as_mixture, as_single, entries_of
 from studio.domain.values import number_text
 from studio.service.mixing import Part, mix_of
@@ -174,6 +175,16 @@ def add(page: Page, form: Form, typed: str) -> None:
 def _without_data(form: Form) -> dict[str, Any]:
     """What another dataset is judged by: the recipe's values, without those that name its data."""
     return {name: value for name, value in form.recipe.values.items() if name not in (*SINGLE, "datasets")}
+
+
+def take_prepared(page: Page, form: Form, folder: str) -> None:
+    """The dataset whose rows are shown, as it was prepared: its split is train there, and a part of it that part."""
+    entries, number = entries_of(form.recipe.values), chosen(form)
+    old = entries[number]
+    spec = str(old.get("split") or "train")
+    kept = {"fraction": old["fraction"]} if old.get("fraction") is not None else {}
+    entries[number] = {"path": folder, "split": "train" + spec.removeprefix(base_split(spec)), **kept}
+    _put(page, form, entries, number)
 
 
 def remove(page: Page, form: Form, entry: int) -> None:
