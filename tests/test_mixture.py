@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failure_cases import DEMO
 
+from studio.adapters.home import Home
 from studio.adapters.hub import HubClient
 from studio.domain.arguments import Catalog
 from studio.domain.asked_splits import first_row, rows_taken
@@ -22,6 +24,9 @@ from studio.service.data import all_rejudged, inspect_recipe
 from studio.service.mixing import mix_of
 from studio.service.paths import Paths
 from studio.service.preview import rows_of
+from studio.service.studio import Studio
+from studio.ui.form import Form
+from studio.ui.whole_check import take
 
 TRL = """
 import json, sys
@@ -231,3 +236,24 @@ def test_an_evaluation_without_a_split_offers_to_hold_rows_out(tmp_path: Path, c
     several = hold_out({"datasets": [{"path": "a"}, {"path": "b"}]})
     assert several is not None
     assert several.set["test_split_size"] == 0.1
+
+
+def test_datasets_that_do_not_fit_together_are_told_also_once_all_rows_were_seen(
+    tmp_path: Path, catalog_folder: Path
+) -> None:
+    (tmp_path / "cache").symlink_to(catalog_folder, target_is_directory=True)
+    studio = Studio(Home(tmp_path))
+    turns = [{"prompt": [{"role": "user", "content": "x"}], "completion": [{"role": "assistant", "content": "y"}]}]
+    for name, rows in (("turns", turns * 9), ("texts", [{"prompt": "x", "completion": "y"}] * 9)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    entries = [{"path": "json", "data_files": str(tmp_path / f"{name}.jsonl")} for name in ("turns", "texts")]
+    recipe = Recipe("sft", {"model_name_or_path": str(DEMO / "model"), "datasets": entries})
+    said = [found.message for found in studio.check(recipe) if found.level == "error"]
+    assert len(said) == 2, said
+    assert all("is text in" in one and "messages in" in one for one in said)
+    form = Form(recipe, looked=tuple(studio.recipes.look(recipe)))
+    for one in form.looked:
+        studio.whole.checked(one, recipe.values)
+    assert take(studio, form)
+    assert [one.verdict for one in form.looked] == ["accept", "reject"]
+    assert [one.whole for one in form.looked] == [True, True]

@@ -63,6 +63,7 @@ def test_a_tail_begins_at_a_line_and_in_its_attempt(tmp_path: Path) -> None:
     assert read_tail(log, 1000) == "first\n 10%|# | 1/9 [x]\r 20%|# | 2/9 [x]\nlast"
     assert read_tail(log, 30) == "\r 20%|# | 2/9 [x]\nlast"
     assert read_tail(log, 1000, start=6).startswith(" 10%")
+    assert read_tail(log, 1000, start=-5) == read_tail(log, 1000)
     assert read_tail(tmp_path / "none", 10) == ""
 
 

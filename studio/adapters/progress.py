@@ -44,7 +44,7 @@ def read_tail(path: Path, max_bytes: int, start: int = 0) -> str:
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
-            first = start if start <= size else 0
+            first = start if 0 <= start <= size else 0
             offset = max(first, size - max_bytes)
             file.seek(offset)
             text = file.read(max_bytes).decode("utf-8", "replace")

@@ -190,7 +190,8 @@ class Studio:
         findings = list(prepared.findings)
         looked = self.recipes.look(recipe, base)
         if all_rows:
-            looked = [self.whole.checked(one, recipe.values) for one in looked]
+            seen = [self.whole.checked(one, recipe.values) for one in looked]
+            looked = list(data.all_rejudged(seen, recipe.method, recipe.values))
         findings += [found for one in looked for found in one.findings]
         findings += self.rewards.findings(recipe, looked)
         if by_trl and not errors(findings):

@@ -65,6 +65,7 @@ def take(studio: Studio, form: Form) -> bool:
     if all(one is old for one, old in zip(taken, before, strict=True)) or form.looked is not before:
         return False
     form.looked = taken
+    form.judge_again()  # of a mixture also whether its datasets fit together
     return True
 
 
