@@ -222,3 +222,32 @@ def test_plain_lines_of_json_go_through_arrow_and_others_do_not(tmp_path: Path) 
         found = list(databatches.batches([tmp_path / "rows.jsonl"], "json", ["a", "q"]))
         by_arrow = all(one.arrow is not None for one in found)
         assert by_arrow is (name in ("plain", "other columns of dates")), name
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.csv", 'q,a\n"one, two",three\n,\n"a\nb","say ""x"""\n' * 1),
+        ("rows.csv", "q,n,ok\na,1,true\nb,2,false\n"),
+        ("rows.csv", "q,n\na,1.5\nb,2\n"),
+        ("rows.tsv", "q\ta\nx\ty\n"),
+        ("rows.json", '[{"q": "a", "a": "b"}, {"q": null}, {"a": "c", "q": "d", "m": {"x": 1}}]'),
+        ("rows.json", '[{"q": ["a"]}, {"q": "b"}]'),
+        ("rows.txt", "a\nb\n\nc"),
+    ],
+)
+def test_other_texts_are_the_same_rows_gathered_or_not(name: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    form = {".csv": "csv", ".tsv": "csv", ".json": "json", ".txt": "text"}[file.suffix]
+    wanted = [row for batch in databatches._text_batches(file, form) for row in batch.rows]
+    names = list(dict.fromkeys(name for row in wanted for name in row))
+    found = [
+        {name: row.get(name) for name in names}
+        for batch in databatches.batches([file], form)
+        for row in (batch.rows if batch.arrow is None else batch.arrow.to_pylist())
+    ]
+    assert found == [{name: row.get(name) for name in names} for row in wanted]
+    assert [list(map(type, row.values())) for row in found] == [
+        [type(row.get(name)) for name in names] for row in wanted
+    ]

@@ -14,7 +14,7 @@ from studio.domain.errors import StudioError
 from studio.domain.row_text import csv_rows, csv_types, json_rows
 
 ROWS = 8192  # of a batch at most
-_TEXT_ROWS = 1024
+_TEXT_ROWS = 4096
 _TEXT_SIZE = 8 << 20  # characters of a batch of text, at most by one row more
 _SAMPLE_ROWS = 200  # that tell the types of a CSV
 
@@ -51,7 +51,7 @@ def batches(
             elif form == "json" and _has_lines(file):
                 yield from _json_batches(file, wanted)
             else:
-                yield from _text_batches(file, form)
+                yield from (_gathered(batch, wanted) for batch in _text_batches(file, form))
         except (gzip.BadGzipFile, EOFError) as error:
             raise StudioError(f"{file} is no whole gzip file.", "Download or pack it again.") from error
         except pyarrow.ArrowException as error:
@@ -146,10 +146,27 @@ def _plain(piece: bytes, columns: list[str] | None) -> Any:
     except pyarrow.ArrowException:
         return None
     kept = table if columns is None else table.select([name for name in columns if name in table.schema.names])
+    return kept.combine_chunks() if _are_plain(kept) else None
+
+
+def _are_plain(table: Any) -> bool:
+    import pyarrow
+
     told = (pyarrow.types.is_string, pyarrow.types.is_int64, pyarrow.types.is_boolean, pyarrow.types.is_null)
-    if not kept.num_columns or not all(any(is_one(kind) for is_one in told) for kind in kept.schema.types):
-        return None
-    return kept.combine_chunks()
+    return bool(table.num_columns) and all(any(is_one(kind) for is_one in told) for kind in table.schema.types)
+
+
+def _gathered(batch: Batch, columns: list[str] | None) -> Batch:
+    """Rows as columns where their cells are plain: those are mapped as wholes."""
+    import pyarrow
+
+    names = list(dict.fromkeys(name for row in batch.rows for name in row))
+    kept = names if columns is None else [name for name in columns if name in names]
+    try:
+        table = pyarrow.table({name: [row.get(name) for row in batch.rows] for name in kept})
+    except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
+        return batch
+    return Batch(batch.file, batch.first, table) if _are_plain(table) else batch
 
 
 def _opened(file: Path) -> BinaryIO:
