@@ -119,7 +119,7 @@ def test_a_single_name_is_caught_with_its_cure(studio: StudioPage) -> None:
 def test_reward_counts_the_score_head(studio: StudioPage) -> None:
     switched_on(studio)
     studio.choose_method("reward")
-    studio.tab("lora")
+    studio.settle().tab("lora")
     studio.control("use_peft").locator("input").check()
     studio.wait_for("lora_task_type", "SEQ_CLS")
     expect(numbers(studio)).to_contain_text("14.5 k of 512 k")  # 128 more than the same adapter on text

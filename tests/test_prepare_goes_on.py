@@ -78,7 +78,15 @@ def reloaded(page: Page, form: Form) -> Form:
 
 
 def press(card: MappingCard, form: Form, name: str) -> list[Any]:
-    said = {"name": name, "share": "5", "form": "messages", "threshold": None, "after": "####", "leave_out": False}
+    said = {
+        "name": name,
+        "share": "5",
+        "form": "messages",
+        "threshold": None,
+        "after": "####",
+        "leave_out": False,
+        "better": None,
+    }
     return card._prepare(*(said[one] for one in card.controls), form)
 
 
