@@ -86,7 +86,7 @@ def test_many_pages_wait_longer(tab: RunsTab) -> None:
     assert tab.pause() == 1.0
     for number in range(50):
         look(tab, None, f"page {number}")
-    assert tab.pause() == pytest.approx(50 / 12)
+    assert tab.pause() == pytest.approx(50 / 8)
     assert tab.page.studio.access.space is None
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _REFRESH = 2.5  # seconds between two looks at the runs' folders
 _SHARED = 1.0  # seconds for which what one page draws is sent to others
 _WATCHING = 10.0  # seconds since its last look for which a page counts as one that watches
-_FEW = 12  # pages that need not wait
+_FEW = 8  # pages that need not wait
 _WHOLE = 15  # every so many looks, all is sent
 _KEPT = 256  # of pages and runs, of which is known what they were sent
 _LOG_LINES = 60
