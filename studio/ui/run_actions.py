@@ -18,40 +18,11 @@ from studio.service.resuming import changeable, read_changes, resume
 from studio.service.studio import Studio
 from studio.ui import pieces
 from studio.ui.events import STARTING
+from studio.ui.run_list import SCRIPT
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
 
-_SCRIPT = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-act]');
-  if (!button) return;
-  const chosen = element.querySelector('select')?.value ?? '';
-  const changes = [...element.querySelectorAll('.ts-changes .line')].map((line) =>
-    [...line.querySelectorAll('input')].map((box) => box.value.trim()));
-  trigger('click', {act: button.dataset.act, run: button.dataset.of, checkpoint: chosen, changes});
-});
-// What may change is asked for once somebody types; the last line that is filled has an empty one below it.
-let known = {}, of = null;
-element.addEventListener('focusin', async ({target}) => {
-  const box = target.closest?.('.ts-changes');
-  if (!box || of === box.dataset.of) return;
-  of = box.dataset.of;
-  known = JSON.parse(await server.changeable_now(of));
-  element.querySelector('datalist')?.replaceChildren(
-    ...Object.keys(known).map((name) => Object.assign(document.createElement('option'), {value: name})));
-});
-element.addEventListener('input', ({target}) => {
-  const line = target.closest('.ts-changes .line');
-  if (!line) return;
-  const [name, value] = line.querySelectorAll('input');
-  if (target === name) value.placeholder = known[name.value.trim()] ?? '';
-  if (line.nextElementSibling?.matches('.line') || !target.value) return;
-  const next = line.cloneNode(true);
-  next.querySelectorAll('input').forEach((box) => { box.value = ''; box.placeholder = ''; });
-  line.after(next);
-});
-"""
 _STAYS = "What the checkpoint was made with stays: model, data, adapter, optimizer, batch and seed."
 # What is said here, for the languages of the page.
 WORDS = (
@@ -94,7 +65,8 @@ class RunActions:
 
         self.row = gr.HTML(
             "",
-            js_on_load=_SCRIPT,
+            js_on_load="tsRunActions(element, {trigger, server});",
+            head=SCRIPT,
             server_functions=[changeable_now],
             apply_default_css=False,
             elem_id="run-actions",

@@ -258,4 +258,37 @@
   window.tsRuns = (root, gradio) => new RunList(root, gradio);
   window.tsPolled = (root, gradio) => new Polled(root, gradio);
   window.tsKeeping = (root, gradio) => new Keeping(root, gradio);
+
+  // What can be done with a run; see studio/ui/run_actions.py.
+  window.tsRunActions = (element, {trigger, server}) => {
+    element.addEventListener('click', (event) => {
+      const button = event.target.closest('[data-act]');
+      if (!button) return;
+      const chosen = element.querySelector('select')?.value ?? '';
+      const changes = [...element.querySelectorAll('.ts-changes .line')].map((line) =>
+        [...line.querySelectorAll('input')].map((box) => box.value.trim()));
+      trigger('click', {act: button.dataset.act, run: button.dataset.of, checkpoint: chosen, changes});
+    });
+    // What may change is asked for once somebody types; the last line that is filled has an empty one below it.
+    let known = {}, of = null;
+    element.addEventListener('focusin', async ({target}) => {
+      const box = target.closest?.('.ts-changes');
+      const list = element.querySelector('.ts-changes datalist');
+      if (!box || (of === box.dataset.of && list.childElementCount)) return;
+      of = box.dataset.of;
+      known = JSON.parse(await server.changeable_now(of));
+      list.replaceChildren(
+        ...Object.keys(known).map((name) => Object.assign(document.createElement('option'), {value: name})));
+    });
+    element.addEventListener('input', ({target}) => {
+      const line = target.closest('.ts-changes .line');
+      if (!line) return;
+      const [name, value] = line.querySelectorAll('input');
+      if (target === name) value.placeholder = known[name.value.trim()] ?? '';
+      if (line.nextElementSibling?.matches('.line') || !target.value) return;
+      const next = line.cloneNode(true);
+      next.querySelectorAll('input').forEach((box) => { box.value = ''; box.placeholder = ''; });
+      line.after(next);
+    });
+  };
 })();
