@@ -24,6 +24,8 @@ def test_a_sweep_is_typed_started_and_drawn_together(tmp_path: Path, catalog_fol
     with app(tmp_path, catalog_folder) as served, open_page(served.url) as opened:
         studio = StudioPage(opened, served.url).open()
         page = opened.page
+        studio.tab("runs")
+        expect(page.get_by_role("heading", name="Runs", exact=True)).to_have_count(1)
         studio.tab("launch")
         said, names = page.locator("#sweep-said"), page.locator('[data-sweep="name"]')
         values = page.locator('[data-sweep="values"]')
