@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -300,12 +301,24 @@ def test_splits_and_subset_reach_the_recipe(studio: StudioPage) -> None:
 def test_an_uploaded_file_is_kept_in_the_home_and_used(
     studio: StudioPage, shared_app: AppProcess, tmp_path: Path
 ) -> None:
-    file = tmp_path / "mine.csv"
+    large, file = tmp_path / "large.jsonl", tmp_path / "mine.csv"
+    large.touch()
+    os.truncate(large, 5_200_000_000)  # a file with a hole takes no room
     file.write_text("text\nHello there\nGood bye\n")
     studio.tab("data")
-    with studio.page.expect_file_chooser() as chooser:
-        studio.page.locator("#data-upload").click()
-    chooser.value.set_files(file)
+    before = studio.recipe()
+
+    def send(path: Path) -> None:
+        with studio.page.expect_file_chooser() as chooser:
+            studio.page.locator("#data-upload").click()
+        chooser.value.set_files(path)
+
+    send(large)
+    refused = studio.page.get_by_role("alert").filter(has_text="large.jsonl has 5.2 GB, and at most 5.0 GB are taken.")
+    expect(refused).to_contain_text("set TRL_STUDIO_UPLOAD_GB higher")
+    assert studio.recipe() == before
+    send(file)
+    expect(refused).to_have_count(0)
     expect(studio.page.locator("#data-preview")).to_contain_text("Good bye")
     kept = until(studio.page, lambda: studio.recipe().get("datasets", [{}])[0].get("data_files"))
     assert Path(kept).is_relative_to(shared_app.home)

@@ -98,6 +98,33 @@ def test_a_part_of_a_split_and_data_elsewhere_are_not_counted(studio: Studio, tm
     assert not studio.whole.count_rows(replace(looked, source="hub"), "train")
 
 
+@pytest.mark.parametrize(
+    ("spec", "split", "said", "way"),
+    [
+        ("train", "train", "", ""),
+        ("train[:]", "train", "", ""),
+        ("train[50%:75%]", "train", "Of these, the recipe takes rows 21\N{EN DASH}30 (train[50%:75%])", "row:21"),
+        ("train[:10]", "train", "Of these, the recipe takes rows 1\N{EN DASH}10 (train[:10])", ""),
+        ("train[:3]+train[-2:]", "train", "takes rows 1\N{EN DASH}3, 39\N{EN DASH}40 (train[:3]+train[-2:])", ""),
+        ("train+test[:1]", "test", "Of these, the recipe takes rows 1\N{EN DASH}1 (train+test[:1])", ""),
+        ("train[:9]", "test", "The recipe takes no rows of test: it takes train[:9]", ""),
+        ("all", "test", "", ""),
+        ("nonsense[", "train", "The recipe takes nonsense[", ""),
+    ],
+)
+def test_the_part_that_a_recipe_takes(tmp_path: Path, spec: str, split: str, said: str, way: str) -> None:
+    folder = written(tmp_path / "d", "jsonl", train=40, test=5)
+    studio = Studio(Home(tmp_path / "home"))
+    recipe = Recipe("sft", {"datasets": [{"path": str(folder), "split": spec}]})
+    (looked,) = studio.recipes.look(recipe)
+    page = shown_at(studio, looked, split)
+    words = said_plainly(page)
+    assert said in words
+    assert ("recipe takes" in words) is bool(said)
+    assert ("Show them" in words) is bool(way)
+    assert (f'data-page="{way}"' in pager.bar(page, looked)) is bool(way) or not way
+
+
 def said_plainly(form: Form) -> str:
     """The pager's words, with the numbers in their places."""
     (looked,) = form.looked

@@ -72,10 +72,18 @@ def test_a_file_that_cannot_be_copied_whole_leaves_nothing(
         Path(target).write_bytes(Path(source).read_bytes()[:5])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copyfile", half)
+    monkeypatch.setattr(shutil, "move", half)
+    path = sent(tmp_path, "data.jsonl")
     with pytest.raises(StudioError, match=r"data.jsonl could not be kept: No space left"):
-        take(sent(tmp_path, "data.jsonl"), home, Access())
+        take(path, home, Access())
     assert kept(home) == []
+    assert path.read_bytes() == ROWS
+
+
+def test_what_is_taken_is_on_the_disk_once(home: Home, tmp_path: Path) -> None:
+    path = sent(tmp_path, "data.jsonl")
+    assert take(path, home, Access()).read_bytes() == ROWS
+    assert not path.exists()
 
 
 def test_the_file_of_a_visitor_stays_where_only_he_knows_it(home: Home, tmp_path: Path) -> None:

@@ -87,6 +87,21 @@ def first_row(spec: Any, count: int | None) -> int | None:
     return None if more or bounds is None else bounds[0]
 
 
+def ranges_taken(spec: Any, split: str, count: int | None) -> tuple[tuple[int, int], ...] | None:
+    """From where to where an entry's `split` takes of the `count` rows of that split; None where that is not known.
+
+    Each is the first row and the one behind the last, counted from 0. Of a split that it does not name there are none.
+    """
+    try:
+        parts = parts_of(spec or "train")
+    except StudioError:
+        return None
+    if any(part.split == _ALL for part in parts):
+        return None if count is None else ((0, count),)
+    bounds = [part.bounds(count) for part in parts if part.split == split]
+    return None if None in bounds else tuple((first, last) for first, last in filter(None, bounds) if first < last)
+
+
 def rows_taken(spec: Any, count: int | None) -> int | None:
     """How many of a split's `count` rows `train[:10%]` and its like leave; None where that is not known."""
     try:

@@ -34,7 +34,7 @@ def upload_limit(env: Mapping[str, str] = os.environ) -> int:
 
 
 def take(sent: Path, home: Home, access: Access, limit: int | None = None) -> Path:
-    """Where a file that was sent lies from now on. Raises StudioError where it is not taken.
+    """Where a file that was sent lies from now on: it is moved. Raises StudioError where it is not taken, and stays.
 
     On a Space the files of others than its owner stay where they were put; only they know the names.
     """
@@ -50,7 +50,7 @@ def take(sent: Path, home: Home, access: Access, limit: int | None = None) -> Pa
             return sent
         folder = home.datasets / "uploads"
         folder.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(folder).free < size:
+        if sent.stat().st_dev != folder.stat().st_dev and shutil.disk_usage(folder).free < size:
             raise StudioError(f"There is no room for {sent.name} in {folder}.", "Make room in the home folder.")
         return _kept(sent, folder, safe_file_name(sent.name))
     except OSError as error:
@@ -70,7 +70,8 @@ def _kept(sent: Path, folder: Path, name: str) -> Path:
     stem, dot, endings = name.partition(".")
     part = folder / f".{uuid.uuid4().hex}.part"
     try:
-        shutil.copyfile(sent, part)
+        # A second copy of some gigabytes would stay where it was sent to until the machine starts anew.
+        shutil.move(sent, part)
         for number in range(1, 10_000):
             target = folder / (name if number == 1 else f"{stem}-{number}{dot}{endings}")
             if target.is_file() and filecmp.cmp(part, target, shallow=False):

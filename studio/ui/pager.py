@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.domain.asked_splits import ranges_taken
 from studio.service.data import Inspection
 from studio.service.preview import PAGE_ROWS, RowsPage
 from studio.ui import pieces
@@ -45,6 +46,11 @@ watch('value', () => {
   });
 });
 """
+# What is said where a recipe takes a part of the rows.
+WORDS = (
+    *("The recipe takes {split}", "The recipe takes no rows of {shown}: it takes {split}", "Show them"),
+    "Of these, the recipe takes rows {rows} ({split})",
+)
 
 
 @dataclass(frozen=True)
@@ -122,8 +128,28 @@ def bar(form: Form, looked: Inspection) -> str:
     return (
         f'<div class="ts-pager" role="group" aria-label="Rows"><span class="ts-num" role="status">{said}</span>'
         f"{_button('previous', 'Previous', shown.offset > 0)}{_button('next', 'Next', not ended)}{goto}"
-        f"{_splits(looked, shown.split)}</div>{wrong}"
+        f"{_splits(looked, shown.split)}</div>{_taken(looked, shown)}{wrong}"
     )
+
+
+def _taken(looked: Inspection, shown: RowsPage) -> str:
+    """Which of the rows the recipe takes, where that is not simply the split that was looked at."""
+    spec = str((looked.entry or {}).get("split") or looked.split)
+    ranges = ranges_taken(spec, shown.split, shown.total)
+    if spec == shown.split or ranges == ((0, shown.total),):
+        return ""
+    way = ""
+    if ranges is None:
+        said = pieces.spoken("The recipe takes {split}", split=spec)
+    elif not ranges:
+        said = pieces.spoken("The recipe takes no rows of {shown}: it takes {split}", shown=shown.split, split=spec)
+    else:
+        words = ", ".join(f"{pieces.count(first + 1)}\N{EN DASH}{pieces.count(last)}" for first, last in ranges)
+        said = pieces.spoken("Of these, the recipe takes rows {rows} ({split})", rows=words, split=spec)
+        seen = range(shown.offset, shown.offset + max(1, len(shown.rows)))
+        if not any(first in seen or first < seen.start < last for first, last in ranges):
+            way = _button(f"row:{ranges[0][0] + 1}", "Show them", True)
+    return f'<div class="ts-pager ts-hint" role="note"><span>{said}</span>{way}</div>'
 
 
 def _button(to: str, words: str, possible: bool) -> str:

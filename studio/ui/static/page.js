@@ -213,6 +213,32 @@
   }).observe(document.documentElement, {childList: true, subtree: true});
 })();
 
+// Of a file that is too large Gradio says only that it is: said here before it is sent, with what to do instead.
+(() => {
+  const gigabytes = (bytes) => (bytes / 1e9).toPrecision(2);
+  document.addEventListener('change', (event) => {
+    const row = event.target.type === 'file' ? event.target.closest('.ts-actions-row') : null;
+    if (!row?.querySelector('#data-upload')) return;
+    row.parentElement.querySelector('.ts-finding.upload')?.remove();
+    const most = window.gradio_config?.max_file_size;
+    const large = [...event.target.files].find((file) => most && file.size > most);
+    if (!large) return;
+    event.stopImmediatePropagation();
+    event.target.value = '';
+    const say = (english, values) => window.tsSay(english).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+    const box = document.createElement('div');
+    box.className = 'ts-finding error upload';
+    box.setAttribute('role', 'alert');
+    const [text, what, why] = ['div', 'b', 'small'].map((tag) => document.createElement(tag));
+    what.textContent = say('{name} has {size} GB, and at most {most} GB are taken.',
+      {name: large.name, size: gigabytes(large.size), most: gigabytes(most)});
+    why.textContent = say('Put it in a folder on this machine and type its path, or set {setting} higher.', {setting: 'TRL_STUDIO_UPLOAD_GB'});
+    text.append(what, why);
+    box.append(text);
+    row.after(box);
+  }, true);
+})();
+
 // Words in our own HTML ([data-say], with {name} filled from data-with) in the browser's language; Gradio does the rest.
 (() => {
   const all = () => window.gradio_config?.i18n_translations ?? {};
