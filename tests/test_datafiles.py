@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -23,6 +26,7 @@ from studio.domain.row_text import NO_VALUE
 from studio.domain.split_names import splits_of
 from studio.service.data import inspect, rejudged
 from studio.service.paths import Paths
+from studio.ui import pieces
 
 ROWS = [{"text": f"row {n}", "n": n} for n in range(6)]
 CHAT = [{"messages": [{"role": "user", "content": f"hi {n}"}, {"role": "assistant", "content": "yes"}]} for n in (1, 2)]
@@ -103,6 +107,12 @@ def make_files(folder: Path) -> list[Path]:
     (folder / "lines.txt").write_text("one\n\nthree\n")
     with gzip.open(folder / "rows.jsonl.gz", "wt") as file:
         file.write("".join(json.dumps(row) + "\n" for row in ROWS))
+    with bz2.open(folder / "rows.jsonl.bz2", "wt") as file:
+        file.write("".join(json.dumps(row) + "\n" for row in ROWS))
+    (folder / "rows.csv.xz").write_bytes(lzma.compress(b"text,n\na,1\nb,2\n"))
+    jsonl(folder / "a [1]*?.jsonl", ROWS)
+    jsonl(folder / "in [2]" / "within.jsonl", ROWS)
+    (folder / "tabs [3].tsv").write_text("text\tn\na b\t1\n")
     one, two = ROWS[:2], ROWS[2:3]
     layouts: dict[str, dict[str, list[dict[str, Any]]]] = {
         "plain": {"train.jsonl": one, "test.jsonl": two},
@@ -119,6 +129,10 @@ def make_files(folder: Path) -> list[Path]:
     for shard in ("train-00000-of-00002", "train-00001-of-00002", "extra-00000-of-00001"):
         (folder / "sharded" / "data").mkdir(parents=True, exist_ok=True)
         pq.write_table(table, folder / "sharded" / "data" / f"{shard}.parquet")
+    (folder / "packed").mkdir()
+    for split, opened in (("train", lzma.open), ("test", bz2.open)):
+        with opened(folder / "packed" / f"{split}.jsonl.{'xz' if split == 'train' else 'bz2'}", "wt") as file:
+            file.write("".join(json.dumps(row) + "\n" for row in ROWS))
     jsonl(folder / "card" / "a" / "first.jsonl", one)
     jsonl(folder / "card" / "b" / "second.jsonl", two)
     (folder / "card" / "README.md").write_text(
@@ -132,6 +146,7 @@ def make_files(folder: Path) -> list[Path]:
     )
     names = ["rows.parquet", "stream.arrow", "file.arrow", "rows.jsonl", "ragged.jsonl", "array.json", "texts.json"]
     names += ["object.json", "rows.csv", "rows.tsv", "lines.txt", "rows.jsonl.gz", "mixed.parquet", "one", "dict"]
+    names += ["rows.jsonl.bz2", "rows.csv.xz", "a [1]*?.jsonl", "in [2]/within.jsonl", "tabs [3].tsv", "packed"]
     return [folder / name for name in (*names, *layouts, "sharded", "card", "cards")]
 
 
@@ -151,7 +166,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, A
 
 
 def test_everything_is_read_as_the_datasets_library_reads_it(compared: dict[str, tuple[Any, Any]]) -> None:
-    assert len(compared) == 26
+    assert len(compared) == 32
     for name, (theirs, ours) in compared.items():
         assert ours == theirs, name
 
@@ -296,6 +311,7 @@ def broken(path: Path, text: str | bytes) -> str:
         ("a.parquet", b"PAR1 and then nothing", "broken"),
         ("a.arrow", b"no arrow at all", "broken"),
         ("a.jsonl.gz", b"no gzip", "gzip"),
+        ("a.jsonl.xz", b"no xz", "xz"),
         ("a.docx", "x", "no data file"),
         ("a.zip", "x", "no data file"),
     ],
@@ -309,6 +325,44 @@ def test_truncated_files(tmp_path: Path) -> None:
     assert "broken" in broken(tmp_path / "cut.parquet", (tmp_path / "whole.parquet").read_bytes()[:-9])
     packed = gzip.compress(("".join(json.dumps({"a": n}) + "\n" for n in range(9000))).encode())
     assert "gzip" in broken(tmp_path / "cut.jsonl.gz", packed[: len(packed) // 2])
+
+
+def test_a_folder_whose_path_is_a_pattern_is_refused(tmp_path: Path) -> None:
+    jsonl(tmp_path / "in [1]" / "train.jsonl", ROWS)
+    with pytest.raises(StudioError, match=r"in \[1\] cannot be loaded") as caught:
+        open_source(tmp_path / "in [1]")
+    assert "Rename the folder" in caught.value.hint
+    answers = loaded_by_datasets([{"dataset_name": str(tmp_path / "in [1]")}], tmp_path)
+    assert "Error" in str(answers[0])
+
+
+def test_a_packing_that_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "train.jsonl.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    with pytest.raises(StudioError, match=r"train.jsonl.zst is packed as zstd") as caught:
+        open_source(tmp_path / "d").columns()
+    assert caught.value.hint == "Unpack it."
+
+
+def test_words_of_what_is_broken(tmp_path: Path) -> None:
+    """A place is said once, and a sentence ends once."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a"}\n{"text": "b\x01"}\n')
+    (found,) = inspect(str(path), "sft", Paths(tmp_path, tmp_path), HubClient()).findings
+    assert found.message.endswith("is no JSON: Invalid control character.")
+    assert re.sub(r"<[^>]+>", "", pieces.finding(found)).count("ine 2") == 1
+    pq.write_table(pa.table({"text": ["x" * 50] * 5000}), tmp_path / "cut.parquet", use_dictionary=False)
+    content = bytearray((tmp_path / "cut.parquet").read_bytes())
+    content[100:200] = bytes(100)
+    (tmp_path / "cut.parquet").write_bytes(content)
+    looked = inspect(str(tmp_path / "cut.parquet"), "sft", Paths(tmp_path, tmp_path), HubClient())
+    (found,) = looked.findings
+    assert "is broken: " in found.message
+    assert ".." not in found.message
+    assert "Download it again" in found.why
+    assert looked.looked_at == "No rows could be looked at."
+    looked = inspect("~nobody-at-all/x.jsonl", "sft", Paths(tmp_path, tmp_path), HubClient())
+    assert looked.verdict == "reject"
 
 
 def test_a_missing_path_names_its_neighbours(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ RUN_FAMILY = (
     "launching",
 )
 METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
-FILES_FAMILY = ("dataschema", "datafiles")
-DATA_FAMILY = ("cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts", "wholecheck")
+FILES_FAMILY = ("packed", "dataschema", "datafiles")
+DATA_FAMILY = ("packed", "cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts", "wholecheck")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 
 

@@ -110,6 +110,25 @@ def test_pages_from_files_where_the_viewer_says_nothing(hub: FakeHub, kind: str)
         assert hub_rows(client(hub), "org/d", found.config, "train", 19_990).total == 20_000
 
 
+@pytest.mark.parametrize("viewer", [True, False])
+def test_files_of_a_repository_that_are_not_loaded_are_told(hub: FakeHub, viewer: bool) -> None:
+    features = [{"feature_idx": 0, "name": "n", "type": {"dtype": "int64", "_type": "Value"}}]
+    rows = [{"row_idx": n, "row": {"n": n}, "truncated_cells": []} for n in range(5)]
+    files = {"a.jsonl": lines(ROWS[:5]), "b.jsonl": lines(ROWS[5:9]), "more.csv": b"text,n\nx,1\n"}
+    hub.datasets["org/d"] = Repo(files=files, splits={"default": {"train": (features, rows, 5)}} if viewer else {})
+    if not viewer:
+        hub.faults["/viewer"] = 500
+    (told,) = head(hub, "org/d").left_out
+    assert told.level == "warning"
+    assert "Left out: more.csv" in told.why
+
+
+def test_the_address_of_a_dataset_is_its_name(hub: FakeHub, tmp_path: Path) -> None:
+    hub.datasets["org/d"] = Repo(files={"a.jsonl": lines(ROWS[:5])})
+    looked = inspect("https://huggingface.co/datasets/org/d", "sft", Paths(tmp_path, tmp_path), client(hub))
+    assert (looked.name, looked.verdict, looked.values) == ("org/d", "accept", {"dataset_name": "org/d"})
+
+
 def test_arrow_files_of_a_repository(hub: FakeHub) -> None:
     table, sink = pa.Table.from_pylist(ROWS[:500]), io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -114,6 +116,8 @@ def test_the_datasets_library_loads_what_was_taken(home: Home, tmp_path: Path) -
         "tabs.tsv": table,
         "packed.tsv.gz": gzip.compress(table),
         "packed.jsonl.gz": gzip.compress(ROWS),
+        "packed.jsonl.bz2": bz2.compress(ROWS),
+        "packed.csv.xz": lzma.compress(b"text\na\nb\n"),
         "packed.csv.gz": gzip.compress(b"text\na\nb\n"),
         "list.json": b'[{"text": "a"}]',
         "lines.txt": b"one\ntwo\n",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
+from studio.adapters.packed import BROKEN, not_whole, unpacked
 from studio.domain.errors import StudioError
 from studio.domain.row_text import csv_rows, csv_types, json_rows
 
@@ -52,10 +52,12 @@ def batches(
                 yield from _json_batches(file, wanted)
             else:
                 yield from (_gathered(batch, wanted) for batch in _text_batches(file, form))
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise StudioError(f"{file} is no whole gzip file.", "Download or pack it again.") from error
+        except BROKEN as error:
+            raise not_whole(file) from error
         except pyarrow.ArrowException as error:
-            raise StudioError(f"{file} is broken: {error}.", "Download it again, or write it anew.") from error
+            raise StudioError(
+                f"{file} is broken: {str(error).rstrip('.')}.", "Download it again, or write it anew."
+            ) from error
         except OSError as error:
             raise StudioError(f"{file} cannot be read: {error.strerror or error}.", "Check its disk.") from error
 
@@ -170,7 +172,7 @@ def _gathered(batch: Batch, columns: list[str] | None) -> Batch:
 
 
 def _opened(file: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb"))
+    return unpacked(file, file.open("rb"))
 
 
 def _text_batches(file: Path, form: str) -> Iterator[Batch]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import gzip
 import json
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,8 +13,9 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol, cast
 
 from studio.adapters.dataschema import schema_columns
+from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
 from studio.domain.columns import Column, column_of
-from studio.domain.data_layout import SUPPORTED, Layout, format_of, layout_of, script_in
+from studio.domain.data_layout import SUPPORTED, Layout, as_pattern, check_folder, format_of, layout_of, script_in
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
 from studio.domain.row_index import RowIndex
@@ -104,16 +104,17 @@ class DataSource:
     def recipe_values(self) -> dict[str, Any]:
         """The recipe's values with which `trl` loads this: a folder by name, files as a mixture of one."""
         path = str(self.path.resolve())
+        pattern = as_pattern(path)
         if self.kind == "dataset":
-            return {"datasets": [{"path": "arrow", "data_files": f"{path}/*.arrow", "split": "train"}]}
+            return {"datasets": [{"path": "arrow", "data_files": f"{pattern}/*.arrow", "split": "train"}]}
         if self.kind == "folder":
             values: dict[str, Any] = {"dataset_name": path}
             return values | {"dataset_config": self.config} if self.config not in ("", "default") else values
         if ".tsv" in self.path.suffixes:
             # As `csv` it would be read with commas: only as a file of its folder does the name tell of tabs.
-            folder = {"path": str(self.path.resolve().parent), "data_files": self.path.name, "split": "train"}
-            return {"datasets": [folder]}
-        return {"datasets": [{"path": self.format, "data_files": path, "split": "train"}]}
+            folder, name = str(self.path.resolve().parent), as_pattern(self.path.name)
+            return {"datasets": [{"path": folder, "data_files": name, "split": "train"}]}
+        return {"datasets": [{"path": self.format, "data_files": pattern, "split": "train"}]}
 
     def _files(self, split: str | None) -> tuple[Path, ...]:
         name = split or next(iter(self.files))
@@ -173,7 +174,7 @@ class DataSource:
             index = self._index(file)
             if through:
                 return index.count(partial(_binary, self.place, file))
-            big = not self.place.local or file.suffix == ".gz" or file.stat().st_size > _COUNTED_BYTES
+            big = not self.place.local or is_packed(file) or file.stat().st_size > _COUNTED_BYTES
             if big or index.decoded:
                 return index.total
             return sum(1 for _ in self._text_rows(file))
@@ -231,7 +232,9 @@ def _open_file(place: Path) -> DataSource:
     if place.stat().st_size == 0:
         raise StudioError(f"{place} is empty.", "Choose a file with data in it.")
     found = format_of(place.name)
-    if found is None or place.suffix in (".zip", ".tar", ".zst", ".bz2", ".xz"):
+    if ".tsv" in place.suffixes:
+        check_folder(str(place.resolve().parent))
+    if found is None or place.suffix in (".zip", ".tar", ".zst", ".lz4", ".7z", ".rar"):
         raise StudioError(f"{place} is no data file that can be read here.", f"{SUPPORTED} Unpack archives first.")
     return DataSource(place, "file", found, {"train": (place,)})
 
@@ -251,6 +254,7 @@ def _open_dataset(place: Path) -> DataSource:
 
 
 def _open_folder(place: Path, wanted: str | None) -> DataSource:
+    check_folder(str(place))
     files = [file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file()]
     script = script_in(place.name, files)
     if script:
@@ -272,31 +276,22 @@ def _readable(place: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise StudioError(f"{place} may not be read.", "Ask for the right to read it, or copy it.") from error
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise StudioError(f"{place} is no whole gzip file.", "Download or pack it again.") from error
+    except BROKEN as error:
+        raise not_whole(place) from error
     except pyarrow.ArrowException as error:
-        raise StudioError(f"{place} is broken: {error}.", "Download it again, or write it anew.") from error
+        raise _broken(place, error) from error
     except OSError as error:
+        if error.errno is None:  # it is Arrow that says so, and the disk has no part in it
+            raise _broken(place, error) from error
         raise StudioError(f"{place} cannot be read: {error.strerror or error}.", "Check the disk it is on.") from error
 
 
+def _broken(place: Path, error: Exception) -> StudioError:
+    return StudioError(f"{place} is broken: {str(error).rstrip('.')}.", "Download it again, or write it anew.")
+
+
 def _binary(place: Files, file: Path) -> BinaryIO:
-    opened = place.open(file)
-    if file.suffix != ".gz":
-        return opened
-    return cast(BinaryIO, _Unzipped(opened))
-
-
-class _Unzipped(gzip.GzipFile):
-    """What is packed in a file, which is closed with it."""
-
-    def __init__(self, packed: BinaryIO) -> None:
-        super().__init__(fileobj=packed, mode="rb")
-        self._packed = packed
-
-    def close(self) -> None:
-        super().close()
-        self._packed.close()
+    return unpacked(file, place.open(file))
 
 
 def _parquet(place: Files, file: Path) -> Any:

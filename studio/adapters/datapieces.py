@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import re
@@ -12,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from studio.adapters.fitting import Misfit, fitted, whole
 from studio.adapters.jsonpieces import Mixed, first_mixed, loaded, pieces, rows_of
+from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
 from studio.domain.columns import Column, item_of
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
@@ -95,8 +95,9 @@ class Pieces:
         except StudioError as error:
             line = re.match(r"Line (\d+) of", error.message)
             raise self._stop(error.message, error.hint, int(line[1]) if line else None) from error
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise self._stop(f"{self.file} is no whole gzip file.", "Download or pack it again.") from error
+        except BROKEN as error:
+            told = not_whole(self.file)
+            raise self._stop(told.message, told.hint) from error
         except UnicodeDecodeError as error:
             raise self._stop(f"{self.file} is no UTF-8 text: {error.reason}.", "Save it as UTF-8.") from error
         except (pa.ArrowException, OSError) as error:
@@ -135,10 +136,10 @@ class Pieces:
         return piece
 
     def _binary(self) -> BinaryIO:
-        return cast(BinaryIO, gzip.open(self.file, "rb")) if self.file.suffix == ".gz" else self.file.open("rb")
+        return unpacked(self.file, self.file.open("rb"))
 
     def _passed(self, place: int) -> None:
-        if self.file.suffix != ".gz":
+        if not is_packed(self.file):
             self.share = min(1.0, (self._read + place) / self._all)
 
     # --- JSON

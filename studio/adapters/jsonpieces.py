@@ -168,4 +168,4 @@ def _cells(cell: Any, path: Path) -> Iterator[Any]:
 
 def broken(error: StudioError | Exception, name: str) -> str:
     """What is wrong with a piece, for a sentence."""
-    return error.message if isinstance(error, StudioError) else f"{name} is broken: {error}."
+    return error.message if isinstance(error, StudioError) else f"{name} is broken: {str(error).rstrip('.')}."

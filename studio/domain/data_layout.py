@@ -177,9 +177,34 @@ def _named_files(place: str, files: Sequence[str], data_files: Any, by_readme: b
     return splits
 
 
+def _one_of(part: str) -> str:
+    """`[abc]` of a pattern as an expression; "" for any other part."""
+    if len(part) < 3 or part[0] != "[":
+        return ""
+    inner = part[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+    return f"[^{inner[1:]}]" if inner[0] in "!^" else f"[{inner}]"
+
+
+def as_pattern(path: str) -> str:
+    """A path as `data_files` that name this very file: the datasets library takes every such text for a pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
+
+
+def as_path(pattern: str) -> str:
+    """The path that `as_pattern` made a pattern of."""
+    return re.sub(r"\[([*?\[])\]", r"\1", pattern)
+
+
+def check_folder(place: str) -> None:
+    """Raises StudioError for a folder whose files the library does not find, for it takes the path for a pattern."""
+    if re.search(r"\[[^\]]+\]", place):
+        why = "The datasets library takes the brackets in its path for a pattern. Rename the folder without them."
+        raise StudioError(f"{place} cannot be loaded.", why)
+
+
 def matching(pattern: str, files: Iterable[str]) -> list[str]:
     """The files that a pattern names: `*` within a folder's name, `**` over folders."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", pattern.removeprefix("./"))
     signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    expression = "".join(signs.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts)
+    expression = "".join(signs.get(part) or _one_of(part) or re.escape(part) for part in parts)
     return sorted(file for file in files if re.fullmatch(expression, file))

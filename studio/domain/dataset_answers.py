@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.domain.columns import Column
+from studio.domain.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class DatasetHead:
     """A dataset's first rows. `splits` has the splits of each configuration; `num_rows` is None where not told.
 
     A cell that the viewer cut short is left out of its row, except in text columns, where its beginning stays.
-    `usual` is the configuration that is loaded where none is named; "" for none, None where nobody knows.
+    `usual` is the configuration that is loaded where none is named; "" for none, None where nobody knows. `left_out`
+    tells of files that are not loaded.
     """
 
     name: str
@@ -26,6 +28,7 @@ class DatasetHead:
     num_rows: int | None
     partial: bool = False
     usual: str | None = None
+    left_out: tuple[Finding, ...] = ()
 
     @property
     def configs(self) -> tuple[str, ...]:

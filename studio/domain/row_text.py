@@ -66,7 +66,7 @@ def _single_object(file: BinaryIO, name: str) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    return error.msg.removesuffix(" at") if isinstance(error, json.JSONDecodeError) else str(error)
 
 
 class _Window:
@@ -149,7 +149,7 @@ def _next_value(window: _Window, decoder: json.JSONDecoder, name: str, hint: str
                 what = (
                     "is the last, and the file ends in the middle"
                     if window.ended and cut
-                    else f"is no JSON: {error.msg}"
+                    else f"is no JSON: {_reason(error)}"
                 )
                 raise _broken(name, line, what, hint) from error
             window.more()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from studio.adapters import datafiles
@@ -21,7 +22,7 @@ from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
 from studio.service import preview
 from studio.service.mixing import aligned, entry_source
-from studio.service.paths import HUB_NAME, Paths, looks_like_path
+from studio.service.paths import HUB_NAME, Paths, hub_name, looks_like_path
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Inspection:
             if self.whole:
                 return f"All {self.seen.total:,} rows checked in {self.seen.seconds:.1f} s."
             return f"{self.seen.total:,} rows were checked, up to what stops the loading."
+        if not self.rows:
+            return "No rows could be looked at."
         where = ", on the Hub" if self.source == "hub" else ""
         whole = f" of {self.num_rows:,}" if self.num_rows is not None else ""
         return f"Only the first {len(self.rows):,} rows{whole} were looked at{where}."
@@ -103,7 +106,7 @@ def inspect(
     rows: int = 20,
 ) -> Inspection:
     """Looks at a dataset named by path or by its name on the Hub, as `method` with the recipe's `values` would."""
-    given = dict(values or {})
+    given, name = dict(values or {}), hub_name(name)
     where = Where("file", name)
     found = paths.find(name)
     if found is None and looks_like_path(name):
@@ -133,6 +136,7 @@ def inspect(
         Inspection(
             name, method, "", "", "hub", head.config, head.configs, head.split, head.splits.get(head.config, ()),
             tuple(head.columns), tuple(head.rows), head.num_rows, (), chosen, usual=head.usual,
+            left_out=head.left_out,
         ),
         judged, loaded_with(given, split, chosen),
     )  # fmt: skip
@@ -316,9 +320,11 @@ def _opened(name: str, paths: Paths) -> StudioError:
     if not paths.allows(paths.base / name):
         return StudioError(f"{name} would lie on this Space, whose files are its owner's.", "Name one on the Hub.")
     try:
-        datafiles.open_source(paths.base / name)
+        datafiles.open_source(paths.base / Path(name).expanduser())
     except StudioError as error:
         return error
+    except RuntimeError:  # the home folder of somebody who is not there
+        pass
     return StudioError(f"{name} cannot be read.", "Check the path.")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.adapters.datafiles import DataSource, open_files, open_source
 from studio.domain.asked_splits import first_row, rows_taken
 from studio.domain.columns import Column
-from studio.domain.data_layout import format_of, matching
+from studio.domain.data_layout import as_pattern, check_folder, format_of, matching
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.mixture import BUILDERS, all_held_out, as_mixture, contributed, entries_of, held_out
@@ -83,6 +84,7 @@ def entry_source(entry: Mapping[str, Any], paths: Paths) -> DataSource | None:
     if found is None or not found.is_dir() or not (files or folder):
         return None
     base = found / str(folder or "")
+    check_folder(str(base))
     if not files:
         return open_source(base)
     names = [file.relative_to(base).as_posix() for file in base.rglob("*") if file.is_file()]
@@ -111,7 +113,11 @@ def _here(files: Any, paths: Paths) -> list[Path]:
         place = paths.find(pattern)
         if place is None:
             raise StudioError(f"There is no file {pattern}.", "Check the path, or use the file from its own place.")
-        found += sorted(place.parent.glob(place.name)) if "*" in place.name and not place.exists() else [place]
+        named = sorted(map(Path, glob(str(place))))
+        if not named:
+            why = f"The datasets library takes the brackets in it for a pattern. Write {as_pattern(str(place))}."
+            raise StudioError(f"The file {place} cannot be loaded.", why)
+        found += named
     return found
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import re
 from pathlib import Path
 
+_HUB_ADDRESS = re.compile(r"https?://(?:huggingface\.co|hf\.co)/(?:datasets/)?(?P<name>[\w.-]+/[\w.-]+)/?(?:tree/.*)?")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
@@ -45,7 +47,7 @@ class Paths:
                     continue
                 if candidate.exists():
                     return candidate.absolute()
-                if "*" in value and candidate.parent.is_dir() and any(candidate.parent.glob(candidate.name)):
+                if glob.has_magic(value) and next(glob.iglob(str(candidate)), None) is not None:
                     return candidate.absolute()
         except (OSError, RuntimeError, ValueError):
             return None
@@ -88,3 +90,9 @@ class Paths:
 def looks_like_path(value: str) -> bool:
     """Whether a text can only be a path: a name on the Hub is `name` or `owner/name`."""
     return value.startswith(("/", "./", "../", "~", ".\\", "..\\")) or value.count("/") > 1 or "\\" in value
+
+
+def hub_name(text: str) -> str:
+    """What was typed, without blanks around it; the address of a repository on the Hub becomes its name."""
+    match = _HUB_ADDRESS.fullmatch(text.strip())
+    return match.group("name") if match else text.strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -118,10 +119,16 @@ def hub_head(
 
 
 def _beside(told: DatasetHead, found: DatasetRepository) -> DatasetHead | Unknown:
-    """What the viewer told, with the usual configuration by the repository's README; a script is refused."""
+    """What the viewer told, with what only the repository does: the usual configuration, files that are not loaded.
+
+    A script is refused.
+    """
     script = script_in(told.name, found.files)
     if script:
         return _script(told.name, script)
+    with suppress(StudioError):  # the viewer shows what the names of the files do not tell
+        readme = _readme(found, RepositoryFiles(found))
+        told = replace(told, left_out=layout_of(told.name, found.files, readme, told.config).left_out)
     if len(told.configs) < 2 or "default" in told.configs:
         return replace(told, usual="default" if "default" in told.configs else told.config)
     try:
@@ -168,7 +175,8 @@ def _head_of(source: DataSource, name: str, split: str | None, n: int) -> Datase
     splits = dict.fromkeys(source.configs or ("default",), source.splits)
     columns, rows = source.columns(chosen), source.rows(chosen, n)
     config = source.config or "default"
-    return DatasetHead(name, config, chosen, splits, columns, rows, source.num_rows(chosen), usual=source.usual)
+    count, left_out = source.num_rows(chosen), source.left_out
+    return DatasetHead(name, config, chosen, splits, columns, rows, count, usual=source.usual, left_out=left_out)
 
 
 def _page_of(source: DataSource, name: str, split: str, offset: int, n: int) -> RowsPage:

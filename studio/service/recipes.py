@@ -19,6 +19,7 @@ from studio.domain.checks import check
 from studio.domain.command import config_command, write_command
 from studio.domain.command_reader import read_command
 from studio.domain.completion import complete, repository_name
+from studio.domain.data_layout import as_path
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.launch_plan import LaunchPlan, launch_plan
@@ -273,7 +274,7 @@ def mint_name(recipe: Recipe, taken: set[str]) -> str:
 def _first_file(entries: object) -> str | None:
     if isinstance(entries, list) and entries and isinstance(entries[0], Mapping):
         files = entries[0].get("data_files")
-        return files if isinstance(files, str) else str(entries[0].get("path") or "") or None
+        return as_path(files) if isinstance(files, str) else str(entries[0].get("path") or "") or None
     return None
 
 

@@ -245,12 +245,16 @@ def _length(form: Form, recipe: Recipe, catalog: Catalog, sequences: int | None)
     rows = form.rows
     each = _per_step(recipe, catalog)
     if steps:
-        return f"{pieces.count(steps)} steps" + (f" · {steps * each / rows:.2g} epochs" if rows and each else "")
+        return f"{pieces.count(steps)} steps" + (f" · {_epochs(steps * each / rows)} epochs" if rows and each else "")
     if not isinstance(epochs, (int, float)):
         return "–"
     shown = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
     known = expected_steps(form, recipe, catalog, sequences)
     return shown + (f" · {pieces.count(known)} steps" if known else "")
+
+
+def _epochs(number: float) -> str:
+    return pieces.count(round(number)) if number >= 100 else f"{number:.2g}"
 
 
 def _hardware(studio: Studio, recipe: Recipe) -> str:

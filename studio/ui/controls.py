@@ -14,6 +14,7 @@ from studio.domain.overlay import OVERLAYS, Overlay, is_shown, overlay
 from studio.domain.recipe import Recipe, in_effect
 from studio.domain.typed_text import flow_text, read_structure
 from studio.domain.values import number_text, read_value
+from studio.service.paths import hub_name
 
 Kind = Literal["switch", "tristate", "choice", "integer", "number", "text", "list", "yaml"]
 
@@ -21,7 +22,6 @@ Kind = Literal["switch", "tristate", "choice", "integer", "number", "text", "lis
 _TOLD_VALUES = re.compile(r"(?:(?:Supported|Possible) values are:?|Must be one of)((?:[^.]|\.(?! ))*)")
 _QUOTED = re.compile(r"'([A-Za-z_]\w*)'|`([a-z_]+)`(?= \(default\)|,|$)")
 _BACKTICKED = re.compile(r"`([A-Za-z_]\w*)`")
-_HUB_ADDRESS = re.compile(r"https?://(?:huggingface\.co|hf\.co)/(?:datasets/)?(?P<name>[\w.-]+/[\w.-]+)/?(?:tree/.*)?")
 _SUGGESTED = {
     "scale_rewards": ["group", "batch", "none"],
     "importance_sampling_level": ["token", "sequence"],
@@ -261,12 +261,6 @@ def read(control: Control, argument: Argument, value: Any) -> tuple[bool, Any]:
     if "integer" in argument.types and re.fullmatch(r"[+-]?\d{1,18}", str(value)):
         return True, int(value)
     return True, value
-
-
-def hub_name(text: str) -> str:
-    """What was typed, without blanks around it; the address of a repository on the Hub becomes its name."""
-    match = _HUB_ADDRESS.fullmatch(text.strip())
-    return match.group("name") if match else text.strip()
 
 
 def _structure(argument: Argument, text: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 from studio.domain.arguments import Catalog
 from studio.domain.changing import changed_to
 from studio.domain.completion import MADE_ABSOLUTE
+from studio.domain.data_layout import as_path
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Fix, Where
 from studio.domain.following import followed
@@ -20,10 +21,10 @@ from studio.domain.recipe import Recipe, in_effect
 from studio.service.data import Inspection, all_rejudged
 from studio.service.mappings import Choice
 from studio.service.mixing import rows_to_learn_from
+from studio.service.paths import hub_name
 from studio.service.presets import Preset
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
-from studio.ui.controls import hub_name
 from studio.ui.pager import FIRST_ROWS, Viewing
 
 
@@ -320,7 +321,7 @@ def dataset_text(recipe: Recipe) -> str:
     entries = recipe.get("datasets")
     if isinstance(entries, list) and len(entries) == 1 and isinstance(entries[0], dict):
         files = entries[0].get("data_files")
-        return str(files if isinstance(files, str) else entries[0].get("path") or "")
+        return as_path(files) if isinstance(files, str) else str(entries[0].get("path") or "")
     if isinstance(entries, list) and entries:
         return ""
     return str(recipe.get("dataset_name") or "")

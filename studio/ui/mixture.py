@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.domain.asked_splits import base_split
+from studio.domain.data_layout import as_path
 from studio.domain.mixture import SINGLE, as_mixture, as_single, entries_of
 from studio.domain.values import number_text
 from studio.service.mixing import Part, mix_of
+from studio.service.paths import hub_name
 from studio.ui import pieces
 from studio.ui.blocks import field_row
-from studio.ui.controls import hub_name
 from studio.ui.events import BUSY, guarded
 from studio.ui.form import Form, dataset_text
 from studio.ui.pager import FIRST_ROWS, Viewing
@@ -329,7 +330,7 @@ def dataset_text_of(entry: Any) -> str:
         files = next(iter(files.values()), None)
     if isinstance(files, list):
         files = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more" if files else None
-    return str(files or entry.get("path") or "")
+    return as_path(str(files or entry.get("path") or ""))
 
 
 # Events ----------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def finding(found: Finding, index: int | None = None, place: str = "", actions: 
     row = "".join(
         f" ({word} {number})"
         for word, number in (("row", found.where.row), ("line", found.where.line))
-        if number is not None
+        if number is not None and not re.search(rf"\b{word} {number:,}\b|\b{word} {number}\b", found.message, re.I)
     )
     why = f"<small>{code(found.why)}</small>" if found.why else ""
     return (

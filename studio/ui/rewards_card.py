@@ -15,9 +15,9 @@ from studio.domain.errors import StudioError
 from studio.domain.reward_code import MODULE, functions_in, read_file
 from studio.domain.reward_library import KEPT_BACK, TEMPLATES, Pick, Setting, problems, read_setting
 from studio.domain.rewards import METHODS, OPTIONS, Reward
+from studio.service.paths import hub_name
 from studio.ui import model_search, pieces, reward_editor, reward_trial
 from studio.ui.blocks import field_row
-from studio.ui.controls import hub_name
 from studio.ui.events import QUIET, STARTING
 from studio.ui.form import Form
 

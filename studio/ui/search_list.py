@@ -28,9 +28,9 @@ from studio.domain.hub_query import (
 )
 from studio.domain.model_facts import parameter_count, size_text
 from studio.service.model_offers import KINDS, Offer, fitting
+from studio.service.paths import hub_name
 from studio.service.search import LINES, Found, Kind, Search
 from studio.ui import pieces
-from studio.ui.controls import hub_name
 
 if TYPE_CHECKING:
     from studio.ui.form import Form

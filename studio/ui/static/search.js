@@ -117,7 +117,7 @@ class SearchList {
   show({hits, status, off}) {
     this.off = off;
     this.keeping(() => { this.hits.innerHTML = hits; });
-    this.hits.hidden = off;
+    this.hits.hidden = off || !hits;
     if (!this.current) this.hits.scrollTop = 0;
     this.status.innerHTML = status;
     this.root.classList.remove('old');

@@ -11,6 +11,7 @@ import gradio as gr
 from studio.domain.methods import method_named
 from studio.domain.mixture import entries_of
 from studio.service.data import Inspection
+from studio.service.paths import hub_name
 from studio.ui import (
     data_statistics,
     mapping_card,
@@ -23,7 +24,6 @@ from studio.ui import (
     whole_check,
 )
 from studio.ui.blocks import field_row
-from studio.ui.controls import hub_name
 from studio.ui.events import BUSY, QUIET, guarded
 from studio.ui.form import Form
 

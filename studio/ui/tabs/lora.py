@@ -11,9 +11,10 @@ import gradio as gr
 from studio.adapters.machine import Machine, has_package
 from studio.domain.lora_choice import ALL_LINEAR, as_argument
 from studio.domain.model_layers import ModelLayers
+from studio.service.paths import hub_name
 from studio.ui import adapter_card, continue_card, pieces
 from studio.ui.blocks import field_row
-from studio.ui.controls import Control, controls_of, hub_name, shown
+from studio.ui.controls import Control, controls_of, shown
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 

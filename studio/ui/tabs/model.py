@@ -13,8 +13,8 @@ from studio.adapters.machine import Machine, has_package
 from studio.domain.methods import method_named
 from studio.domain.model_checks import TEMPLATED
 from studio.service.models import named_models
+from studio.service.paths import hub_name
 from studio.ui import model_card, model_search, pieces
-from studio.ui.controls import hub_name
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 

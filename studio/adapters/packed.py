@@ -1,0 +1,74 @@
+"""Files that are packed as wholes, as the datasets library opens them: gzip, bzip2 and xz."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import BinaryIO, cast
+
+from studio.domain.errors import StudioError
+
+# What is raised of a file that ends too early or was never packed; bzip2 raises a plain OSError.
+BROKEN = (gzip.BadGzipFile, EOFError, lzma.LZMAError)
+_OPENED: dict[str, Callable[[BinaryIO], io.BufferedIOBase]] = {
+    ".gz": lambda raw: gzip.GzipFile(fileobj=raw, mode="rb"),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+}
+_NAMES = {".gz": "gzip", ".bz2": "bzip2"}
+_CLOSED = {".zst": "zstd", ".lz4": "lz4", ".zip": "zip", ".7z": "7z", ".rar": "rar"}
+
+
+def is_packed(file: PurePath) -> bool:
+    """Whether a file has to be unpacked while it is read: where it is at says nothing of how much is left."""
+    return file.suffix in _OPENED
+
+
+def unpacked(file: PurePath, raw: BinaryIO) -> BinaryIO:
+    """What is packed in a file that was opened as `raw`, and is closed with it; any other file as it is.
+
+    Raises StudioError for one that is packed in a way that is not read here.
+    """
+    if file.suffix in _CLOSED:
+        raw.close()
+        raise StudioError(f"{file} is packed as {_CLOSED[file.suffix]}, which is not read here.", "Unpack it.")
+    opener = _OPENED.get(file.suffix)
+    return raw if opener is None else cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, _Both(opener(raw), raw))))
+
+
+def not_whole(file: PurePath) -> StudioError:
+    """What is said of a packed file whose end is missing, or that is none."""
+    name = _NAMES.get(file.suffix) or file.suffix.lstrip(".") or "packed"
+    return StudioError(f"{file} is no whole {name} file.", "Download or pack it again.")
+
+
+class _Both(io.RawIOBase):
+    """What comes out of a packed file; the file itself is closed with it."""
+
+    def __init__(self, inner: io.BufferedIOBase, packed: BinaryIO) -> None:
+        self._inner, self._packed = inner, packed
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        return self._inner.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._inner.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._inner.tell()
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._inner.close()
+            self._packed.close()
