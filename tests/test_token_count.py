@@ -43,6 +43,13 @@ def test_totals_are_estimated_from_a_sample_and_exact_for_all() -> None:
     assert told["lengths"] == {"example": {"min": 101, "median": 151, "p95": 195, "max": 200, "mean": 150.5}}
 
 
+def test_a_recipe_that_packs_has_the_totals_of_its_sequences() -> None:
+    packs = replace(GOOD, total=100, kept=100, unpacked=90, packed=40, max_length=128, cut=72)
+    assert (packs.dropped, packs.sequences(True), packs.sequences(False)) == (0, 40, 90)
+    # Packing takes the beginning of what is too long, whichever end the recipe keeps without.
+    assert "their end is cut off" in one(packs, packing=True, truncation_mode="keep_end").why
+
+
 def test_examples_that_are_cut_are_worth_a_warning_from_a_twentieth_on() -> None:
     assert said(replace(GOOD, max_length=128, cut=4)) == []
     found = one(replace(GOOD, max_length=128, cut=72))

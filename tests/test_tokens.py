@@ -101,10 +101,13 @@ def compare(name: str, answers: Answers) -> None:
         assert [sample["parts"][0]["ids"] for sample in shown.samples.values()] == [one[0][0] for one in expected]
         return
     assert _shown(shown) == expected
-    if not CASES[name][3].get("packing"):
-        assert shown.count.kept == len(expected)
-        assert shown.count.tokens == sum(len(ids) for one in expected for ids, _ in one)
-        assert shown.count.trained == sum(sum(mask) for one in expected for _, mask in one)
+    packs = CASES[name][3].get("packing")
+    assert (shown.count.packed if packs else shown.count.kept) == len(expected)
+    assert shown.count.tokens == sum(len(ids) for one in expected for ids, _ in one)
+    assert shown.count.trained == sum(sum(mask) for one in expected for _, mask in one)
+    if packs:
+        lost = sum(sum(lengths) for lengths in shown.count.lengths.values()) - shown.count.tokens
+        assert (shown.count.dropped, shown.count.cut > 0) == (0, lost > 0)
 
 
 @pytest.mark.parametrize("name", FEW)

@@ -21,8 +21,10 @@ class TokenCount:
 
     `lengths` are tokens before anything is cut, by name (`chosen` and `rejected` for pairs); `cut` of the `kept`
     examples lose some to `max_length`, the others are dropped. `tokens` reach the model, `trained` of them are
-    learnt. `packed` is how many sequences packing would make of them. For methods that generate, `room` is what a
-    generation may take. `refusal` is what TRL says where it refuses the recipe, `tokenizer` why that cannot be loaded.
+    learnt, packed where the recipe packs. `packed` is how many sequences packing makes of them, or would make, of
+    `packed_tokens`; `unpacked` how many examples a recipe that packs would keep without. For methods that generate,
+    `room` is what a generation may take. `refusal` is what TRL says where it refuses the recipe, `tokenizer` why that
+    cannot be loaded.
     """
 
     method: str
@@ -41,6 +43,7 @@ class TokenCount:
     context: int | None = None
     packed: int | None = None
     packed_tokens: int = 0
+    unpacked: int | None = None
     ends: int = 0
     ends_of: int = 0
     eos: str = ""
@@ -107,7 +110,8 @@ class TokenCount:
         """What batches are made of in an epoch: examples that are kept, or packed sequences."""
         if packing and self.packed is None:
             return None
-        return self._scaled(self.packed if packing and self.packed is not None else self.kept)
+        plain = self.kept if self.unpacked is None else self.unpacked
+        return self._scaled(self.packed if packing and self.packed is not None else plain)
 
     def _scaled(self, number: int) -> int | None:
         if self.total is None or not self.rows:
@@ -217,7 +221,7 @@ def _lost(count: TokenCount, values: Mapping[str, Any]) -> Iterator[Finding]:
         why = f"`max_length` is {count.max_length:,}, and {reason}.{room}"
         yield finding("warning", "max_length", f"{_share(count.dropped, count)} are dropped.", why, fix)
     if count.cut >= _MANY * count.examples and count.dropped < count.examples:
-        end = "beginning" if values.get("truncation_mode") == "keep_end" else "end"
+        end = "beginning" if values.get("truncation_mode") == "keep_end" and not values.get("packing") else "end"
         why = f"`max_length` is {count.max_length:,}: their {end} is cut off, with what it teaches.{room}"
         fix = None if count.dropped else fix
         yield finding("warning", "max_length", f"{_share(count.cut, count)} are cut.", why, fix)

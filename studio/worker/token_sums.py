@@ -47,6 +47,29 @@ def counted(method: str, whole: Any, cut: Any, places: Mapping[int, int], values
     return told | _endings(method, whole) | _packing(method, whole, cut, values)
 
 
+def packed_sums(whole: Any, packed: Any) -> dict[str, Any]:
+    """The same numbers where `packed`, a trainer that packs, makes sequences of the examples of `whole`.
+
+    No example is dropped; of one longer than `max_length` the strategy bfd takes the beginning, the others all of it.
+    """
+    limit, strategy = packed.args.max_length, packed.args.packing_strategy
+    tokens = trained = kept = shortened = untaught = 0
+    for example in packed.train_dataset:
+        ((ids, mask),) = fed("sft", packed, example).values()
+        tokens += len(ids)
+        trained += sum(mask)
+    for example in whole.train_dataset:
+        ((ids, mask),) = fed("sft", whole, example).values()
+        beyond = strategy == "bfd" and len(ids) > limit
+        # Where a sequence knows its examples, the first token of each, or of each piece, has nothing before it.
+        taught = mask if strategy == "wrapped" else [bit and place % limit for place, bit in enumerate(mask)]
+        kept += bool(ids)
+        shortened += beyond
+        untaught += not any(taught[:limit] if beyond else taught)
+    told = {"kept": kept, "cut": shortened, "tokens": tokens, "trained": trained, "untaught": untaught}
+    return told | {"packed": len(packed.train_dataset), "packed_tokens": tokens}
+
+
 def double_bos(trainer: Any, sequences: list[list[int]]) -> int:
     """How many sequences begin with the token of a beginning twice."""
     bos = tokenizer_of(trainer).bos_token_id

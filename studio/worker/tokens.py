@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from studio.worker.stand_in import GENERATING, READING, Remarks, context, trainer
 from studio.worker.token_samples import ROW, kept_places, packed_sample, prompt_sample, sample
-from studio.worker.token_sums import counted, double_bos
+from studio.worker.token_sums import counted, double_bos, packed_sums
 
 _MEMORY = 8 << 30  # bytes of data that a stranger's tokenizer and template may take
 _KEPT = 3  # tokenised samples that are kept for the next edit
@@ -98,8 +98,9 @@ class Counter:
         cut = trainer(method, plain, model, again, self.folder / "out")
         places = kept_places(whole.trainer.train_dataset, cut.train_dataset)
         told = {**whole.told(len(rows), model), **counted(method, whole.trainer, cut, places, values)}
-        if method == "sft" and values.get("packing") and cut.args.max_length and not whole.refusal:
+        if method == "sft" and values.get("packing") and not whole.refusal:
             packed = trainer(method, values, model, again, self.folder / "out")
+            told |= {"unpacked": told["kept"], **packed_sums(whole.trainer, packed)}
             told["shown_of"] = len(packed.train_dataset)
             return told, partial(packed_sample, whole.trainer, packed)
         told["shown_of"] = len(whole.trainer.train_dataset)
