@@ -96,6 +96,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], Surroundings | None, str,
     ("sft", {"load_in_4bit": True}, {}, None, "use_peft", "error", "without LoRA", True),
     ("dpo", {"load_in_8bit": True}, {}, None, "use_peft", "error", "without LoRA", True),
     ("sft", {"padding_free": True}, {}, None, "padding_free", "error", "needs packing", True),
+    ("sft", {"packing": True, "max_length": None}, {}, None, "max_length", "error", "`packing` needs", True),
+    ("sft", {"packing": True, "eval_packing": False, "max_length": None}, {}, None, "max_length", "error",
+     "`packing` needs", True),
+    ("sft", {"eval_packing": True, "eval_strategy": "epoch", "max_length": None}, {}, None, "max_length", "error",
+     "`eval_packing` needs", True),
     ("kto", {"per_device_train_batch_size": 1}, {}, None, "per_device_train_batch_size", "error", "at least 2", True),
     ("reward", {"use_peft": True}, {}, None, "lora_task_type", "warning", "SEQ_CLS", True),
     ("sft", {"load_best_model_at_end": True}, {}, None, "eval_strategy", "error", "which is off", True),
@@ -165,6 +170,8 @@ def test_what_is_fine_is_not_complained_about(catalog: Catalog) -> None:
     fine: list[tuple[str, dict[str, Any], dict[str, Any], Surroundings | None]] = [
         ("sft", {"padding_free": True, "max_length": None}, {}, None),
         ("sft", {"padding_free": True, "packing": True}, {}, None),
+        ("sft", {"eval_packing": True, "max_length": None}, {}, None),
+        ("sft", {"packing": True, "max_length": None, "dataset_kwargs": {"skip_prepare_dataset": True}}, {}, None),
         ("dpo", {"padding_free": True}, {}, None),  # TRL says so and pads
         ("kto", {"per_device_train_batch_size": 2}, {}, None),
         ("reward", {"use_peft": True, "lora_task_type": "SEQ_CLS"}, {}, None),
@@ -318,7 +325,7 @@ def test_no_value_brings_a_check_down(catalog: Catalog, method: str) -> None:
         "save_strategy", "load_best_model_at_end", "datasets", "dataset_name", "streaming", "max_steps",
         "num_processes", "accelerate_config", "gpu_ids", "report_to", "output_dir", "push_to_hub",
         "model_name_or_path", "packing", "padding_free", "max_length", "use_peft", "per_device_eval_batch_size",
-        "num_generations_eval", "lora_task_type", "num_machines", "chat_template_path",
+        "num_generations_eval", "eval_packing", "lora_task_type", "num_machines", "chat_template_path",
     ]  # fmt: skip
     chosen = st.dictionaries(st.sampled_from([n for n in looked_at if n in names]), WEIRD, min_size=1, max_size=8)
     seen: set[str] = set()

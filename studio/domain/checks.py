@@ -138,6 +138,7 @@ def _of_the_method(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
             "TRL refuses it after the model is loaded.",
             Fix("Switch packing on", {"packing": True}),
         )
+    yield from _packs_without_length(recipe)
     if recipe.method == "kto" and _number(recipe, catalog, "per_device_train_batch_size") == 1:
         yield finding(
             "error",
@@ -154,6 +155,21 @@ def _of_the_method(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
             "With another type the score head is not trained with it.",
             Fix("Use SEQ_CLS", {"lora_task_type": "SEQ_CLS"}),
         )
+
+
+def _packs_without_length(recipe: Recipe) -> Iterator[Finding]:
+    """SFT packs into sequences of `max_length`, what it trains on and, unless told otherwise, what it evaluates on."""
+    get = recipe.get
+    options = get("dataset_kwargs")
+    prepared = isinstance(options, Mapping) and options.get("skip_prepare_dataset")
+    if recipe.method != "sft" or get("max_length", 1024) is not None or prepared:
+        return
+    evaluates = get("eval_strategy", "no") not in ("no", None, False)
+    name = "packing" if get("packing") is True else "eval_packing" if evaluates and get("eval_packing") is True else ""
+    if name:
+        fix = Fix("Use TRL's default", {}, ("max_length",))
+        why = "It says how long the sequences become. TRL refuses it after the model is loaded."
+        yield finding("error", "max_length", f"`{name}` needs a `max_length`.", why, fix)
 
 
 def _combinations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
