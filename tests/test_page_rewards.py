@@ -169,3 +169,16 @@ def test_other_methods_have_no_rewards(studio: StudioPage) -> None:
     studio.tab("training")
     expect(studio.page.locator("#rewards")).to_be_hidden()
     assert code_beside(studio) == ""
+
+
+def test_an_error_with_half_of_a_character_leaves_the_page_alive(studio: StudioPage) -> None:
+    page = studio.page
+    write(studio, "def odd(completions, **kwargs):\n    raise ValueError('one \\ud800 half')\n")
+    add(studio, "add", "rewards.odd")
+    studio.wait_for("reward_funcs", [*MANNERS, "rewards.odd"])
+    page.locator("#trial-text textarea").fill("hello")
+    page.locator("#trial-button").click()
+    told = page.locator("#trial-result .ts-finding.error")
+    expect(told).to_contain_text("odd raises: ValueError: one \ufffd half", timeout=LONG)
+    add(studio, "pick", "length")
+    studio.wait_for("reward_funcs", [*MANNERS, "rewards.odd", "rewards.good_length"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from studio.domain.findings import Finding, Where
+from studio.domain.plain_json import whole
 from studio.domain.reward_code import FILE_NAME
 from studio.domain.reward_library import KEPT_BACK
 from studio.domain.rewards import FUNCTIONS, Reward
@@ -57,9 +58,10 @@ def typed_completions(text: str) -> list[str]:
 def samples_of(rows: Sequence[Mapping[str, Any]], typed: Sequence[str], column: str | None) -> list[Sample]:
     """Each typed completion for each row; with a `column` what stands there for the row instead."""
     if column is not None:
-        found = [Sample(number, _said(row.get(column))) for number, row in enumerate(rows)]
+        found = [Sample(number, whole(_said(row.get(column)))) for number, row in enumerate(rows)]
     else:
-        found = [Sample(number, completion) for number in range(len(rows)) for completion in typed]
+        # No tokenizer takes half of a character, and no model writes one.
+        found = [Sample(number, whole(completion)) for number in range(len(rows)) for completion in typed]
     return found[:MOST]
 
 

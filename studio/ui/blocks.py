@@ -7,8 +7,12 @@ import inspect
 from typing import Any
 
 import gradio as gr
+import orjson
+from gradio import routes
 from gradio.routes import templates, toorjson
 from markupsafe import Markup
+
+from studio.domain.plain_json import whole
 
 # An array of another kind is none that Svelte makes reactive. The list of events never changes.
 _PLAIN = (
@@ -82,6 +86,31 @@ def leave_events_plain() -> None:
         return Markup("{}; {}").format(toorjson(value), Markup(_PLAIN)) if is_config else toorjson(value)
 
     templates.env.filters["toorjson"] = written
+
+
+class _WholeTexts:
+    """The module orjson, for Gradio: what it refuses for half of a character is written without that half."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(orjson, name)
+
+    def dumps(self, content: Any, default: Any = None, option: int | None = None) -> bytes:
+        try:
+            return orjson.dumps(content, default, option)
+        except TypeError as error:
+            if "surrogates" not in str(error):
+                raise
+            other = default and (lambda value: whole(default(value)))
+            return orjson.dumps(whole(content), other, option)
+
+
+def send_whole_texts() -> None:
+    """Has every answer reach the page, whatever is in it: data, completions, errors of somebody's code, logs.
+
+    JSON may hold half of a character (`"\\ud83d"`), and so may any text of Python. Gradio cannot send it, and an answer
+    that cannot be sent takes the page's connection with it: nothing works until the page is loaded anew.
+    """
+    routes.orjson = _WholeTexts()
 
 
 def only_news(component: Any, answer: Any) -> Any:

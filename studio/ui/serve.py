@@ -28,7 +28,7 @@ from studio.service.runs import Runs
 from studio.service.studio import Studio
 from studio.service.uploads import upload_limit
 from studio.ui import pieces
-from studio.ui.blocks import leave_events_plain
+from studio.ui.blocks import leave_events_plain, send_whole_texts
 from studio.ui.origins import Origins, Refusal
 from studio.ui.page import Page
 from studio.ui.run_keeping import add_downloads
@@ -55,6 +55,7 @@ def gradio_app(studio: Studio, password: str | None = None, space: Space | None 
     add_downloads(app, page.runs.keeping.exports)
     blocks.state_session_capacity = _SESSIONS
     leave_events_plain()
+    send_whole_texts()
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         blocks,
