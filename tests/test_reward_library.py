@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ def given(kind: str, completions: list[Any], settings: dict[str, Any], **columns
         ("#### 1\n#### 2", "after the marker", "2"),
         ("no mark", "after the marker", None),
         ("####", "after the marker", None),
+        ("so it is 1/2.", "last number", "1/2"),
+        ("take 1 1/2 cups", "last number", "1 1/2"),
+        ("group 10 20/5", "last number", "20/5"),
+        ("on 1/2/2024", "last number", "2024"),
+        (r"so $-\dfrac{1}{2}$", "last number", "-1/2"),
+        ("a loss of -$5 in all", "last number", "-$5"),
         (r"\boxed{\frac{1}{2}} or \boxed{a{b}c}", "boxed", "a{b}c"),
         (r"\boxed{open", "boxed", None),
         ("first\nlast \n\n", "last line", "last"),
@@ -78,6 +85,9 @@ def test_where_the_answer_is_found(text: str, find: str, found: str | None) -> N
     ("text", "number"),
     [
         *[("42", 42.0), ("1,234", 1234.0), ("$3.50", 3.5), ("10 %", 10.0), ("3/4", 0.75), ("-2e3", -2000.0)],
+        *[("1 1/2", 1.5), ("-1 1/2", -1.5), ("10 20", None), ("10 20/5", None), ("1 234", 1234.0), ("1 / 2", 0.5)],
+        *[("-$5", -5.0), ("$-5", -5.0), ("- 5", -5.0), ("3 \u20ac", 3.0), ("$1,234.50", 1234.5), ("9 %.", 9.0)],
+        *[(r"\frac{1}{2}", 0.5), (r"-\dfrac12", -0.5), (r"1\tfrac{1}{2}", 1.5), (r"\$1{,}234", 1234.0), ("5/-2", -2.5)],
         *[("7.", 7.0), (".5", 0.5), ("1/0", None), ("42 apples", None), ("", None), ("-", None), ("1e999", None)],
     ],
 )
@@ -97,11 +107,46 @@ def test_right_numbers() -> None:
     assert given("numeric", [r"so \boxed{42 km}", "42"], boxed, answer=[r"\boxed{42}"] * 2) == [1.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("completion", "answer", "settings", "score"),
+    [
+        ("The answer is 1/2", "1/2", {}, 1.0),
+        ("The answer is 0.5", "1/2", {}, 1.0),
+        ("it is 5.5", "1 1/2", {}, 0.0),
+        ("take 1 1/2", "1 1/2", {}, 1.0),
+        ("1020", "10 20", {}, None),
+        ("#### 3/4 cups", "3/4", {"find": "after the marker"}, 1.0),
+        ("a loss of -$5", "-$5", {}, 1.0),
+        (r"\boxed{\frac{1}{2}}", "1/2", {"find": "boxed"}, 1.0),
+        (r"\boxed{\frac{1}{2}\text{ cups}}", "0.5", {"find": "boxed"}, 1.0),
+        (r"\boxed{2}", r"\boxed{\frac{1}{2}}", {"find": "boxed", "expected_find": "boxed"}, 0.0),
+        (r"\boxed{\frac{\pi}{2}}", "2", {"find": "boxed"}, 0.0),
+        (r"\boxed{2^{10}}", "10", {"find": "boxed"}, 0.0),
+        (r"\boxed{42^\circ}", "42", {"find": "boxed"}, 1.0),
+        ("50%", "50%", {}, 1.0),
+        ("about 6.02e23", "6.02e23", {}, 1.0),
+    ],
+)
+def test_fractions_currencies_and_formulas(
+    completion: str, answer: str, settings: dict[str, Any], score: float | None
+) -> None:
+    assert given("numeric", [completion], settings, answer=[answer]) == [score]
+
+
+def test_long_texts_take_no_time() -> None:
+    begun = time.monotonic()
+    for part in ("1,", "1", "1 ", "1/", "1 1/1 ", "-$", r"\frac{", r"\frac{1", "1e"):
+        scores.number_found(part * 20_000, "last number", "")
+        scores.number_of(part * 20_000)
+    assert time.monotonic() - begun < 10
+
+
 def test_right_answers_in_texts_and_messages() -> None:
     chat = [[{"role": "assistant", "content": "The sun is yellow."}], [{"role": "assistant", "content": "blue"}]]
     assert given("exact", chat, {}, answer=["the sun  is yellow", "red"]) == [1.0, 0.0]
     assert given("exact", ["Yellow"], {"strict": True}, answer=["yellow"]) == [0.0]
     assert given("exact", ["a\nyes"], {"find": "last line"}, answer=["Yes!"]) == [1.0]
+    assert given("exact", ["!", "?"], {}, answer=["?", "?"]) == [0.0, 1.0]
     assert given("exact", ["yes", ""], {}, answer=["", "yes"]) == [None, 0.0]
     # A name that no parameter can have is read from what comes by name.
     assert given("exact", ["yes"], {"column": "right answer"}, **{"right answer": ["yes"]}) == [1.0]

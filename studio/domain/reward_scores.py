@@ -7,8 +7,13 @@ import math
 import re
 from typing import Any
 
-# The sign counts where no word or number stands before it: the 3 of "5-3" is no -3.
-NUMBER = re.compile(r"(?:(?<![\w.)])[-+])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:[eE][-+]?\d+)?")
+# The sign counts where no word or number stands before it: the 3 of "5-3" is no -3. A currency may follow it.
+NUMBER = re.compile(r"(?:(?<![\w.)])[-+][$€£¥]?)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:[eE][-+]?\d+)?")
+LATEX_FRACTION = re.compile(r"(\d[ ]?)?\\[dt]?frac\s?(?:\{\s?([-+.,\d]+)\s?\}\s?\{\s?([-+.,\d]+)\s?\}|(\d)(\d))")
+# What one number of a formula does not stand for; degrees are no power.
+FORMULA = re.compile(r"\\[dt]?frac|\\sqrt|\\pi\b|\^(?!\s?\{?\s?\\circ)")
+SPACED = re.compile(r"[-+]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:\.\d+)?")
+FRACTION = re.compile(r"(?:([-+]?\d[\d,]*)\s+(?=\d))?([^\s/]+)\s*/\s*([^\s/]+)")
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 # Languages in a script of their own: the characters that tell them.
 SCRIPTS = {
@@ -48,8 +53,7 @@ def text_of(completion: Any) -> str:
 def found_in(text: str, find: str, marker: str) -> str | None:
     """The part of a text that is its answer, or None where there is none."""
     if find == "last number":
-        numbers = [match.group() for match in NUMBER.finditer(text.replace("\u2212", "-")) if match.group()]
-        return numbers[-1] if numbers else None
+        return last_number(text)
     if find == "after the marker":
         _, mark, rest = text.rpartition(marker)
         lines = rest.strip().splitlines()
@@ -75,15 +79,46 @@ def boxed_in(text: str) -> str | None:
     return None
 
 
+def plain_math(text: str) -> str:
+    """A text whose minus signs, fractions and separators are plain characters, where they are those of LaTeX."""
+    bare = text.replace("\u2212", "-").replace("{,}", ",").replace("\\$", "$").replace("\\%", "%")
+    return LATEX_FRACTION.sub(
+        lambda found: f"{found[1].strip() + ' ' if found[1] else ''}{found[2] or found[4]}/{found[3] or found[5]}", bare
+    )
+
+
+def last_number(text: str) -> str | None:
+    """The last number of a text, with what belongs to it in 3/4 and in 1 3/4; the date 1/2/2024 is no fraction."""
+    bare = plain_math(text)
+    last = [match for match in NUMBER.finditer(bare) if match.group()][-3:]
+    if not last:
+        return None
+    gaps = [bare[last[place].end() : last[place + 1].start()] for place in range(len(last) - 1)]
+    start, end = last[-1].span()
+    if gaps and gaps[-1].strip() == "/" and "/" not in (gaps[0].strip() if gaps[1:] else "", bare[end : end + 1]):
+        start = last[-2].start()
+        if gaps[1:] and gaps[0] == " " and number_of(bare[last[0].start() : end]) is not None:
+            start = last[0].start()
+    return bare[start:end]
+
+
 def number_of(text: str | None) -> float | None:
-    """The number that a text is, with thousands set off by commas, a currency or a percent sign; None for any other."""
+    """The number that a text is, its thousands set apart, with a fraction, a currency or a percent sign, or None."""
     if text is None:
         return None
-    bare = text.replace("\u2212", "-").strip().strip("$€£¥%").rstrip(".").replace(" ", "")
-    top, _, bottom = bare.partition("/")
-    if not NUMBER.fullmatch(top) or not top or (bottom and not NUMBER.fullmatch(bottom)):
+    bare = re.sub(r"^([-+]?)[\s$€£¥%]*", r"\1", plain_math(text).strip()).rstrip("$€£¥% \t\n.")
+    if SPACED.fullmatch(bare):
+        bare = re.sub(r"\s", "", bare)
+    mixed = FRACTION.fullmatch(bare)
+    whole, top, bottom = mixed.groups() if mixed else (None, bare, "1")
+    if not top or not NUMBER.fullmatch(top) or not NUMBER.fullmatch(bottom):
         return None
-    number = float(top.replace(",", "")) / (float(bottom.replace(",", "")) or math.nan if bottom else 1.0)
+    over, under = (float(re.sub("[,$€£¥]", "", part)) for part in (top, bottom))
+    if whole is not None and not 0 <= over < under:
+        return None  # 10 20/5 is no number with a fraction
+    number = over / (under or math.nan)
+    if whole is not None:
+        number = math.copysign(abs(float(whole.replace(",", ""))) + number, -1 if whole.startswith("-") else 1)
     return number if math.isfinite(number) else None
 
 
@@ -103,7 +138,8 @@ def number_found(text: str, find: str, marker: str) -> float | None:
     part = found_in(text, find, marker)
     number = number_of(part)
     if number is None and part is not None and find != "whole text":
-        number = number_of(found_in(part, "last number", marker))
+        formula = find == "boxed" and FORMULA.search(plain_math(part))
+        number = None if formula else number_of(last_number(part))
     return number
 
 
@@ -122,8 +158,9 @@ def exact_score(text: str, expected: Any, find: str, expected_find: str, marker:
 
 
 def plain(text: str) -> str:
-    """A text in small letters, with single spaces, without punctuation at its ends."""
-    return " ".join(text.casefold().split()).strip(".,;:!?\"'`*()[] ")
+    """A text in small letters, with single spaces, without punctuation at its ends; one of nothing else keeps it."""
+    folded = " ".join(text.casefold().split())
+    return folded.strip(".,;:!?\"'`*()[] ") or folded
 
 
 def contains_score(text: str, wanted: list[str], count: str, ignore_case: bool) -> float:
