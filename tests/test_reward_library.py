@@ -201,6 +201,49 @@ def test_json_against_a_schema(text: str, score: float) -> None:
     assert schema_problems(SCHEMA) == []
 
 
+FENCE = "```"
+OBJECT: dict[str, Any] = {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "score"),
+    [
+        ('{"a": NaN}', OBJECT, 0.0),
+        ("-Infinity", {}, 0.0),
+        ("1.0", {"type": "integer"}, 1.0),
+        ("1.5", {"type": "integer"}, 0.5),
+        ("true", {"type": "integer"}, 0.5),
+        ("true", {"enum": [1]}, 0.5),
+        ("1", {"const": True}, 0.5),
+        ("1.0", {"const": 1}, 1.0),
+        ("[true]", {"enum": [[1], {"a": 1}]}, 0.5),
+        ('{"a": true}', {"const": {"a": True}}, 1.0),
+        ('{"a": "x"}', {"additionalProperties": {"type": "integer"}}, 0.5),
+        ('{"a": 1, "b": "x"}', {"additionalProperties": {"type": "integer"}, "properties": {"b": {}}}, 1.0),
+        ('{"a": "x"}', {"additionalProperties": True}, 1.0),
+        (f'{FENCE}JSON\n{{"a": 1}}\n{FENCE}', OBJECT, 1.0),
+        (f'{FENCE}json {{"a": 1}}{FENCE}', OBJECT, 1.0),
+        (f'{FENCE}{{"a": 1}}{FENCE}', OBJECT, 1.0),
+        (f'{FENCE}\n{{"a": 1}}{FENCE}', OBJECT, 1.0),
+        (f'{FENCE}python\nx = 1\n{FENCE}\nand\n{FENCE}json\n{{"a": 1}}\n{FENCE}', OBJECT, 1.0),
+        (f'{FENCE}python\nx = 1\n{FENCE}\nand\n{FENCE}\n{{"a": 1}}\n{FENCE}', OBJECT, 1.0),
+        (f"{FENCE}python\n1\n{FENCE}", {}, 0.0),
+        (f'{FENCE}json\n{{"a": 1}}', OBJECT, 0.0),
+        (f'{{"a": "{FENCE}json {FENCE}"}}', OBJECT, 1.0),
+    ],
+)
+def test_json_as_the_standards_have_it(text: str, schema: dict[str, Any], score: float) -> None:
+    assert given("json", [text], {"schema": schema}) == [score]
+    assert schema_problems(schema) == []
+
+
+def test_fences_that_never_close_take_no_time() -> None:
+    begun = time.monotonic()
+    for text in ("```json" + " \n" * 200_000, "```" + "\n" * 200_000, "```" * 200_001, "``` " * 200_001):
+        assert scores.json_score(text, {}) == 0.0
+    assert time.monotonic() - begun < 10
+
+
 def test_lengths() -> None:
     words = {"unit": "words", "least": 2, "most": 4}
     assert given("length", ["", "a", "a b", "a b c d", "a b c d e f", "a " * 9], words) == [0, 0.5, 1, 1, 0.5, 0]
@@ -338,6 +381,11 @@ def test_one_text_holds_recipe_and_code() -> None:
         ("json", {"schema": []}, "is an object"),
         ("json", {"schema": {"oneOf": []}}, "`oneOf` of the schema is not looked at"),
         ("json", {"schema": {"properties": {"a": {"type": "float"}}}}, "`float` is no type"),
+        ("json", {"schema": {"pattern": "("}}, "`pattern` of the schema cannot be read"),
+        ("json", {"schema": {"required": [["a"]]}}, "`required` of the schema is a list of names"),
+        ("json", {"schema": {"additionalProperties": 1}}, "is an object"),
+        ("json", {"schema": {"additionalProperties": {"type": "float"}}}, "`float` is no type"),
+        ("json", {"schema": {"minimum": float("nan")}}, "not finite"),
         ("json", {"schema": {"items": {"minimum": "1"}}}, "`minimum` of the schema is a number"),
     ],
 )

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Literal
 
 from studio.domain import reward_scores
+from studio.domain.reward_scores import no_number
 
 FINDS = ("last number", "after the marker", "boxed", "last line", "whole text")
 LANGUAGES = tuple(sorted((*reward_scores.COMMON_WORDS, *reward_scores.SCRIPTS)))
@@ -188,7 +189,7 @@ def read_setting(setting: Setting, typed: Any) -> Any:
         return [str(line).strip("\r") for line in lines if str(line).strip()]
     if setting.kind == "schema":
         try:
-            return json.loads(typed) if isinstance(typed, str) else typed
+            return json.loads(typed, parse_constant=no_number) if isinstance(typed, str) else typed
         except (ValueError, RecursionError) as error:
             raise ValueError(f"the schema is no JSON: {error}") from None
     return str(typed)
@@ -220,17 +221,28 @@ def problems(pick: Pick) -> list[str]:
     if pick.kind in ("numeric", "exact") and "after the marker" in (get("find"), get("expected_find")):
         found += [] if get("marker") else ["The marker is empty."]
     if pick.kind == "pattern":
-        try:
-            re.compile(get("pattern"))
-        except (re.error, RecursionError, OverflowError) as error:
-            found.append(f"The regular expression cannot be read: {error}.")
+        found += _pattern_problems("The regular expression", get("pattern"))
     if pick.kind == "length" and get("least") > get("most"):
         found.append(f"At least {get('least')} is more than at most {get('most')}.")
     if pick.kind == "repetition" and get("size") < 1:
         found.append("A run has one word at least.")
     if pick.kind == "json":
-        found += schema_problems(get("schema"))
+        try:
+            found += schema_problems(get("schema"))
+            json.dumps(get("schema"), allow_nan=False)
+        except RecursionError:
+            found.append("The schema is nested too deeply.")
+        except ValueError:
+            found.append("The schema holds a number that is not finite, which JSON has no form for.")
     return found
+
+
+def _pattern_problems(what: str, pattern: str) -> list[str]:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        return [f"{what} cannot be read: {error}."]
+    return []
 
 
 def schema_problems(schema: Any) -> list[str]:
@@ -245,10 +257,17 @@ def schema_problems(schema: Any) -> list[str]:
     properties = schema.get("properties", {})
     if not isinstance(properties, Mapping):
         return [*found, "`properties` of the schema is an object."]
+    more = schema.get("additionalProperties", True)
     inner = [*properties.values(), *([schema["items"]] if "items" in schema else [])]
+    inner += [] if isinstance(more, bool) else [more]
     for word, kind in (("required", list), ("enum", list), ("pattern", str)):
         if word in schema and not isinstance(schema[word], kind):
             found.append(f"`{word}` of the schema is a {'list' if kind is list else 'text'}.")
+    names = schema.get("required", [])
+    if isinstance(names, list) and not all(isinstance(name, str) for name in names):
+        found.append("`required` of the schema is a list of names.")
+    if isinstance(schema.get("pattern"), str):
+        found += _pattern_problems("`pattern` of the schema", schema["pattern"])
     for word in ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"):
         if word in schema and (isinstance(schema[word], bool) or not isinstance(schema[word], (int, float))):
             found.append(f"`{word}` of the schema is a number.")

@@ -180,12 +180,28 @@ def pattern_score(text: str, pattern: str, place: str, ignore_case: bool) -> flo
 
 def json_score(text: str, schema: dict[str, Any]) -> float:
     """1.0 for JSON that fits the schema, 0.5 for other JSON, 0.0 for none; a block of code around it may be there."""
-    fenced = re.search(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL)
-    try:
-        value = json.loads(fenced.group(1) if fenced else text)
-    except (ValueError, RecursionError):
-        return 0.0
-    return 1.0 if fits(value, schema) else 0.5
+    for part in (text, block_of_json(text)):
+        try:
+            return 1.0 if fits(json.loads(part, parse_constant=no_number), schema) else 0.5
+        except (ValueError, RecursionError):
+            continue
+    return 0.0
+
+
+def no_number(name: str) -> float:
+    """Refuses NaN and Infinity, which Python reads and which are no JSON."""
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def block_of_json(text: str) -> str:
+    """What stands in the first block of code that says it is JSON, or else in the first that says nothing."""
+    silent = ""
+    for block in text.split("```")[1:-1:2]:
+        if re.match(r"\s*json\b", block, re.IGNORECASE):
+            return block.strip()[4:]
+        if not silent and not re.match(r"[ \t]*[\w+#.-]+[ \t\r]*\n", block):
+            silent = block
+    return silent
 
 
 def fits(value: Any, schema: dict[str, Any]) -> bool:
@@ -196,12 +212,16 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     }  # fmt: skip
     named = schema.get("type", list(kinds))
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, float) and value.is_integer():
+        kinds["integer"] = (int, float)  # 1.0 is one too
     for name in [named] if isinstance(named, str) else named:
         if isinstance(value, kinds[name]) and (numeric or name not in ("integer", "number")):
             break
     else:
         return False
-    if ("enum" in schema and value not in schema["enum"]) or ("const" in schema and value != schema["const"]):
+    if "enum" in schema and not any(same(value, one) for one in schema["enum"]):
+        return False
+    if "const" in schema and not same(value, schema["const"]):
         return False
     if numeric or isinstance(value, (str, list)):
         size = value if numeric else len(value)
@@ -217,10 +237,21 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
         properties = schema.get("properties", {})
         if any(name not in value for name in schema.get("required", [])):
             return False
-        if schema.get("additionalProperties") is False and any(name not in properties for name in value):
+        more = schema.get("additionalProperties", True)
+        if more is False and any(name not in properties for name in value):
             return False
-        return all(fits(value[name], inner) for name, inner in properties.items() if name in value)
+        inner = {name: properties.get(name, {} if isinstance(more, bool) else more) for name in value}
+        return all(fits(one, inner[name]) for name, one in value.items())
     return True
+
+
+def same(value: Any, other: Any) -> bool:
+    """Whether two values of JSON are one: true is no 1, and 1.0 is 1."""
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(same(*pair) for pair in zip(value, other, strict=True))
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(same(one, other[name]) for name, one in value.items())
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
 
 
 def length_score(length: int, least: int, most: int) -> float:
