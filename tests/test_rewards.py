@@ -214,6 +214,45 @@ def test_functions_that_cannot_work(
     assert says in found[2]
 
 
+FORMS = """import functools
+import statistics
+
+try:
+    from statistics import mean as brought
+except ImportError:
+    brought = None
+
+
+def _base(completions, k=1.0, **kwargs):
+    return [k] * len(completions)
+
+
+class Judge:
+    def __call__(self, completions, **kwargs):
+        return [2.0] * len(completions)
+
+
+half = functools.partial(_base, k=0.5)
+quick = lambda completions, **kwargs: [3.0] * len(completions)
+judge = Judge()
+strict = lambda completions: [1.0]
+"""
+
+
+def test_what_trl_takes_beside_functions(studio: Studio, catalog: Catalog, looked: list[Inspection]) -> None:
+    recipe = own(catalog, "half", "quick", "judge", "brought", code=FORMS)
+    assert said(studio, recipe) == []
+    (found,) = said(studio, own(catalog, "strict", code=FORMS))
+    assert found[2] == "`strict` takes no `**kwargs`."
+    assert said(studio, own(catalog, "later", code="from math import *\n")) == []
+    assert said(studio, own(catalog, "later", code="def __getattr__(name):\n    return print\n")) == []
+    (found,) = said(studio, own(catalog, "completions", code=FORMS))
+    assert "has no function `completions`" in found[2]
+    trial = studio.rewards.trial(own(catalog, "half", "quick", "judge", code=FORMS), looked, Ask(COMPLETIONS, rows=1))
+    assert [one.values for one in trial.outcomes] == [(0.5,) * 2, (3.0,) * 2, (2.0,) * 2]
+    assert trial.findings == ()
+
+
 def test_fixes_name_the_function_that_is_meant(studio: Studio, catalog: Catalog) -> None:
     recipe = added(own(catalog), catalog, "rewards.answer_once")
     (found,) = [one for one in studio.prepare(recipe).findings if one.level == "error"]

@@ -138,32 +138,45 @@ def functions_in(code: str) -> list[Function]:
     found = {}
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
-            found[node.name] = _function(node)
+            about = (ast.get_docstring(node) or "").strip().split("\n")[0]
+            found[node.name] = _function(node.name, node, about)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            for one in node.targets:
+                if isinstance(one, ast.Name) and not one.id.startswith("_"):
+                    found[one.id] = _function(one.id, node.value)
     return list(found.values())
 
 
-def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
+def _function(name: str, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, about: str = "") -> Function:
     given = node.args
     positional = [*given.posonlyargs, *given.args]
     required = positional[: len(positional) - len(given.defaults)]
     required += [one for one, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is None]
     needs = tuple(one.arg for one in required if one.arg not in GIVEN)
-    about = (ast.get_docstring(node) or "").strip().split("\n")[0]
-    return Function(node.name, node.lineno, needs, about, given.kwarg is not None)
+    return Function(name, node.lineno, needs, about, given.kwarg is not None)
 
 
 def names_in(code: str) -> set[str]:
     """Every name that the code gives something to at its outermost level: functions, classes, imports, values."""
     tree = parsed(code)
     names: set[str] = set()
-    for node in tree.body if isinstance(tree, ast.Module) else ():
+    waiting: list[ast.AST] = [tree] if isinstance(tree, ast.Module) else []
+    while waiting:  # what stands in an `if` or a `try` is no less the module's
+        node = waiting.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
         else:
-            names |= {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+            waiting += ast.iter_child_nodes(node)
     return names
+
+
+def may_have(code: str, name: str) -> bool:
+    """Whether code that runs may have given something to a name: also by `import *`, or as it is asked for."""
+    return not names_in(code).isdisjoint({name, "*", "__getattr__"})
 
 
 def code_findings(code: str) -> list[Finding]:

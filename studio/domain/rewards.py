@@ -10,7 +10,7 @@ from typing import Any, Literal
 from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, Fix, Where, finding
 from studio.domain.recipe import Recipe
-from studio.domain.reward_code import FILE_NAME, MODULE, Function, code_findings, functions_in, read_file
+from studio.domain.reward_code import FILE_NAME, MODULE, Function, code_findings, functions_in, may_have, read_file
 from studio.domain.reward_library import KEPT_BACK, Pick, problems
 
 METHODS = ("grpo", "rloo")
@@ -42,7 +42,8 @@ class Reward:
     """One reward of a recipe: `key` as TRL is told it, `needs` the columns without which it stops.
 
     `span` is the least and the most it can give, None where nobody knows; `pick` its settings where it is the
-    library's; `function` what is known of it from its code, `read` whether that code could be read here.
+    library's; `function` what is known of it from its code, `read` whether that code could be read here, `named`
+    whether it gives the name to something, a function or not: what `functools.partial` makes, or an import.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Reward:
     pick: Pick | None = None
     function: Function | None = None
     read: bool = False
+    named: bool = False
 
     @property
     def name(self) -> str:
@@ -113,8 +115,8 @@ def _of_code(recipe: Recipe, key: str, source: Callable[[str], str | None]) -> R
         code, kind = source(module) if module else None, "module" if module else "unknown"
     function = next((one for one in functions_in(code or "") if one.name == name), None)
     if function is None:
-        return Reward(key, kind, read=code is not None)
-    return Reward(key, kind, 1.0, function.about, function.needs, function=function, read=True)
+        return Reward(key, kind, read=code is not None, named=may_have(code or "", name))
+    return Reward(key, kind, 1.0, function.about, function.needs, function=function, read=True, named=True)
 
 
 # Changing them ---------------------------------------------------------------------------------------------------
@@ -235,7 +237,7 @@ def reward_findings(
             found.append(_unknown(recipe, reward, built_in))
         elif reward.source == "module" and not reward.read:
             found += _elsewhere(reward, has_package)
-        elif reward.read and reward.function is None and not broken:
+        elif reward.read and not reward.named and not broken:
             found.append(_absent(recipe, reward))
         elif reward.function is not None and not reward.function.takes_all:
             where = _at(reward)
