@@ -52,7 +52,7 @@ RUN_FAMILY = (
     "launching",
 )
 METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
-FILES_FAMILY = ("packed", "dataschema", "datafiles")
+FILES_FAMILY = ("packed", "dataschema", "datafiles", "rowless")
 DATA_FAMILY = ("packed", "cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts", "wholecheck")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 

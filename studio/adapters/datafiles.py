@@ -101,6 +101,18 @@ class DataSource:
         counts = [self._count(file, through) for file in files]
         return None if None in counts else sum(cast("list[int]", counts))
 
+    def has_rows(self, split: str) -> bool:
+        """Whether a split has any rows."""
+        return next(self._iterate(split, 0), None) is not None
+
+    def first_group(self, file: Path) -> int | None:
+        """The rows of the first row group of a parquet file; None where it has none, and in other formats."""
+        if self.format != "parquet":
+            return None
+        with _readable(file):
+            found = _parquet(self.place, file).metadata
+            return int(found.row_group(0).num_rows) if found.num_row_groups else None
+
     def recipe_values(self) -> dict[str, Any]:
         """The recipe's values with which `trl` loads this: a folder by name, files as a mixture of one."""
         path = str(self.path.resolve())

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from studio.domain.columns import Column
 from studio.domain.findings import Finding
+
+
+@dataclass(frozen=True)
+class Rowless:
+    """What of a dataset is without rows: `files` beside which nothing can be loaded, and whole splits by name."""
+
+    files: tuple[Finding, ...] = ()
+    splits: tuple[tuple[str, Finding], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -16,7 +24,7 @@ class DatasetHead:
 
     A cell that the viewer cut short is left out of its row, except in text columns, where its beginning stays.
     `usual` is the configuration that is loaded where none is named; "" for none, None where nobody knows. `left_out`
-    tells of files that are not loaded.
+    tells of files that are not loaded, `rowless` of files and splits without rows.
     """
 
     name: str
@@ -29,6 +37,7 @@ class DatasetHead:
     partial: bool = False
     usual: str | None = None
     left_out: tuple[Finding, ...] = ()
+    rowless: Rowless = field(default_factory=Rowless)
 
     @property
     def configs(self) -> tuple[str, ...]:

@@ -10,8 +10,10 @@ from typing import Any
 
 from studio.adapters import datafiles
 from studio.adapters.hub import HubClient, Unknown
+from studio.adapters.rowless import rowless
 from studio.domain.asked_splits import base_split, config_findings, entry_findings, split_findings
 from studio.domain.columns import Column
+from studio.domain.dataset_answers import Rowless
 from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
@@ -33,7 +35,7 @@ class Inspection:
     `num_rows` is None where not told. `seen` is what was seen of all rows, None where only the first ones were looked
     at; `read_split` the split they are of, `files` its files where they are more than those of `name`. `usual` is the
     configuration that is loaded where none is named: "" where there is none, None where nobody knows. `left_out` tells
-    of files that lie there and are not loaded.
+    of files that lie there and are not loaded, `rowless` of those and of splits in which there are no rows.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Inspection:
     files: tuple[str, ...] = ()
     usual: str | None = None
     left_out: tuple[Finding, ...] = ()
+    rowless: Rowless = field(default_factory=Rowless)
 
     @property
     def whole(self) -> bool:
@@ -65,6 +68,8 @@ class Inspection:
     @property
     def looked_at(self) -> str:
         """What the verdict goes by, in a sentence: all rows, or which of them."""
+        if self.num_rows == 0:
+            return "There are no rows to look at."
         if self.seen is not None:
             if self.whole:
                 return f"All {self.seen.total:,} rows checked in {self.seen.seconds:.1f} s."
@@ -137,6 +142,7 @@ def inspect(
             name, method, "", "", "hub", head.config, head.configs, head.split, head.splits.get(head.config, ()),
             tuple(head.columns), tuple(head.rows), head.num_rows, (), chosen, usual=head.usual,
             left_out=head.left_out,
+            rowless=head.rowless,
         ),
         judged, loaded_with(given, split, chosen),
     )  # fmt: skip
@@ -275,7 +281,7 @@ def _opened_source(
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
-        left_out=source.left_out,
+        left_out=source.left_out, rowless=rowless(source),
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))
 
@@ -289,7 +295,7 @@ def loaded_with(values: Mapping[str, Any], split: str | None, found: Mapping[str
 
 def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:
     """The inspection with the verdict on rows and columns, and on the splits that the recipe will ask for."""
-    missing = _not_there(looked, values)
+    missing = [*_not_there(looked, values), *_rowless(looked, values)]
     kind = judged.type
     if judged.verdict == "reject":
         # What the data is does not hang on the method that refused it.
@@ -314,6 +320,23 @@ def _not_there(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
         *config_findings(looked.name, looked.configs, looked.usual, values.get("dataset_config"), "dataset_config"),
         *split_findings(looked.name, looked.splits, loaded),
     ]
+
+
+def _rowless(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
+    """What stops the loading since there are no rows. Of a mixture's entry, its own split has a Finding elsewhere."""
+    found = list(looked.rowless.files)
+    if looked.entry is not None:
+        return found
+    asked = {looked.split, values.get("dataset_train_split", "train")}
+    if values.get("eval_strategy", "no") not in ("no", None, False):
+        asked.add(values.get("dataset_test_split", "test"))
+    streams = values.get("dataset_streaming") is True  # else all splits are made, whichever are asked for
+    found += [finding for split, finding in looked.rowless.splits if not streams or split in asked]
+    if looked.num_rows == 0 and not found:
+        what = f"{looked.name} has no rows in '{looked.split}'."
+        why = "TRL would stop while loading the data. Choose a split with rows in it."
+        found.append(Finding("error", Where("file", looked.name), what, why))
+    return found
 
 
 def _opened(name: str, paths: Paths) -> StudioError:

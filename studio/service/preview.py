@@ -16,8 +16,9 @@ from studio.adapters.datafiles import NO_SCRIPTS, DataSource
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.hubfiles import RepositoryFiles
 from studio.adapters.hubviewer import rows_shown
+from studio.adapters.rowless import rowless
 from studio.domain.data_layout import layout_of, script_in, usual_config
-from studio.domain.dataset_answers import DatasetHead, DatasetRepository
+from studio.domain.dataset_answers import DatasetHead, DatasetRepository, Rowless
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.mixture import own_files
@@ -175,8 +176,9 @@ def _head_of(source: DataSource, name: str, split: str | None, n: int) -> Datase
     splits = dict.fromkeys(source.configs or ("default",), source.splits)
     columns, rows = source.columns(chosen), source.rows(chosen, n)
     config = source.config or "default"
-    count, left_out = source.num_rows(chosen), source.left_out
-    return DatasetHead(name, config, chosen, splits, columns, rows, count, usual=source.usual, left_out=left_out)
+    count, lacking = source.num_rows(chosen), Rowless() if rows else rowless(source, chosen)
+    told = DatasetHead(name, config, chosen, splits, columns, rows, count, usual=source.usual)
+    return replace(told, left_out=source.left_out, rowless=lacking)
 
 
 def _page_of(source: DataSource, name: str, split: str, offset: int, n: int) -> RowsPage:
