@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from studio.adapters.fitting import Misfit, fitted, whole
-from studio.adapters.jsonpieces import Mixed, first_mixed, loaded, pieces, rows_of
+from studio.adapters.jsonpieces import Mixed, NullFirst, first_mixed, loaded, pieces, rows_of
 from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
 from studio.domain.columns import Column, item_of
 from studio.domain.errors import StudioError
@@ -118,6 +118,15 @@ class Pieces:
         message = f"`{error.column}` changes its type in row {row}: {_type(error.found)}, after {_type(error.wanted)}."
         return Finding("error", where, message, _STOPS)
 
+    def _null_first(self, error: NullFirst) -> Finding:
+        row = self.start + error.place
+        what = f"`{error.column}` has a list that begins with null in row {row}."
+        why = (
+            "The datasets library then wants the same types in each row, lists with whole numbers and others with "
+            "decimals are two, and no blank lines: it stops there. Take the null out of the list."
+        )
+        return Finding("error", Where("file", str(self.file), row), what, why)
+
     def _piece(self, table: Any, raw: Mapping[str, list[Any]] | None = None) -> Piece:
         """A table as a piece, made to fit the first one."""
         if self._schema is None:
@@ -179,6 +188,8 @@ class Pieces:
             except pa.ArrowInvalid:
                 rows = rows_of(piece, str(self.file), line)  # names the line where it is broken
                 table = mixed.table(piece, rows, first)
+        except NullFirst as error:
+            raise Stopped(self._null_first(error)) from error
         except pa.ArrowInvalid as error:
             raise self._stop(f"{self.file} is broken: {_first_line(error)}.", _STOPS, line) from error
         for path in mixed.written[before:]:

@@ -17,6 +17,14 @@ Path = tuple[str | int, ...]  # the keys from a row down to a cell; 0 stands for
 Row = dict[str, Any]
 
 
+class NullFirst(pa.ArrowInvalid):  # type: ignore[misc]
+    """A list begins with null in the `place`th row of a piece, and nothing can be made of its `column` with that."""
+
+    def __init__(self, column: str, place: int) -> None:
+        super().__init__(f"{column} begins with null")
+        self.column, self.place = column, place
+
+
 def pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
     """A file in pieces of some `size` bytes that end with a line."""
     first = True
@@ -70,11 +78,62 @@ def read_piece(piece: bytes) -> Any:
     while True:
         try:
             options = pyarrow.json.ReadOptions(block_size=size)
-            return pyarrow.json.read_json(io.BytesIO(piece), read_options=options)
+            table = pyarrow.json.read_json(io.BytesIO(piece), read_options=options)
+            break
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             if size >= len(piece) or not ("straddling" in str(error) or "JSON conversion to" in str(error)):
                 raise
             size *= 2  # a row was longer than a block
+    try:
+        table.validate()
+    except pa.ArrowInvalid:
+        return _row_by_row(piece, table)
+    return table
+
+
+def _row_by_row(piece: bytes, table: Any) -> Any:
+    """The table that the datasets library makes of a piece that Arrow misread: of each row by itself, put together.
+
+    Arrow loses count of the items where the first list of a column begins with null. Raises NullFirst where the library
+    stops there: the rows by themselves are of several types then, or a line is blank.
+    """
+    try:
+        rows = [json.loads(line) for line in piece.splitlines()]
+        schemas: dict[Any, Any] = {}
+        for row in rows:
+            made = _make_of(row)
+            if made not in schemas:  # a table of each row would take a hundred times as long
+                schemas[made] = pa.Table.from_pylist([row]).schema
+        schema = pa.unify_schemas(list(schemas.values()), promote_options="default")
+        return pa.Table.from_pylist(rows, schema=schema)
+    except (ValueError, TypeError, OverflowError, pa.ArrowException):
+        name = next(name for name in table.column_names if not _is_valid(table.column(name)))
+        texts = [line for line in piece.splitlines() if line.strip()]
+        firsts = (place for place, text in enumerate(texts) if _begins_with_null(json.loads(text).get(name)))
+        raise NullFirst(name, next(firsts, 0)) from None
+
+
+def _make_of(cell: Any) -> Any:
+    """What tells the Arrow type of a cell: cells that are alike in it have the same."""
+    if isinstance(cell, dict):
+        return tuple((key, _make_of(value)) for key, value in cell.items())
+    if isinstance(cell, list):
+        return list, tuple(dict.fromkeys(map(_make_of, cell)))
+    return type(cell)
+
+
+def _is_valid(column: Any) -> bool:
+    try:
+        column.validate()
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _begins_with_null(cell: Any) -> bool:
+    if isinstance(cell, dict):
+        return any(map(_begins_with_null, cell.values()))
+    return isinstance(cell, list) and bool(cell) and (cell[0] is None or any(map(_begins_with_null, cell)))
 
 
 def _changed(error: str) -> Path | None:
