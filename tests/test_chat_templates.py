@@ -62,6 +62,21 @@ def test_templates_that_do_not_work(template: str, said: str) -> None:
     assert found.text == ""
 
 
+@pytest.mark.parametrize(
+    ("answer", "stops"),
+    [
+        ("{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}\n", "yes"),
+        ("{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>\n", "no"),
+        ("{% generation %}{{ m.content }}\n{% endgeneration %}<|im_end|>\n", "no"),
+        ("{{ m.content }}<|im_end|>\n", ""),
+    ],
+)
+def test_whether_the_end_of_a_turn_is_marked(answer: str, stops: str) -> None:
+    template = "{% for m in messages %}{% if m.role == 'assistant' %}" + answer
+    found = render(template + "{% else %}{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}", {})
+    assert (found.stops, found.trouble) == (stops, "")
+
+
 def test_a_template_without_end_is_ended() -> None:
     endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     assert "did not come to an end" in render(endless, {}, patience=2).trouble

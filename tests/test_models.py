@@ -318,6 +318,21 @@ def test_learning_from_the_assistant_alone_needs_marks(base: Path) -> None:
     assert found.fix is not None
 
 
+def test_the_end_of_a_turn_has_to_be_marked(base: Path) -> None:
+    turn = b"{% generation %}{{ m.content }}{% endgeneration %}</s>"
+    model_folder(base / "m", chat_template__jinja=b"{% for m in messages %}" + turn + b"{% endfor %}")
+    all_models = models(base)
+    facts = look(all_models.known("m")).facts
+    assert facts is not None
+    assert all_models.learn_template(facts)
+    recipe = Recipe("sft", {"model_name_or_path": "m", "assistant_only_loss": True})
+    (found,) = all_models.findings(recipe, conversational=True)
+    assert (found.level, found.where.name) == ("warning", "assistant_only_loss")
+    assert "may not learn to stop" in found.why
+    assert found.fix is not None
+    assert all_models.findings(Recipe("sft", {"model_name_or_path": "m"}), conversational=True) == []
+
+
 def test_the_end_token_has_to_end_turns(base: Path) -> None:
     template = b"{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}<|im_end|>\n{% endfor %}"
     special = json.dumps({"eos_token": "<|end|>", "additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})

@@ -23,13 +23,15 @@ class Rendered:
     """A chat template on an example: the conversation's `text`, and the `prompt` put behind a question.
 
     `marks` says whether the assistant's turns are marked for `assistant_only_loss`: `yes`, `patched` where TRL takes a
-    marked twin of this template, `no`, or `` where it was not found out. With a `trouble` the texts are empty.
+    marked twin of this template, `no`, or `` where it was not found out; `stops` whether its own marks take in what
+    ends a turn: `yes`, `no`, or `` where that is not known. With a `trouble` the texts are empty.
     """
 
     text: str = ""
     prompt: str = ""
     system: bool = False
     marks: Literal["yes", "patched", "no", ""] = ""
+    stops: Literal["yes", "no", ""] = ""
     trouble: str = ""
 
 
@@ -55,7 +57,7 @@ def render(template: str, tokens: Mapping[str, str], patience: float = PATIENCE)
         return Rendered(trouble=f"The example could not be made: {error.strerror or error}.")
     try:
         said = json.loads(done.stdout.splitlines()[-1])
-        found = Rendered(said["text"], said["prompt"], said["system"], said["marks"])
+        found = Rendered(said["text"], said["prompt"], said["system"], said["marks"], said["stops"])
     except (ValueError, LookupError, TypeError):
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return Rendered(trouble=f"The template could not be tried out: {last[:200]}")

@@ -49,11 +49,12 @@ def template_findings(
     values: Mapping[str, Any],
     conversational: bool,
     example: str = "",
+    stops: str = "",
 ) -> Iterator[Finding]:
     """What the data and the recipe ask of the chat template in effect; `marks` says whether it marks what is learnt.
 
-    `example` is a conversation as the template writes it, `` where it has not been tried out. Only for facts whose
-    tokenizer could be read: of others nothing is known.
+    `example` is a conversation as the template writes it, `` where it has not been tried out, and `stops` whether its
+    marks take in what ends a turn. Only for facts whose tokenizer could be read: of others nothing is known.
     """
     if facts.template is None and conversational and "tokenizer_config.json" in facts.files:
         label = method_named(method).label
@@ -72,6 +73,15 @@ def template_findings(
             "assistant_only_loss",
             "The chat template does not mark the assistant's turns.",
             "`assistant_only_loss` needs the marks, and TRL has no marked version of this template: it would stop.",
+            Fix("Learn from the whole text", {"assistant_only_loss": False}),
+        )
+    elif method == "sft" and values.get("assistant_only_loss") is True and facts.template and stops == "no":
+        yield finding(
+            "warning",
+            "assistant_only_loss",
+            "The chat template does not mark what ends the assistant's turns.",
+            "The model may not learn to stop: `assistant_only_loss` teaches what stands between `{% generation %}` and "
+            "`{% endgeneration %}`, and the end token stands behind. Move it before `{% endgeneration %}`.",
             Fix("Learn from the whole text", {"assistant_only_loss": False}),
         )
     if method == "sft" and conversational:

@@ -242,7 +242,10 @@ class Models:
                 tried = self.template(facts)
                 marks = tried.marks if tried else ""
                 text = tried.text if tried else ""
-                found += template_findings(name, facts, marks, recipe.method, recipe.values, conversational, text)
+                stops = tried.stops if tried else ""
+                found += template_findings(
+                    name, facts, marks, recipe.method, recipe.values, conversational, text, stops
+                )
         return found
 
     # --- chat templates

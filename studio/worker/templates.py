@@ -21,7 +21,8 @@ def rendered(path: str) -> dict[str, Any]:
 
     `text` is the example conversation, `prompt` what is put behind a question to have it answered, `system` whether
     the template takes a system message, `marks` whether the assistant's turns are marked: `yes`, `patched` where TRL
-    knows the template and has a marked one for it, `no`. `error` is the template's own refusal; the rest is empty then.
+    knows the template and has a marked one for it, `no`. `stops` says whether its own marks take
+    in what ends a turn, `` where it has none. `error` is the template's own refusal; the rest is empty then.
     """
     asked = json.loads(Path(path).read_text(encoding="utf-8"))
     template, tokens = str(asked["template"]), dict(asked["tokens"])
@@ -50,7 +51,26 @@ def rendered(path: str) -> dict[str, Any]:
         return _refusal(first or "It leaves the user's question out.", marks)
     system = len(messages) == 3 and _SYSTEM in text
     prompt = asking.removeprefix(without) if asking.startswith(without) else ""
-    return {"text": text[:LONGEST], "prompt": prompt[:500], "system": system, "marks": marks, "error": ""}
+    found = {"text": text[:LONGEST], "prompt": prompt[:500], "system": system, "marks": marks, "error": ""}
+    return {**found, "stops": _stops(template, tokens, messages[-2:]) if marks == "yes" else ""}
+
+
+def _stops(template: str, tokens: dict[str, Any], turns: list[dict[str, Any]]) -> str:
+    """`yes` or `no`: whether anything is marked behind an answer; `` where that cannot be told.
+
+    A user's turn follows, as where TRL looks: some templates end a turn with the next one, and never the last.
+    """
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    try:
+        texts, spans = render_jinja_template(
+            [[*turns, turns[0]]], chat_template=template, return_assistant_tokens_mask=True, **tokens
+        )
+        marked = next((one for one in (str(texts[0])[a:b] for a, b in spans[0]) if _ANSWER in one), "")
+    except Exception:  # noqa: BLE001 - whatever a template raises, it tells nothing then
+        return ""
+    _, found, behind = marked.rpartition(_ANSWER)
+    return ("yes" if behind.strip() else "no") if found else ""
 
 
 def _conversations() -> Iterator[list[dict[str, Any]]]:
@@ -64,7 +84,7 @@ def _conversations() -> Iterator[list[dict[str, Any]]]:
 
 
 def _refusal(error: str, marks: str) -> dict[str, Any]:
-    return {"text": "", "prompt": "", "system": False, "marks": marks, "error": error}
+    return {"text": "", "prompt": "", "system": False, "marks": marks, "stops": "", "error": error}
 
 
 def _known_to_trl(template: str) -> bool:
