@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dataset_shapes import SHAPES
 from test_dataset_types import columns_of
-from world_formats import ASKED, FORMATS, GOOD, POOR, SYSTEM, Rows, human, transcript, turns
+from world_formats import ASKED, FORMATS, GOOD, POOR, SYSTEM, Rows, history, human, transcript, turns
 
 from studio.domain.column_roles import ROLE_WORDS, Settings, roles_of
 from studio.domain.dataset_types import judge
@@ -114,6 +114,24 @@ def test_a_transcript_parts_where_the_answers_do() -> None:
     assert [turn["role"] for turn in row["prompt"]] == ["user", "assistant", "user"]
     assert row["chosen"] == [{"role": "assistant", "content": GOOD[0]}]
     assert row["rejected"] == [{"role": "assistant", "content": POOR[0]}]
+
+
+@pytest.mark.parametrize("name", ["history_response", "history_json", "history_context", "messages_response"])
+def test_an_answer_is_learnt_after_the_turns_before_it(name: str) -> None:
+    for n, row in enumerate(made(recognised("sft", FORMATS[name][0]))):
+        assert [turn["content"] for turn in row["prompt"] if turn["role"] != "system"] == [
+            turn["content"] for turn in history(n)
+        ]
+        assert row["completion"] == [{"role": "assistant", "content": GOOD[n]}]
+
+
+def test_turns_that_end_with_another_answer_leave_it_to_the_user_which_is_learnt() -> None:
+    rows = [{"prompt": turns(n, POOR), "response": GOOD[n]} for n in range(4)]
+    proposal = recognised("sft", rows)
+    assert (proposal.unclear, proposal.sure) == (("answer",), False)
+    same = recognised("sft", [{"prompt": turns(n), "response": GOOD[n]} for n in range(4)])
+    assert same.sure
+    assert made(same)[0] == {"prompt": turns(0)[:1], "completion": turns(0)[1:]}
 
 
 def test_the_user_decides_from_which_score_an_answer_is_good() -> None:

@@ -39,6 +39,12 @@ def transcript(n: int, answer: tuple[str, ...] = GOOD) -> str:
     return f"{begun}\n\nHuman: {ASKED[n]}\n\nAssistant: {answer[n]}"
 
 
+def history(n: int) -> list[dict[str, str]]:
+    """Turns that end with a question, to which the answer stands elsewhere."""
+    before = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello, what can I do for you?"}]
+    return [*before, {"role": "user", "content": ASKED[n]}]
+
+
 def rated(n: int) -> list[dict[str, Any]]:
     return [
         {"model": "a", "response": POOR[n], "overall_score": 3.0},
@@ -189,6 +195,33 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
     "thumbs_sign": (
         _rows(question=ASKED, answer=GOOD, vote=[1, -1, 1, -1]),
         {"kto": {"question": "question", "answer": "answer", "vote": "label"}},
+    ),
+    "history_response": (
+        _rows(prompt=history, response=GOOD),
+        {"sft": {"prompt": "question", "response": "answer"}, "grpo": {"prompt": "question", "response": "solution"}},
+    ),
+    "history_json": (
+        _rows(prompt=lambda n: json.dumps(history(n)), response=GOOD),
+        {"sft": {"prompt": "question", "response": "answer"}},
+    ),
+    "history_context": (
+        _rows(context=history, response=GOOD, thumbs_up=[True, False, True, True]),
+        {
+            "sft": {"context": "question", "response": "answer"},
+            "kto": {"context": "question", "response": "answer", "thumbs_up": "label"},
+        },
+    ),
+    "single_turn_response": (
+        _rows(question=lambda n: turns(n)[:1], answer=GOOD),
+        {"sft": {"question": "question", "answer": "answer"}},
+    ),
+    "messages_response": (
+        _rows(messages=history, response=GOOD, system=SYSTEM),
+        {"sft": {"messages": "question", "response": "answer", "system": "system"}},
+    ),
+    "hh_prompt": (
+        _rows(prompt=lambda n: transcript(n, ("",) * 4), response=GOOD),
+        {"sft": {"prompt": "question", "response": "answer"}},
     ),
     "text_elsewhere": (_rows(content=GOOD, url="x"), {"sft": {"content": "text"}}),
     "document": (_rows(document=GOOD), {"sft": {"document": "text"}}),

@@ -1,0 +1,281 @@
+"""The columns of a dataset, looked through for the roles that a method knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from studio.domain.column_roles import rated_fields, reading_of
+from studio.domain.columns import Column
+from studio.domain.conversations import Message, Unreadable, read_messages
+from studio.domain.role_names import ANSWERING, NAMES, known_names
+from studio.domain.verdict_words import pair_of, says_good_or_bad, winner_words
+
+_SPOKEN = ("text", "messages", "json", "transcript")
+_TURNS = ("messages", "json", "transcript")
+_OPENING = (*NAMES["question"], *NAMES["context"], "input")  # names of what turns are that ask
+_NUMBERS = ("integer", "number")
+
+
+class Finder:
+    """The columns of a dataset, looked through for each role."""
+
+    def __init__(self, method: str, columns: list[Column], rows: list[dict[str, Any]]) -> None:
+        self.method, self.columns, self.rows = method, columns, rows
+        self.readings = {column.name: reading_of(column, rows) for column in columns}
+        self.found: dict[str, str] = {}  # column: role
+        self.unclear: list[str] = []
+
+    def roles(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        if self.method in ("grpo", "rloo", "distillation"):
+            self._prompts()
+        elif self.method == "sft":
+            self._demonstrations()
+        else:
+            self._preferences()
+        return self.found, tuple(dict.fromkeys(self.unclear))
+
+    # --- for each kind of method
+
+    def _demonstrations(self) -> None:
+        if self._openings() and self._answers() and not self._whole_conversation():
+            self._continued()
+        elif self._conversation():
+            self._take("system", "text")
+            self._take("tools")
+        elif self._has("rejected") and self._take("chosen", *_SPOKEN):
+            self._ask(questions_of="chosen")
+        elif self._speaking("answer"):
+            self._ask()
+            self._take("reasoning", "text")
+            if "question" not in self.found.values() and self._only_text():
+                self.found = {}
+                self._text()
+        elif "answer" not in self.unclear and self._rated():
+            self._ask()
+        else:
+            self._text()
+
+    def _continued(self) -> None:
+        """Turns that ask, with what is answered to them in a column of its own."""
+        opening, answers = self._openings(), self._answers()
+        if len(answers) == 1 and any(self._answered(column, answers[0]) for column in opening):
+            self.unclear.append("answer")  # the last turn is one too, and another one
+        else:
+            self._speaking("answer")
+        self._ask()
+        if any(column.name not in self.found for column in opening):
+            self.unclear.append("question")
+        self._take("reasoning", "text")
+        self._take("tools")
+
+    def _preferences(self) -> None:
+        if self.method == "kto" and self._thumbs():
+            return
+        if self._has("chosen") and self._has("rejected"):
+            self._take("chosen", *_SPOKEN)
+            self._take("rejected", *_SPOKEN)
+        elif not self._compared():
+            self._rated()
+        self._ask(questions_of="chosen")
+        self._take("tools")
+
+    def _thumbs(self) -> bool:
+        """An answer that stands alone, with a thumb or a score."""
+        if self._has("chosen") and self._has("rejected"):
+            return False
+        answer = self._speaking("answer") or self._conversation()
+        labels = [c for c in self._called("label") if c.type in ("boolean", "integer", "number", "text")]
+        clear = [c for c in labels if says_good_or_bad(c.name, self.rows) and any(self._cells(c))]
+        if answer and len(clear) == 1:
+            self.found[clear[0].name] = "label"
+        elif answer and len(clear) > 1:
+            self.unclear.append("label")
+        elif answer and not self._take("score", types=("integer", "number")):
+            self.found = {}
+            return False
+        elif not answer:
+            return False
+        if "conversation" not in self.found.values():
+            self._ask()
+            self._take("reasoning", "text")
+        return True
+
+    def _prompts(self) -> None:
+        asked = self._ask()
+        if not asked and "question" not in self.unclear:
+            self._conversation()
+            self._take("system", "text")
+        if self.method != "distillation":
+            self._solution()
+        self._take("tools")
+
+    def _solution(self) -> None:
+        """What rewards compare with; the model does not see it."""
+        named = [column for column in self._called("solution") if column.type in ("text", "integer", "number")]
+        others = [column for column in self._called("answer") if column.type in ("text", "integer", "number")]
+        every = {column.name: column for column in [*named, *others] if column.name not in self.found}
+        if len(every) == 1:
+            self.found[next(iter(every))] = "solution"
+        elif every:
+            self.unclear.append("solution")
+
+    # --- for each role
+
+    def _called(self, role: str) -> list[Column]:
+        names = NAMES[role]
+        return [one for one in self.columns if one.name.casefold() in names and one.name not in self.found]
+
+    def _has(self, role: str) -> bool:
+        return any(self.readings[column.name] for column in self._called(role))
+
+    def _cells(self, column: Column) -> list[Any]:
+        return [cell for row in self.rows if (cell := row.get(column.name)) not in (None, "")] or [None]
+
+    def _take(self, role: str, *readings: str, types: tuple[str, ...] = ()) -> bool:
+        """Gives a role to the one column that may play it; where there are several, to none."""
+        fitting = self._called(role)
+        if readings:
+            fitting = [one for one in fitting if self.readings[one.name] in readings]
+        if types:
+            fitting = [one for one in fitting if one.type in types]
+        if len(fitting) == 1:
+            self.found[fitting[0].name] = role
+            return True
+        if fitting:
+            self.unclear.append(role)
+        return False
+
+    def _speaking(self, role: str) -> bool:
+        return self._take(role, "text", "messages", "json")
+
+    def _ask(self, questions_of: str = "") -> bool:
+        """The question with what belongs to it. `input` is the question where nothing else is, else its context."""
+        known = [one for one in self._called("question") if self.readings[one.name] in ("text", "messages", "json")]
+        inputs = [one for one in self.columns if one.name.casefold() == "input" and self.readings[one.name] == "text"]
+        inputs = [one for one in inputs if one.name not in self.found]
+        spoken = [name for name, role in self.found.items() if role == questions_of]
+        carried = any(self.readings[name] != "text" for name in spoken)
+        opening = self._openings() if self.found else []
+        if len(known) > 1:
+            self.unclear.append("question")
+            return False
+        if known:
+            self.found[known[0].name] = "question"
+        elif inputs and not carried:
+            self.found[inputs.pop().name] = "question"
+        elif len(opening) == 1 and not carried:
+            self.found[opening[0].name] = "question"
+        elif not carried:
+            self._transcripts()
+        if not carried and "question" not in self.found.values():
+            return False
+        self._take("system", "text")
+        contexts = [one for one in self._called("context") if self.readings[one.name] == "text"] + inputs
+        if len(contexts) == 1 and known:
+            self.found[contexts[0].name] = "context"
+        elif contexts and known:
+            self.unclear.append("context")
+        return "question" in self.found.values()
+
+    def _transcripts(self) -> None:
+        """A prompt that is a transcript, under a name of a question or of a conversation."""
+        names = (*NAMES["question"], *NAMES["conversation"], "text")
+        told = [c for c in self.columns if c.name.casefold() in names and self.readings[c.name] == "transcript"]
+        if len(told) == 1 and told[0].name not in self.found:
+            self.found[told[0].name] = "question"
+
+    # --- conversations
+
+    def _told(self) -> list[Column]:
+        """The columns of turns that are no answers by their names."""
+        spoken = [one for one in self.columns if self.readings[one.name] in _TURNS]
+        return [one for one in spoken if one.name not in self.found and one.name.casefold() not in ANSWERING]
+
+    def _openings(self) -> list[Column]:
+        """Those of them that ask: by their names, or since none of them ends with the assistant."""
+        return [one for one in self._told() if one.name.casefold() in _OPENING or self._is_open(one)]
+
+    def _answers(self) -> list[Column]:
+        return [one for one in self._called("answer") if self.readings[one.name] in ("text", "messages", "json")]
+
+    def _whole_conversation(self) -> bool:
+        """Whether turns under a name of conversations are answered in their own column."""
+        named = [one for one in self._told() if one.name.casefold() in NAMES["conversation"]]
+        return any(not self._is_open(one) for one in named)
+
+    def _turns(self, column: Column) -> list[tuple[dict[str, Any], list[Message]]]:
+        found = []
+        for row in self.rows:
+            try:
+                found.append((row, read_messages(row.get(column.name), str(self.readings[column.name]))))
+            except Unreadable:
+                continue
+        return found
+
+    def _is_open(self, column: Column) -> bool:
+        told = self._turns(column)
+        return bool(told) and all(turns[-1]["role"] != "assistant" for _, turns in told)
+
+    def _answered(self, column: Column, answer: Column) -> bool:
+        """Whether turns end with an answer that is not the one of the answer's column."""
+        ends = [(row.get(answer.name), turns[-1]) for row, turns in self._turns(column)]
+        others = [(said, turn) for said, turn in ends if turn["role"] == "assistant" and said is not None]
+        return any(isinstance(said, str) and turn["content"].strip() != said.strip() for said, turn in others)
+
+    def _conversation(self) -> bool:
+        """The one column that holds conversations, by its name or else by its cells."""
+        spoken = self._told()
+        named = [one for one in spoken if one.name.casefold() in NAMES["conversation"]]
+        fitting = named or spoken
+        if len(fitting) == 1:
+            self.found[fitting[0].name] = "conversation"
+            return True
+        if fitting:
+            self.unclear.append("conversation")
+        return False
+
+    def _compared(self) -> bool:
+        """Two answers, and a column that says which is better."""
+        pairs = [
+            pair for pair in pair_of([column.name for column in self.columns if column.type not in _NUMBERS])
+            if all(self.readings[name] in _SPOKEN for name in pair)
+            and not any(part in pair[0].casefold() for part in ("model_", "judge", "_id"))
+        ]  # fmt: skip
+        if len(pairs) != 1:
+            self.unclear += ["answer a"] if pairs else []
+            return False
+        one, other = pairs[0]
+        telling = [c for c in self._called("winner") if winner_words(one, other, c.name, self.rows) is not None]
+        self.found |= {one: "answer a", other: "answer b"}
+        if len(telling) == 1:
+            self.found[telling[0].name] = "winner"
+        else:
+            self.unclear.append("winner")
+        return True
+
+    def _rated(self) -> bool:
+        """Answers with their scores: objects that hold both, or two lists."""
+        rated = [column for column in self.columns if rated_fields(column) is not None]
+        shapes = {(column.type, rated_fields(column)) for column in rated}
+        if rated and len(shapes) == 1:
+            self.found |= {column.name: "rated" for column in rated}
+            return True
+        if rated:
+            self.unclear.append("rated")
+            return False
+        if any(c.type == "list<text>" for c in self._called("answers")) and self._called("scores"):
+            lists = self._take("answers", types=("list<text>",))
+            return self._take("scores", types=("list<integer>", "list<number>")) and lists
+        return False
+
+    def _only_text(self) -> bool:
+        return sum(self.readings[column.name] == "text" and column.type == "text" for column in self.columns) == 1
+
+    def _text(self) -> None:
+        texts = [one for one in self.columns if one.type == "text" and self.readings[one.name] == "text"]
+        named = [one for one in texts if one.name.casefold() in NAMES["text"]]
+        fitting = named or ([] if any(one.name.casefold() in known_names() for one in texts) else texts)
+        if len(fitting) == 1:
+            self.found[fitting[0].name] = "text"
+        elif fitting:
+            self.unclear.append("text")
