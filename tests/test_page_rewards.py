@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from app_process import AppProcess, app
 from browser import open_page
+from PIL import Image
 from playwright.sync_api import Locator, expect
 from studio_page import StudioPage, until
 
@@ -182,3 +184,36 @@ def test_an_error_with_half_of_a_character_leaves_the_page_alive(studio: StudioP
     expect(told).to_contain_text("odd raises: ValueError: one \ufffd half", timeout=LONG)
     add(studio, "pick", "length")
     studio.wait_for("reward_funcs", [*MANNERS, "rewards.odd", "rewards.good_length"])
+
+
+def test_a_ticked_box_looks_ticked_in_both_themes(studio: StudioPage) -> None:
+    add(studio, "pick", "contains")
+    box = reward(studio, "contains_text").locator('[data-what="ignore_case"]')
+    expect(box).to_be_checked()
+    for dark in (False, True):
+        studio.page.emulate_media(color_scheme="dark" if dark else "light")
+        expect(studio.page.locator("body.dark")).to_have_count(int(dark))
+        looks = {}
+        for ticked in (True, False):
+            box.set_checked(ticked)
+            until(studio.page, lambda t=ticked: f"ignore_case={t}" in code_beside(studio), "the setting")
+            studio.page.mouse.move(0, 0)
+            # Its middle, and of that the share of pixels that have the colour of something.
+            shot = Image.open(io.BytesIO(box.screenshot())).convert("HSV").resize((16, 16)).crop((3, 3, 13, 13))
+            looks[ticked] = sum(value > 90 for value in shot.getchannel("S").tobytes())
+        assert looks[True] > 50 > 10 > looks[False], (dark, looks)
+
+
+@pytest.mark.parametrize("width", [1280, 800])
+def test_a_long_word_leaves_the_scores_in_sight(studio: StudioPage, width: int) -> None:
+    page = studio.page
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.locator("#trial-rows input").fill("1")
+    page.locator("#trial-text textarea").fill("a" * 3000 + "\n---\nshort " * 2)
+    page.locator("#trial-button").click()
+    table = page.locator("#trial-result table")
+    expect(table).to_be_visible(timeout=LONG)
+    region = page.locator("#trial-result .ts-scroll")
+    assert region.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
+    table.locator("summary").first.click()
+    assert region.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
