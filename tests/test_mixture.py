@@ -40,6 +40,7 @@ for values in json.load(open(sys.argv[1])):
             made = get_dataset(DatasetMixtureConfig(**values))
         else:
             made = datasets.load_dataset(values["dataset_name"], name=values.get("dataset_config"))
+        next(iter(made["train" if "train" in made else next(iter(made))]))  # as every trainer of TRL does
         answers.append({part: len(made[part]) if hasattr(made[part], "__len__") else None for part in made})
     except Exception as error:
         answers.append(repr(error)[:200])
@@ -92,6 +93,20 @@ def cases(folder: Path) -> dict[str, dict[str, Any]]:
         "the only row held": {"datasets": [{**a, "split": "train[:1]"}], "test_split_size": 0.1},
         "nearly all held": {"datasets": [{**a, "split": "train[:10]"}], "test_split_size": 0.95},
         "shares and held": {"datasets": [{**a, "fraction": 0.5}, {**b, "fraction": 0.5}], "test_split_size": 0.25},
+        "backwards": {"datasets": [{**a, "split": "train[5:3]"}, {**b, "columns": ["text"]}]},
+        "none of both": {"datasets": [{**a, "split": "train[5:3]", "fraction": 0.5}, {**b, "fraction": 0.5}]},
+        "none of both held": {
+            "datasets": [{**a, "split": "train[5:3]", "fraction": 0.5}, {**b, "fraction": 0.5}],
+            "test_split_size": 0.1,
+        },
+        "backwards alone": {"datasets": [{**a, "split": "train[5:3]"}], "test_split_size": 0.1},
+        "too small a share": {
+            "datasets": [{**a, "split": "train[:1]", "fraction": 0.5}, {**b, "split": "train[:1]", "fraction": 0.5}],
+        },
+        "no columns": {"datasets": [{**a, "columns": []}, b]},
+        "no columns held": {"datasets": [{**a, "columns": []}, b], "test_split_size": 0.1},
+        "no columns shares": {"datasets": [{**a, "columns": [], "fraction": 0.5}, {**b, "fraction": 0.5}]},
+        "no columns alone": {"datasets": [{**a, "columns": []}]},
         "stream": {"datasets": [a], "streaming": True},
         "stream held": {"datasets": [a], "streaming": True, "test_split_size": 0.1},
         "stream part": {"datasets": [{**a, "split": "train[:10]"}], "streaming": True},

@@ -121,6 +121,15 @@ def all_held_out(total: int | None, size: Any) -> Finding | None:
     return finding("error", "test_split_size", what, why, tenth)
 
 
+def no_rows(total: int | None) -> Finding | None:
+    """That a mixture comes to no rows at all; None where it has some, or it is not known."""
+    if total != 0:
+        return None
+    what = "The mixture has no rows: its slices, fractions and columns leave none."
+    why = "TRL takes as many rows as no dataset has too few for, and stops where there are none to learn from."
+    return finding("error", "datasets", what, why)
+
+
 def _are_shares(fractions: Sequence[Any]) -> bool:
     numbers = [one for one in fractions if isinstance(one, (int, float)) and not isinstance(one, bool) and one >= 0]
     return len(numbers) == len(fractions) and sum(numbers) > 0

@@ -14,7 +14,7 @@ from studio.domain.columns import Column
 from studio.domain.data_layout import as_pattern, check_folder, format_of, matching
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
-from studio.domain.mixture import BUILDERS, all_held_out, as_mixture, contributed, entries_of, held_out
+from studio.domain.mixture import BUILDERS, all_held_out, as_mixture, contributed, entries_of, held_out, no_rows
 
 if TYPE_CHECKING:
     from studio.service.data import Inspection
@@ -48,7 +48,7 @@ def mix_of(values: Mapping[str, Any], looked: Sequence[Inspection]) -> Mix:
     entries = entries_of(values)
     size = values.get("test_split_size") if entries else None  # of a dataset by name, nothing is held out
     entries = entries or entries_of(as_mixture(values))
-    known = [one.num_rows if one.columns else None for one in looked]
+    known = [_rows(one) for one in looked]
     known += [None] * (len(entries) - len(known))
     specs = [entry.get("split") for entry in entries]
     rows = [rows_taken(spec, count) for spec, count in zip(specs, known, strict=False)]
@@ -57,6 +57,13 @@ def mix_of(values: Mapping[str, Any], looked: Sequence[Inspection]) -> Mix:
     firsts = [first_row(spec, count) for spec, count in zip(specs, known, strict=False)]
     parts = tuple(Part(*one) for one in zip(entries, rows, gives, firsts, strict=True))
     return Mix(parts, total, held_out(total, size))
+
+
+def _rows(one: Inspection) -> int | None:
+    """The rows of a dataset's split: none of it where an entry selects no columns, None where it cannot be read."""
+    if one.entry is not None and one.entry.get("columns") == [] and one.splits:
+        return 0
+    return one.num_rows if one.columns else None
 
 
 def rows_to_learn_from(values: Mapping[str, Any], looked: Sequence[Inspection]) -> int | None:
@@ -140,6 +147,8 @@ def aligned(looked: list[Inspection], values: Mapping[str, Any]) -> list[Inspect
     result = [replace(one, findings=(*one.findings, *_gaps(one, every))) for one in result]
     mix = mix_of(values, looked) if entries_of(values) and values.get("streaming") is not True else None
     nothing = all_held_out(mix.total, values.get("test_split_size")) if mix else None
+    if mix and not any(found.level == "error" for one in result for found in one.findings):
+        nothing = nothing or no_rows(mix.total)
     if nothing:
         result[-1] = replace(result[-1], verdict="reject", findings=(*result[-1].findings, nothing))
     return result
