@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from later_shapes import CHUNKS
 from test_dataset_types import DEPENDS, TRUTH
 
 from studio.adapters.datafiles import open_source
+from studio.adapters.home import Home
 from studio.adapters.wholecheck import check_all
 from studio.domain.cell_structure import LOOKED_INTO
 from studio.domain.dataset_types import Verdict, judge
 from studio.domain.findings import Finding
 from studio.domain.seen_rows import AllRows
+from studio.service.studio import Studio
 
 Row = dict[str, Any]
 LATE = 70_000  # the row, counted from 0, in which the flaw stands
@@ -229,6 +232,49 @@ def test_broken_json_far_down(tmp_path: Path) -> None:
     error = the_error(verdict(path, "sft", 100_000))
     assert error.message.startswith(f"Line {LATE + 1} of {path} is no JSON")
     assert (error.where.name, error.where.line) == (str(path), LATE + 1)
+
+
+def test_a_whole_number_of_more_than_64_bits(tmp_path: Path) -> None:
+    rows = "".join(f"a{n},b,{10**25 if n == LATE else n}\n" for n in range(LATE + 10))
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,completion,n\n" + rows)
+    error = the_error(verdict(path, "sft"))
+    assert (error.where.name, error.where.row) == (str(path), LATE)
+    assert error.message.startswith(f"`n` holds {10**25} in row {LATE}")
+    (error,) = [one for one in look(path, 100_000).findings if one.level == "error"]
+    assert error.where.row == LATE
+
+
+def test_a_packed_file_that_is_cut_short_names_the_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    packed = gzip.compress("".join(json.dumps({"text": f"{n} {hash(str(n))}"}) + "\n" for n in range(5000)).encode())
+    path.write_bytes(packed[:-4000])
+    whole = 0
+    with gzip.open(path) as file, suppress(EOFError):
+        while file.readline():
+            whole += 1
+    for size in (None, 1000):
+        seen = look(path, size)
+        (error,) = [one for one in seen.findings if one.level == "error"]
+        assert seen.total == error.where.row, "the rows before it were looked at"
+        assert whole <= seen.total < 5000
+        assert f"breaks off in row {seen.total}" in error.message
+    csv_file = tmp_path / "a.csv.gz"
+    csv_file.write_bytes(gzip.compress(("text\n" + "abcdef\n" * 90_000).encode())[:-50])
+    (error,) = [one for one in look(csv_file).findings if one.level == "error"]
+    assert error.where.row is None
+
+
+def test_a_check_that_fails_says_nothing_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> AllRows:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr("studio.adapters.wholecheck.check_all", fail)
+    path = write(tmp_path / "a.jsonl", [{"text": "a"}, {"text": "b"}])
+    looked = Studio(Home(tmp_path / "home")).inspect(str(path), "sft", all_rows=True)
+    assert (looked.num_rows, looked.whole, looked.to_json()["checked"]) == (2, False, 2)
+    assert looked.looked_at == "Only the first 2 rows of 2 were looked at."
+    assert [one.message for one in looked.findings] == [f"Not all rows of {path} could be checked."]
 
 
 def test_ragged_csv_far_down(tmp_path: Path) -> None:

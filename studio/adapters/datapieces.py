@@ -96,8 +96,7 @@ class Pieces:
             line = re.match(r"Line (\d+) of", error.message)
             raise self._stop(error.message, error.hint, int(line[1]) if line else None) from error
         except BROKEN as error:
-            told = not_whole(self.file)
-            raise self._stop(told.message, told.hint) from error
+            raise self._cut(error) from error
         except UnicodeDecodeError as error:
             raise self._stop(f"{self.file} is no UTF-8 text: {error.reason}.", "Save it as UTF-8.") from error
         except (pa.ArrowException, OSError) as error:
@@ -108,6 +107,14 @@ class Pieces:
         return Stopped(
             Finding("error", Where("file", str(self.file), None if line else self.start, line), message, why)
         )
+
+    def _cut(self, error: Exception) -> Stopped:
+        """A packed file that breaks off: of lines it is known in which row, of others not."""
+        reached = self._form == "json" and isinstance(error, EOFError) and self.start > 0
+        where = Where("file", str(self.file), self.start if reached else None)
+        told = not_whole(self.file)
+        what = f"{told.message.removesuffix('.')}: it breaks off in row {self.start}." if reached else told.message
+        return Stopped(Finding("error", where, what, told.hint))
 
     def _misfit(self, error: Misfit) -> Finding:
         row = self.start + error.place
@@ -233,6 +240,8 @@ class Pieces:
     def _table(self, frame: Any) -> Any:
         try:
             return pa.Table.from_pandas(frame)
+        except OverflowError:
+            raise self._too_big(frame) from None
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             for name in frame.columns:
                 kinds: dict[type, int] = {}
@@ -241,6 +250,21 @@ class Pieces:
                 if len(kinds) > 1:
                     raise Misfit(str(name), max(kinds.values()), "another type", "one type") from None
             raise
+
+    def _too_big(self, frame: Any) -> Stopped:
+        """The first whole number that no column of numbers holds; pandas leaves such a column as Python's own."""
+        cells = (
+            (place, str(name), cell)
+            for name in frame.columns
+            if frame[name].dtype == object
+            for place, cell in enumerate(frame[name])
+            if isinstance(cell, int) and not -(1 << 63) <= cell < 1 << 63
+        )
+        place, name, cell = min(cells, key=lambda one: one[0])
+        row = self.start + place
+        message = f"`{name}` holds {cell} in row {row}, and a whole number has at most 64 bits."
+        why = "The datasets library stops there with an OverflowError. Leave the column out of the file."
+        return Stopped(Finding("error", Where("file", str(self.file), row), message, why))
 
     def _no_csv(self, error: str) -> Stopped:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)

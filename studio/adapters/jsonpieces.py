@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from studio.domain.row_text import json_rows
 
 Path = tuple[str | int, ...]  # the keys from a row down to a cell; 0 stands for every item of a list
 Row = dict[str, Any]
+_AT_ONCE = 64 << 10  # bytes of a packed file
 
 
 class NullFirst(pa.ArrowInvalid):  # type: ignore[misc]
@@ -26,12 +28,40 @@ class NullFirst(pa.ArrowInvalid):  # type: ignore[misc]
 
 
 def pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """A file in pieces of some `size` bytes that end with a line."""
+    """A file in pieces of some `size` bytes that end with a line.
+
+    Of a packed file that breaks off the whole lines come, before the EOFError.
+    """
     first = True
-    while piece := file.read(size):
+    while True:
+        piece, broken = _read(file, size)
         if first:
             piece, first = piece.removeprefix(b"\xef\xbb\xbf"), False
-        yield piece + file.readline()
+        if broken is not None:
+            whole = piece[: piece.rfind(b"\n") + 1]
+            if whole:
+                yield whole
+            raise broken
+        if not piece:
+            return
+        yield piece
+
+
+def _read(file: BinaryIO, size: int) -> tuple[bytes, EOFError | None]:
+    """Some `size` bytes and the rest of their last line, or what there is of them and what then went wrong."""
+    if not isinstance(file, gzip.GzipFile):
+        return file.read(size) + file.readline(), None
+    parts: list[bytes] = []
+    held = 0
+    try:
+        while held < size and (part := file.read1(min(_AT_ONCE, size - held))):
+            parts.append(part)
+            held += len(part)
+        while parts and not parts[-1].endswith(b"\n") and (part := file.readline(_AT_ONCE)):
+            parts.append(part)
+    except EOFError as error:
+        return b"".join(parts), error
+    return b"".join(parts), None
 
 
 def rows_of(piece: bytes, name: str, line: int) -> list[Row]:

@@ -70,10 +70,12 @@ class AllRows:
 
     Filled with `add_cell` and `add_related`, by rising row number; `columns` are those that were looked into. `total`
     is how many rows were read, `findings` what was wrong with reading them; `repeated` rows are like an earlier one,
-    and `shared` of the `held_out` rows, which are there to evaluate on, are like one of these.
+    and `shared` of the `held_out` rows, which are there to evaluate on, are like one of these. `failed` where looking
+    ended for a reason that says nothing of the data.
     """
 
     whole = True
+    failed = False
 
     seconds = 0.0  # that looking took
     repeated = shared = held_out = 0

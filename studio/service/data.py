@@ -63,14 +63,14 @@ class Inspection:
     @property
     def whole(self) -> bool:
         """Whether every row was looked at."""
-        return self.seen is not None and self.seen.total == self.num_rows
+        return self.seen is not None and not self.seen.failed and self.seen.total == self.num_rows
 
     @property
     def looked_at(self) -> str:
         """What the verdict goes by, in a sentence: all rows, or which of them."""
         if self.num_rows == 0:
             return "There are no rows to look at."
-        if self.seen is not None:
+        if self.seen is not None and not self.seen.failed:
             if self.whole:
                 return f"All {self.seen.total:,} rows checked in {self.seen.seconds:.1f} s."
             return f"{self.seen.total:,} rows were checked, up to what stops the loading."
@@ -93,7 +93,7 @@ class Inspection:
             "split": self.split or None,
             "splits": list(self.splits),
             "rows": self.num_rows,
-            "checked": self.seen.total if self.seen else len(self.rows),
+            "checked": self.seen.total if self.seen and not self.seen.failed else len(self.rows),
             "columns": [{"name": column.name, "type": column.type} for column in self.columns],
             "findings": [finding.to_json() for finding in self.findings],
             "values": dict(self.values),

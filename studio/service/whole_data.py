@@ -139,7 +139,7 @@ class WholeData:
 
 def with_all(looked: Inspection, seen: AllRows, values: Mapping[str, Any]) -> Inspection:
     """The inspection, judged anew by all rows."""
-    stopped = any(found.level == "error" for found in seen.findings)
+    stopped = seen.failed or any(found.level == "error" for found in seen.findings)
     count = looked.num_rows if stopped else seen.total
     return rejudged(replace(looked, seen=seen, num_rows=count), looked.method, values)
 
@@ -221,7 +221,10 @@ def _check(job: _Job, heard: Heard) -> AllRows:
         return AllRows((), 0, (Finding("error", Where("file", str(job.files[0])), error.message, error.hint),))
     except Exception as error:  # noqa: BLE001 - whatever it was, nobody must wait for ever
         what = f"Not all rows of {job.files[0]} could be checked."
-        return AllRows((), 0, (Finding("warning", Where("file", str(job.files[0])), what, f"{error!r}."),))
+        why = f"The verdict goes by the first rows. What went wrong: {error!r}."
+        failed = AllRows((), 0, (Finding("warning", Where("file", str(job.files[0])), what, why),))
+        failed.failed = True
+        return failed
     seen.seconds = time.perf_counter() - begun
     return seen
 
