@@ -50,6 +50,7 @@ class Pieces:
     """The rows of a split, from its files. `warnings` are what was found on the way and stops nothing.
 
     `columns` are the split's; only those that are `wanted` are handed out. `share` is how much has been read, 0 to 1.
+    Of a split that is loaded `after` another one, that one says the types. `begins` are the first rows of its files.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Pieces:
         columns: Iterable[Column],
         wanted: Iterable[str],
         size: int | None = None,
+        after: Pieces | None = None,
     ) -> None:
         self._form, self._files, self._size = form, files, size
         self._columns = {column.name: column for column in columns}
@@ -66,20 +68,24 @@ class Pieces:
         # Text files have JSON text nowhere: their mixed cells are told from what is read.
         stored = self._wanted if form in ("parquet", "arrow") else ()
         self._json = {name for name in stored if name in self._columns and _has_json(self._columns[name])}
-        self._schema: Any = None
+        self._schema: Any = after._schema if after else None
         self._mixed = Mixed()
+        self._mixed.raw += after._mixed.raw if after else ()
+        self._typed = self._schema is not None
         self._read = 0  # bytes of files that were read whole
         self._all = sum(file.stat().st_size for file in files) or 1
         self.warnings: list[Finding] = []
         self.share = 0.0
         self.start = 0
         self.file = files[0]
+        self.begins: list[int] = []
 
     def __iter__(self) -> Iterator[Piece]:
         """Raises Stopped where the loading would end."""
         read = {"json": self._jsons, "csv": self._csvs, "parquet": self._parquet, "arrow": self._arrow}
         for file in self._files:
             self.file = file
+            self.begins.append(self.start)
             with self._told():
                 yield from read.get(self._form, self._texts)()
             self._read += self.file.stat().st_size
@@ -120,7 +126,8 @@ class Pieces:
         row = self.start + error.place
         where = Where("file", str(self.file), row)
         if error.wanted == "no such column":
-            message = f"`{error.column}` begins in row {row}, and the first rows have no such column."
+            before = "the split that is loaded before it has" if self._typed else "the first rows have"
+            message = f"`{error.column}` begins in row {row}, and {before} no such column."
             return Finding("error", where, message, f"{_STOPS} Give every row the same keys.")
         message = f"`{error.column}` changes its type in row {row}: {_type(error.found)}, after {_type(error.wanted)}."
         return Finding("error", where, message, _STOPS)
@@ -169,11 +176,15 @@ class Pieces:
                 return
             line = 1
             for number, piece in enumerate(pieces(file, self._size or JSON_BYTES)):
-                found = self._json_piece(piece, line, first=self.file == self._files[0] and number == 0)
+                found = self._json_piece(piece, line, first=self._is_first(number))
                 line += piece.count(b"\n")
                 if found is not None:
                     yield found
                 self._passed(file.tell())
+
+    def _is_first(self, number: int) -> bool:
+        """Whether piece `number` of a file is the one whose types hold for all."""
+        return not self._typed and self.file == self._files[0] and number == 0
 
     def _one_value(self, file: BinaryIO) -> Iterator[Piece]:
         rows = json_rows(file, str(self.file))

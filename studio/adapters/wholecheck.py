@@ -22,16 +22,20 @@ def check_all(
     heard: Callable[[int, float], None] = lambda rows, share: None,
     size: int | None = None,
     held_out: Sequence[Path] = (),
+    chain: list[Pieces] | None = None,
 ) -> AllRows:
     """All rows of a split's files, told in alike cells. Where the datasets library would stop, it stops too.
 
     `wanted` are the columns to look into; `heard` is told rows and share after each piece, and may raise to end it;
-    `size` is that of a piece, for JSON and text in bytes, else in rows. `held_out` are files to evaluate on.
+    `size` is that of a piece, for JSON and text in bytes, else in rows. `held_out` are files to evaluate on. `chain`
+    has the readers of the splits that are loaded before, whose types hold for this one; its own is put behind them.
     """
     known = list(columns)
     names = [column.name for column in known if column.name in set(wanted)]
     seen = AllRows(names)
-    source = Pieces(form, files, known, names, size)
+    source = Pieces(form, files, known, names, size, chain[-1] if chain else None)
+    if chain is not None:
+        chain.append(source)
     stopped: list[Finding] = []
     printed: list[Any] = []
     asked = set(seen.relations)
@@ -45,6 +49,7 @@ def check_all(
     except Stopped as error:
         stopped.append(error.finding)
     seen.findings = (*stopped, *source.warnings)
+    seen.begins = tuple(source.begins)
     if seen.total <= MOST_PRINTS:
         seen.repeated = repeated(printed)
         others = _prints(Pieces(form, held_out, known, names, size)) if held_out and not stopped else []

@@ -71,7 +71,8 @@ class AllRows:
     Filled with `add_cell` and `add_related`, by rising row number; `columns` are those that were looked into. `total`
     is how many rows were read, `findings` what was wrong with reading them; `repeated` rows are like an earlier one,
     and `shared` of the `held_out` rows, which are there to evaluate on, are like one of these. `failed` where looking
-    ended for a reason that says nothing of the data.
+    ended for a reason that says nothing of the data. `begins` are the first rows of the split's files, `others` the
+    rows of other splits that are loaded with it.
     """
 
     whole = True
@@ -79,12 +80,14 @@ class AllRows:
 
     seconds = 0.0  # that looking took
     repeated = shared = held_out = 0
+    begins: tuple[int, ...] = ()
 
     def __init__(self, columns: Iterable[str], total: int = 0, findings: tuple[Finding, ...] = ()) -> None:
         self.columns = tuple(columns)
         self.relations = tuple(relations(self.columns))
         self.total = total
         self.findings = findings
+        self.others: dict[str, AllRows] = {}
         self._cells: dict[str, dict[Any, list[Any]]] = {name: {} for name in self.columns}
         self._parts: dict[str, set[Any]] = {name: set() for name in self.columns}
         self._related: dict[Relation, list[Any]] = {}

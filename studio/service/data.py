@@ -16,7 +16,7 @@ from studio.domain.columns import Column
 from studio.domain.dataset_answers import Rowless
 from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
-from studio.domain.findings import Finding, Where
+from studio.domain.findings import Finding, Where, errors
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.mixture import BUILDERS, SINGLE, by_builder, entries_of, entry_by_builder, own_files
 from studio.domain.repeats import repeats, same_split
@@ -24,6 +24,7 @@ from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
 from studio.service import preview
 from studio.service.mixing import aligned, entry_source
+from studio.service.other_splits import OtherSplit, beside, findings_of_others
 from studio.service.paths import HUB_NAME, Paths, hub_name, looks_like_path
 
 
@@ -35,7 +36,8 @@ class Inspection:
     `num_rows` is None where not told. `seen` is what was seen of all rows, None where only the first ones were looked
     at; `read_split` the split they are of, `files` its files where they are more than those of `name`. `usual` is the
     configuration that is loaded where none is named: "" where there is none, None where nobody knows. `left_out` tells
-    of files that lie there and are not loaded, `rowless` of those and of splits in which there are no rows.
+    of files that lie there and are not loaded, `rowless` of those and of splits in which there are no rows, `others`
+    are the splits of local data that are loaded beside it.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Inspection:
     usual: str | None = None
     left_out: tuple[Finding, ...] = ()
     rowless: Rowless = field(default_factory=Rowless)
+    others: tuple[OtherSplit, ...] = field(default=(), repr=False)
 
     @property
     def whole(self) -> bool:
@@ -281,7 +284,7 @@ def _opened_source(
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
-        left_out=source.left_out, rowless=rowless(source),
+        left_out=source.left_out, rowless=rowless(source), others=beside(source, chosen),
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))
 
@@ -301,10 +304,12 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
         # What the data is does not hang on the method that refused it.
         others = (judge(method, looked.columns, _evidence(looked)) for method in METHOD_NAMES)
         kind = next((other.type for other in others if other.verdict == "accept"), "")
-    verdict = "reject" if any(finding.level == "error" for finding in missing) else judged.verdict
+    elsewhere, unsure = findings_of_others(looked, values, judged.findings)
+    verdict = "reject" if errors([*missing, *elsewhere]) else judged.verdict
+    verdict = "unknown" if unsure and verdict == "accept" else verdict
     # Only columns that some method takes were compared: where these are others, rows that differ would seem alike.
     alike = repeats(looked.name, looked.seen, values) if looked.seen and judged.verdict != "reject" else ()
-    more = [*missing, *looked.left_out, *alike, *same_split(values)]
+    more = [*missing, *elsewhere, *looked.left_out, *alike, *same_split(values)]
     return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *more))
 
 

@@ -14,6 +14,7 @@ from studio.adapters import datafiles
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.hubviewer import statistics_told
 from studio.domain.cell_structure import LOOKED_INTO
+from studio.domain.columns import Column
 from studio.domain.dataset_statistics import Statistics
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
@@ -21,6 +22,7 @@ from studio.domain.mixture import own_files
 from studio.domain.seen_rows import AllRows
 from studio.service.background import Background, Heard, Progress
 from studio.service.data import Inspection, rejudged
+from studio.service.other_splits import chained, in_order
 
 Key = tuple[Any, ...]
 _SAMPLE = 1000  # rows that statistics go by until all are counted
@@ -36,6 +38,9 @@ class _Job:
     source: datafiles.DataSource
     split: str
     held_out: tuple[Path, ...]
+    splits: Mapping[str, tuple[Path, ...]]  # all that are loaded, this one among them
+    columns: Mapping[str, tuple[Column, ...]]  # of each other one
+    chained: bool
 
 
 class WholeData:
@@ -193,13 +198,17 @@ def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
         files = tuple(Path(file) for file in looked.files) or source.files[split]
         held_out = () if looked.files else _held_out(source, split, values)
         stamps = _stamps((*files, *held_out))
+        splits, chains = in_order(replace(looked, read_split=split), files, values), chained(looked, values)
+        others = tuple((name, _stamps(members)) for name, members in splits.items() if name != split)
     except (StudioError, OSError):
         return None
     field = values.get("dataset_text_field")
     wanted = (*LOOKED_INTO, *([field] if isinstance(field, str) and field not in LOOKED_INTO else []))
     names = {column.name for column in looked.columns}
-    key = (source.format, len(files), stamps, tuple(name for name in wanted if name in names))
-    return _Job(key, source.format, files, source, split, held_out)
+    place = tuple(splits).index(split)
+    key = (source.format, len(files), stamps, others, place, chains, tuple(name for name in wanted if name in names))
+    columns = {one.name: one.columns for one in looked.others if one.columns}
+    return _Job(key, source.format, files, source, split, held_out, splits, columns, chains)
 
 
 def _held_out(source: datafiles.DataSource, split: str, values: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -211,12 +220,12 @@ def _held_out(source: datafiles.DataSource, split: str, values: Mapping[str, Any
 
 
 def _check(job: _Job, heard: Heard) -> AllRows:
-    from studio.adapters.wholecheck import check_all  # here, since Arrow takes a while to import
+    from studio.adapters.splitcheck import check_splits  # here, since Arrow takes a while to import
 
     begun = time.perf_counter()
     try:
-        columns = job.source.columns(job.split)
-        seen = check_all(job.form, job.files, columns, job.key[-1], heard, held_out=job.held_out)
+        columns = {**job.columns, job.split: job.source.columns(job.split)}
+        seen = check_splits(job.form, job.splits, job.split, columns, job.key[-1], heard, job.held_out, job.chained)
     except StudioError as error:
         return AllRows((), 0, (Finding("error", Where("file", str(job.files[0])), error.message, error.hint),))
     except Exception as error:  # noqa: BLE001 - whatever it was, nobody must wait for ever
