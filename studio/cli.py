@@ -99,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     _recipe(check)
     check.add_argument("--json", action="store_true", help=HELP.json)
     check.add_argument("--elsewhere", action="store_true", help="check it as for another machine")
-    check.add_argument("--quick", action="store_true", help="first rows only, without TRL's own config classes")
+    check.add_argument(
+        "--quick", action="store_true", help="first rows only; no template is tried, no token counted, TRL not asked"
+    )
     convert = command("convert", _convert, "Turn a YAML into a command line, or a command line into YAML.")
     _recipe(convert)
     convert.add_argument("--to", required=True, choices=("yaml", "command", "config-command"), help="the form wanted")
@@ -187,7 +189,10 @@ def _free(host: str, port: int, protected: bool) -> None:
 def _check(options: argparse.Namespace) -> int:
     studio = _studio(options)
     recipe, opened = _open(studio, options)
-    found = studio.findings(recipe, opened, options.elsewhere, not options.quick, all_rows=not options.quick)
+    try:
+        found = studio.findings(recipe, opened, options.elsewhere, not options.quick, all_rows=not options.quick)
+    finally:
+        studio.tokens.close()
     if options.json:
         print_json([finding.to_json() for finding in found])
     else:

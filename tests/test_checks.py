@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from studio.domain.arguments import Catalog
-from studio.domain.checks import Surroundings, check
+from studio.domain.checks import Surroundings, check, too_few_rows
 from studio.domain.completion import complete
 from studio.domain.findings import Finding
 from studio.domain.methods import METHOD_NAMES
@@ -261,6 +261,42 @@ def test_generation_batches_as_trl_counts_them(catalog: Catalog, tmp_path: Path,
             given_recipe = given_recipe.with_changes(catalog, each.fix.set, each.fix.unset, pin=True)
         assert refused(tmp_path, catalog, given_recipe) == "", (values, found)
     assert wrong > 10
+
+
+@pytest.mark.parametrize("method", ["grpo", "rloo", "distillation"])
+def test_rows_that_fill_no_batch(catalog: Catalog, tmp_path: Path, method: str) -> None:
+    """An error if and only if TRL's own sampler hands out nothing, and with the fix it does."""
+    from trl.trainer.utils import RepeatSampler
+
+    def handed_out(wanted: Recipe, rows: int, processes: int) -> int:
+        def get(name: str) -> Any:
+            return wanted.get(name) or catalog.of(method)[name].effective_default
+
+        steps = wanted.get("steps_per_generation") or get("gradient_accumulation_steps")
+        group = 1 if method == "distillation" else get("num_generations")
+        answers = wanted.get("generation_batch_size") or get("per_device_train_batch_size") * processes * steps
+        return len(RepeatSampler(range(rows), mini_repeat_count=group, batch_size=answers // group))
+
+    few = 0
+    ways = ["gradient_accumulation_steps", "steps_per_generation", "generation_batch_size"]
+    cases = itertools.product((2, 8), (1, 3, 4), (2, 4, 8), (1, 2), (1, 3, 7, 20), ways[: 1 if method[0] == "d" else 3])
+    for batch, count, group, processes, rows, way in cases:
+        given_values = {"per_device_train_batch_size": batch, way: count * (16 if way == ways[2] else 1)}
+        given_values |= {"num_generations": group} if method != "distillation" else {}
+        wanted = recipe(catalog, method, given_values, {"num_processes": processes})
+        if check(wanted, catalog):
+            continue
+        found = too_few_rows(wanted, catalog, rows)
+        assert bool(found) == (handed_out(wanted, rows, processes) == 0), (given_values, processes, rows)
+        few += bool(found)
+        if found and found[0].fix:
+            cured = wanted.with_changes(catalog, found[0].fix.set, found[0].fix.unset, pin=True)
+            assert check(cured, catalog) == too_few_rows(cured, catalog, rows) == [], (given_values, found)
+            assert handed_out(cured, rows, processes) > 0
+        assert processes > 1 or not found or found[0].fix or way == ways[2] or batch < group, (given_values, rows)
+    assert few > 5
+    default = recipe(catalog, method, {})
+    assert too_few_rows(default, catalog, None) == too_few_rows(default, catalog, 8) == []
 
 
 def test_errors_that_trl_shares(catalog: Catalog, tmp_path: Path) -> None:

@@ -176,6 +176,37 @@ def test_check_asks_trl_too(trl_studio: Trl, tmp_path: Path) -> None:
     assert "TRL refuses the recipe: --dataloader_prefetch_factor can only be set when" in said.out
 
 
+def test_check_says_what_the_page_says(trl_studio: Trl, tmp_path: Path) -> None:
+    """Of the model, its chat template and the tokens of the data: what nothing but a start would have told."""
+    shutil.copytree("assets/demo/model", tmp_path / "m")
+    data = tmp_path / "chat.jsonl"
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    data.write_text(json.dumps({"messages": turns}) + "\n")
+    text = f"# trl sft\nmodel_name_or_path: {tmp_path / 'm'}\nuse_cpu: true\n"
+    text += f"datasets: [{{path: json, data_files: {data}}}]\n"
+
+    def said(more: str = "", *words: str) -> set[tuple[str, str, str]]:
+        found = json.loads(trl_studio("check", written(tmp_path, text + more), "--json", *words).out)
+        return {(each["level"], each["where"]["name"], each["message"]) for each in found}
+
+    short = "max_length: 1\nassistant_only_loss: true\n"
+    assert said(short, "--quick") == set()
+    assert ("error", "max_length", "Nothing is left to learn from.") in said(short)
+    absent = ("error", "eos_token", f"The tokenizer of …/{tmp_path.name}/m has no token <nope>.")
+    assert said("eos_token: <nope>\n", "--quick") == {absent}
+    template = tmp_path / "m" / "chat_template.jinja"
+    template.write_text("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+    level, name, message = said().pop()
+    assert (level, name) == ("warning", "eos_token")
+    assert message.endswith("does not end turns in this chat template.")
+    unmarked = ("error", "assistant_only_loss", "The chat template does not mark the assistant's turns.")
+    assert unmarked in said("assistant_only_loss: true\n")
+    template.unlink()
+    ((level, name, message),) = said("", "--quick")
+    assert (level, name) == ("error", "model_name_or_path")
+    assert message.endswith("/m has no chat template, and the data are conversations.")
+
+
 def test_check_for_another_machine(trl_studio: Trl, tmp_path: Path) -> None:
     """What this machine has not got is no matter there, neither to the studio nor to TRL's classes."""
     path = written(

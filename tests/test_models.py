@@ -333,6 +333,32 @@ def test_the_end_of_a_turn_has_to_be_marked(base: Path) -> None:
     assert all_models.findings(Recipe("sft", {"model_name_or_path": "m"}), conversational=True) == []
 
 
+def test_tokens_that_the_tokenizer_does_not_have(base: Path) -> None:
+    vocabulary = {"model": {"vocab": {"a": 0, "b": 1}}, "added_tokens": [{"content": "<end>"}], "post": "<else>"}
+    model_folder(base / "m", tokenizer__json=json.dumps(vocabulary).encode())
+    unigram = {"model": {"vocab": [["a", 0.0], ["b", -1.0]]}}
+    model_folder(base / "u", tokenizer__json=json.dumps(unigram).encode())
+    model_folder(base / "plain")  # nothing tells
+    all_models = models(base)
+
+    def absent(method: str, model: str, **values: str) -> list[str]:
+        found = all_models.findings(Recipe(method, {"model_name_or_path": model, **values}))
+        assert all(one.level == "error" and one.fix for one in found)
+        return [one.where.name for one in found]
+
+    for known in ("a", "<end>", "</s>"):
+        assert absent("sft", "m", eos_token=known, pad_token=known) == []
+    assert absent("sft", "m", eos_token="<else>", pad_token="<nope>") == ["eos_token", "pad_token"]
+    assert absent("reward", "m", eos_token="<nope>") == ["eos_token"]
+    assert absent("dpo", "m", pad_token="<nope>") == ["pad_token"]
+    assert absent("sft", "u", eos_token="b") == absent("sft", "plain", eos_token="<nope>") == []
+    assert absent("sft", "u", eos_token="c") == ["eos_token"]
+    # The tokens of a template's model are added before TRL looks for the padding one, but not for the other.
+    assert absent("sft", "m", eos_token="c", pad_token="c", chat_template_path="plain") == ["eos_token"]
+    (base / "m" / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {"<else>": 0}}}))
+    assert absent("sft", "m", eos_token="<else>") == []
+
+
 def test_the_end_token_has_to_end_turns(base: Path) -> None:
     template = b"{% for m in messages %}<|im_start|>{{ m.role }}: {{ m.content }}<|im_end|>\n{% endfor %}"
     special = json.dumps({"eos_token": "<|end|>", "additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})

@@ -302,6 +302,56 @@ def _generations(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
     yield from _evaluated_groups(recipe, catalog, group)
 
 
+def too_few_rows(recipe: Recipe, catalog: Catalog, rows: int | None) -> list[Finding]:
+    """Methods that have whole batches answered: of fewer `rows` than the prompts of one, they train nothing.
+
+    TRL counts no batches then, and stops with words about `max_steps`. Of a stream it does not know the rows.
+    """
+    streamed = recipe.get("streaming") is True or recipe.get("dataset_streaming") is True
+    if recipe.method not in ("grpo", "rloo", "distillation") or not rows or streamed:
+        return []
+    grouped = recipe.method != "distillation"
+    own = grouped and recipe.get("steps_per_generation") is not None
+    steps_name = "steps_per_generation" if own else "gradient_accumulation_steps"
+    batch = _number(recipe, catalog, "per_device_train_batch_size")
+    count = _number(recipe, catalog, steps_name)
+    group = _number(recipe, catalog, "num_generations") if grouped else 1
+    size = recipe.get("generation_batch_size") if grouped else None
+    # What is no positive whole number, or holds no whole groups, has its Finding already.
+    if not all(isinstance(number, int) and number > 0 for number in (batch, count, group, size or 1)):
+        return []
+    processes = _processes(recipe, catalog)
+    prompts, rest = divmod(size or batch * processes * count, group)
+    if rest or rows >= prompts:
+        return []
+    what = f"{rows:,} {'rows are' if rows > 1 else 'row is'} less than one batch of {prompts:,} prompts."
+    answers = f", {group} answers to each" if grouped else ""
+    why = (
+        f"{method_named(recipe.method).label} takes {prompts:,} prompts at a time{answers}, and leaves out what "
+        f"fills no batch: nothing would be trained. Take {prompts:,} rows or more, or a smaller batch."
+    )
+    if size:
+        unit = math.lcm(batch * processes, group)
+        changes = {"generation_batch_size": rows * group // unit * unit} if rows * group >= unit else {}
+    else:
+        changes = _smaller(batch, count, group, rows * group // processes, steps_name)
+    said = ", ".join(f"{name} {number}" for name, number in changes.items())
+    fix = Fix(f"Use {said}", dict(changes)) if changes else None
+    return [finding("error", next(iter(changes), "per_device_train_batch_size"), what, why, fix)]
+
+
+def _smaller(batch: int, count: int, group: int, most: int, steps_name: str) -> dict[str, int]:
+    """What makes batches of `most` answers at most, in whole groups; nothing where that cannot be."""
+    for fewer in range(min(count, most // batch), 0, -1):
+        if batch * fewer % group == 0:
+            return {steps_name: fewer}
+    fitting = min(batch, most) // group * group
+    changes = {"per_device_train_batch_size": fitting, steps_name: 1}
+    if count == 1:
+        del changes[steps_name]
+    return changes if fitting else {}
+
+
 def _evaluated_groups(recipe: Recipe, catalog: Catalog, group: int) -> Iterator[Finding]:
     batch, own = _number(recipe, catalog, "per_device_eval_batch_size"), recipe.get("num_generations_eval")
     group = own if isinstance(own, int) and own > 0 else group

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Level = Literal["error", "warning", "note"]
+RANK: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}  # worst first
 Kind = Literal["argument", "column", "machine", "log", "file"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from studio.domain.findings import Finding, Fix, finding
@@ -86,6 +86,22 @@ def template_findings(
         )
     if method == "sft" and conversational:
         yield from _end_of_turn(facts, values, example)
+
+
+def unknown_tokens(
+    name: str, method: str, values: Mapping[str, Any], knows: Callable[[str], bool | None]
+) -> Iterator[Finding]:
+    """Tokens of the recipe that the tokenizer of `name` does not have; `knows` says None where that is not told."""
+    others = isinstance(source := values.get("chat_template_path"), str) and not source.endswith((".jinja", ".j2"))
+    for argument, methods in (("eos_token", ("sft", "reward")), ("pad_token", ("sft", "dpo", "reward"))):
+        token = values.get(argument)
+        if not isinstance(token, str) or not token or method not in methods or knows(token) is not False:
+            continue
+        if argument == "pad_token" and others and method in TEMPLATED:
+            continue  # the tokens of the template's model are added before TRL looks for this one
+        why = "TRL looks it up in the vocabulary and stops where it is not there."
+        fix = Fix("Use the model's own", {}, (argument,))
+        yield finding("error", argument, f"The tokenizer of {_short(name)} has no token {token}.", why, fix)
 
 
 def _end_of_turn(facts: ModelFacts, values: Mapping[str, Any], example: str) -> Iterator[Finding]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from studio.adapters import vocabulary
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.hubcache import HubCache
 from studio.adapters.models import local_facts, stamp
 from studio.adapters.templates import Rendered, render
 from studio.domain.findings import Finding, finding
-from studio.domain.model_checks import TEMPLATED, model_findings, template_findings
+from studio.domain.model_checks import TEMPLATED, model_findings, template_findings, unknown_tokens
 from studio.domain.model_facts import (
     Kind,
     ModelFacts,
@@ -33,6 +37,7 @@ from studio.service.runs import Runs
 
 FRESH = 600.0  # seconds for which an answer of the Hub stands
 RETRY = 30.0  # seconds after which a question without an answer is asked again
+_BASE = "model_name_or_path"
 _KEPT = 256  # models, folders and templates that are remembered
 
 # The arguments that name a model: that of its revision (none: always main), and the methods that load it (none: all).
@@ -237,16 +242,27 @@ class Models:
                 found.append(finding("error", argument, look.why, look.cure))
                 continue
             found += model_findings(argument, name, look.facts, recipe.method, recipe.values, elsewhere)
-            if argument == "model_name_or_path" and not found:
+            if argument == _BASE and not found:
                 facts, _ = self.templated(recipe, look.facts)
                 tried = self.template(facts)
-                marks = tried.marks if tried else ""
-                text = tried.text if tried else ""
-                stops = tried.stops if tried else ""
-                found += template_findings(
-                    name, facts, marks, recipe.method, recipe.values, conversational, text, stops
-                )
+                text, marks, stops = (tried.text, tried.marks, tried.stops) if tried else ("", "", "")
+                unknown = list(unknown_tokens(name, recipe.method, recipe.values, partial(self._knows, name, revision)))
+                absent = {one.where.name for one in unknown}
+                values = {key: value for key, value in recipe.values.items() if key not in absent}
+                about = (recipe.method, values, conversational)
+                found += [*unknown, *template_findings(name, facts, marks, *about, text, stops)]
         return found
+
+    def _knows(self, name: str, revision: str, token: str) -> bool | None:
+        """Whether the model's tokenizer has a token; None where its files are not here, or do not tell."""
+        folder = self.folder(name, revision)
+        return vocabulary.knows(folder, token) if folder is not None else None
+
+    def folder(self, name: str, revision: str = "main") -> Path | None:
+        """Where the model's files lie on this machine for whoever asks, or some of them; None where none do."""
+        if self._here(name, revision) is not None:
+            return self._paths().find(name)
+        return None if self._access.refusal() else self._cache.snapshot(name, revision)
 
     # --- chat templates
 
@@ -280,6 +296,27 @@ class Models:
             if self.template(facts) is None:
                 _remember(self._lock, self._rendered, _template_key(facts), render(facts.template, facts.tokens))
         return True
+
+    def find_out(self, recipe: Recipe) -> bool:
+        """Asks the Hub about every model that the recipe names and tries the chat template out; whether that is news.
+
+        Of models on this machine nobody is asked; it takes the seconds of the slowest answer.
+        """
+        named = {(name, revision) for _, name, revision in named_models(recipe)}
+        source = recipe.get("chat_template_path")
+        if isinstance(source, str) and source and recipe.method in TEMPLATED:
+            named.add((source, "main"))
+        # Side by side, for each may take seconds; with the caller's context, which says who asks.
+        with ThreadPoolExecutor(4, thread_name_prefix="models") as pool:
+            asked = [
+                pool.submit(contextvars.copy_context().run, self.learn, name, revision) for name, revision in named
+            ]
+            news = [one.result() for one in asked]
+        first = next(((name, rev) for argument, name, rev in named_models(recipe) if argument == _BASE), None)
+        look = self.known(*first) if first else None
+        if look is not None and look.facts is not None:
+            news.append(self.learn_template(self.templated(recipe, look.facts)[0]))
+        return any(news)
 
     # --- what is here
 

@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -24,9 +25,10 @@ from studio.adapters.hubdownload import HubDownload
 from studio.adapters.machine import GpuWatch, Machine, look, look_at_gpus
 from studio.adapters.runs import Run
 from studio.adapters.waiting import Queue
-from studio.domain.completion import PROJECT
+from studio.domain.checks import too_few_rows
+from studio.domain.completion import MADE_ABSOLUTE, PROJECT
 from studio.domain.errors import StudioError
-from studio.domain.findings import Finding, Where, errors
+from studio.domain.findings import RANK, Finding, Where, errors
 from studio.domain.push_checks import leaves_this_machine
 from studio.domain.recipe import Recipe
 from studio.domain.turns import Gpus, Rules, gpus_in
@@ -37,6 +39,7 @@ from studio.service.data import Inspection
 from studio.service.dataset_offers import DatasetOffers
 from studio.service.diagnosing import Diagnoses
 from studio.service.layers import KnownLayers, RecipeLayers
+from studio.service.mixing import rows_to_learn_from
 from studio.service.models import Models
 from studio.service.preparing import Preparing
 from studio.service.preview import RowsPage
@@ -180,24 +183,60 @@ class Studio:
         by_trl: bool = False,
         all_rows: bool = True,
     ) -> list[Finding]:
-        """All Findings: of the recipe, of its data and, with `by_trl`, of TRL's own config classes (some seconds).
+        """All Findings: of the recipe, its data and its models, as the page tells them once it has found all out.
 
-        Of local data every row is looked at, unless `all_rows` is false.
+        Of local data every row is looked at, the Hub is asked about the models and the chat template tried out, unless
+        `all_rows` is false. With `by_trl`, TRL's own config classes are asked too, the modules that LoRA trains are
+        listed and a sample of the data is counted in tokens where all that lies here (some seconds each).
         """
         if not elsewhere and leaves_this_machine(recipe):
             self.recipes.learn_account(recipe)
         prepared = self.prepare(recipe, elsewhere, base)
-        findings = list(prepared.findings)
         looked = self.recipes.look(recipe, base)
         if all_rows:
+            self.models.find_out(recipe)
             seen = [self.whole.checked(one, recipe.values) for one in looked]
             looked = list(data.all_rejudged(seen, recipe.method, recipe.values))
-        findings += [found for one in looked for found in one.findings]
-        findings += self.rewards.findings(recipe, looked)
+        if by_trl and recipe.get("use_peft") is True:
+            self.layers.learn(recipe)
+        findings = [*prepared.findings, *self.known(recipe, prepared, looked, elsewhere)]
         if by_trl and not errors(findings):
-            findings += self.validate(prepared)
-        rank = {"error": 0, "warning": 1, "note": 2}
-        return sorted(findings, key=lambda finding: rank[finding.level])
+            with ThreadPoolExecutor(1) as pool:  # each waits for a process of its own
+                asked = pool.submit(self.validate, prepared)
+                if self._count(recipe, looked):
+                    findings = [*prepared.findings, *self.known(recipe, prepared, looked, elsewhere)]
+            findings += asked.result()
+        return sorted(findings, key=lambda finding: RANK[finding.level])
+
+    def known(
+        self, recipe: Recipe, prepared: Prepared, looked: Sequence[Inspection], elsewhere: bool = False
+    ) -> list[Finding]:
+        """What is known against a recipe's data, rewards, models, adapter, disk and tokens; nobody is asked for it."""
+        found: list[Finding] = []
+        for one in looked:  # what several datasets of a mixture have in common is said once
+            found += [finding for finding in one.findings if finding not in found]
+        catalog = self.arguments.get()
+        completed = _completed(recipe, prepared)
+        found += too_few_rows(completed, catalog, rows_to_learn_from(recipe.values, looked))
+        found += self.rewards.findings(recipe, looked)
+        turns = any(column.type == "messages" for one in looked for column in one.columns)
+        found += (told := self.models.findings(recipe, turns, elsewhere))
+        found += self.layers.findings(recipe, catalog)
+        found += [] if elsewhere else self.saving.findings(completed, catalog)
+        # What the template has told of the end of turns, the tokens of a sample would say again.
+        ends = any(finding.where.name in ("eos_token", "assistant_only_loss") for finding in told)
+        counted = self.tokens.findings(recipe, looked, catalog)
+        return found + [finding for finding in counted if not (ends and finding.where.name == "eos_token")]
+
+    def _count(self, recipe: Recipe, looked: Sequence[Inspection]) -> bool:
+        """Counts the tokens of a sample where nothing has to be fetched for it, and of all where it leaves nothing."""
+        model = str(recipe.get("model_name_or_path") or "")
+        if any(one.source != "local" for one in looked) or self.models.folder(model) is None:
+            return False
+        counted = self.tokens.count(recipe, looked)
+        if counted.count is not None and counted.count.examples and not counted.count.kept:
+            counted = self.tokens.count(recipe, looked, every=True)
+        return counted.count is not None
 
     def findings(
         self,
@@ -321,3 +360,10 @@ class Studio:
         if not text.strip():
             raise StudioError(f"{name} is empty.", "It should hold a TRL YAML or a command line.")
         return self.recipes.open(text, method, base, name)
+
+
+def _completed(recipe: Recipe, prepared: Prepared) -> Recipe:
+    """The recipe with what the studio adds for this machine, under the accelerate profile that it names itself."""
+    added = {name: prepared.recipe.get(name) for name, why in prepared.notes.items() if why != MADE_ABSOLUTE}
+    processes = {name: added.pop(name) for name in ("num_processes",) if name in added}
+    return replace(recipe, values={**added, **recipe.values}, launch={**processes, **recipe.launch})

@@ -13,7 +13,7 @@ from studio.domain.changing import changed_to
 from studio.domain.completion import MADE_ABSOLUTE
 from studio.domain.data_layout import as_path
 from studio.domain.errors import StudioError
-from studio.domain.findings import Finding, Fix, Where
+from studio.domain.findings import RANK, Finding, Fix, Where
 from studio.domain.following import followed
 from studio.domain.methods import method_named
 from studio.domain.overlay import depends, is_shown
@@ -281,18 +281,10 @@ class Form:
         """The recipe's texts with every Finding: of the recipe, its data, and of what was opened."""
         prepared = studio.prepare(self.recipe, self.elsewhere)
         known = {(found.where.name, found.message) for found in prepared.findings}
-        more: list[Finding] = []
-        for one in self.looked:  # what several datasets of a mixture have in common is said once
-            more += [found for found in one.findings if found not in more]
-        more += self._demo_numbers() + studio.rewards.findings(self.recipe, self.looked)
-        turns = any(column.type == "messages" for one in self.looked for column in one.columns)
-        more += studio.models.findings(self.recipe, turns, self.elsewhere)
-        more += studio.layers.findings(self.recipe, studio.arguments.get())
-        more += [] if self.elsewhere else studio.saving.findings(self.displayed(), studio.arguments.get())
-        more += studio.tokens.findings(self.recipe, self.looked, studio.arguments.get())
+        more = self._demo_numbers()
+        more += studio.known(self.recipe, prepared, self.looked, self.elsewhere)
         more += [found for found in self.opened if (found.where.name, found.message) not in known]
-        rank = {"error": 0, "warning": 1, "note": 2}
-        self.findings = tuple(sorted([*prepared.findings, *more], key=lambda found: rank[found.level]))
+        self.findings = tuple(sorted([*prepared.findings, *more], key=lambda found: RANK[found.level]))
         if not self.elsewhere:
             self.added = {
                 name: prepared.recipe.get(name) for name, why in prepared.notes.items() if why != MADE_ABSOLUTE

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +9,6 @@ import gradio as gr
 
 from studio.adapters.machine import Machine, has_package
 from studio.domain.methods import method_named
-from studio.domain.model_checks import TEMPLATED
 from studio.service.models import named_models
 from studio.service.paths import hub_name
 from studio.ui import model_card, model_search, pieces
@@ -78,22 +75,7 @@ def _wire(page: Page, facts: Any) -> None:
 
 def _find_out(page: Page, form: Form) -> bool:
     """Asks the Hub about every model that the recipe names, and tries the chat template out."""
-    models = page.studio.models
-    named = [(name, revision) for _, name, revision in named_models(form.recipe)]
-    source = form.recipe.get("chat_template_path")
-    if isinstance(source, str) and source and form.recipe.method in TEMPLATED:
-        named.append((source, "main"))
-    # Side by side, for each may take seconds; with the caller's context, which says who asks.
-    with ThreadPoolExecutor(4, thread_name_prefix="models") as pool:
-        asked = [
-            pool.submit(contextvars.copy_context().run, models.learn, name, revision) for name, revision in set(named)
-        ]
-        news = [one.result() for one in asked]
-    name, revision = _named(form)
-    look = models.known(name, revision) if name else None
-    if look is not None and look.facts is not None:
-        news.append(models.learn_template(models.templated(form.recipe, look.facts)[0]))
-    return any(news)
+    return page.studio.models.find_out(form.recipe)
 
 
 def _named(form: Form) -> tuple[str, str]:
