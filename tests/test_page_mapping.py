@@ -199,13 +199,32 @@ def test_which_of_two_numbers_is_better_is_asked_where_their_name_does_not_say(
     studio.choose_dataset(str(write(tmp_path / "numbered", rows)))
     expect(card(studio)).to_contain_text("Is a higher or a lower number the better one in x?")
     expect(studio.page.locator("#mapping-threshold")).to_be_hidden()
+    prepare = card(studio).get_by_role("button", name="Prepare and use")
     better = card(studio).get_by_label("Better is")
     better.click()
     studio.page.get_by_role("option", name="the lower number").click()
     expect(card(studio)).to_contain_text("Scores need a number up to which an answer counts as good.")
+    expect(prepare).to_be_disabled()
     card(studio).get_by_label("Good up to this number").fill("5")
     expect(card(studio)).to_contain_text("12 of 12 rows looked at make what KTO learns from")
     made = card(studio).locator(".ts-side-row.after").first.locator(".ts-made")
     expect(made.nth(0)).to_contain_text("No 0.")
     expect(made.nth(0)).to_contain_text("false")
     expect(made.nth(1)).to_contain_text("true")
+    expect(prepare).to_be_enabled()
+
+
+def test_which_answer_a_number_means_is_asked_before_anything_is_prepared(studio: StudioPage, tmp_path: Path) -> None:
+    studio.choose_method("dpo")
+    rows: list[dict[str, object]] = [
+        {"prompt": f"Why {n}?", "response_1": f"No {n}.", "response_2": f"So {n}.", "label": 1} for n in range(12)
+    ]
+    studio.choose_dataset(str(write(tmp_path / "coded", rows)))
+    expect(card(studio)).to_contain_text("Which values of label mean that response_1 or response_2 is better?")
+    prepare = card(studio).get_by_role("button", name="Prepare and use")
+    expect(prepare).to_be_disabled()
+    card(studio).get_by_label("Which is better").click()
+    studio.page.get_by_role("option", name="0: A, 1: B").click()
+    expect(card(studio)).to_contain_text("12 of 12 rows looked at make what DPO learns from")
+    expect(card(studio).locator(".ts-side-row.after").first).to_contain_text("So 0.")
+    expect(prepare).to_be_enabled()

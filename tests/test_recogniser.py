@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dataset_shapes import SHAPES
 from test_dataset_types import columns_of
-from world_formats import ASKED, FORMATS, GOOD, POOR, SYSTEM, Rows, history, human, transcript, turns
+from world_formats import ASKED, FORMATS, GOOD, PAIRS, POOR, SYSTEM, Rows, history, human, transcript, turns
 
 from studio.domain.column_roles import ROLE_WORDS, Settings, roles_of
 from studio.domain.dataset_types import judge
@@ -134,6 +134,16 @@ def test_turns_that_end_with_another_answer_leave_it_to_the_user_which_is_learnt
     assert made(same)[0] == {"prompt": turns(0)[:1], "completion": turns(0)[1:]}
 
 
+def test_options_in_a_transcript_are_no_speakers() -> None:
+    asked = "Which?\n\nA: red\n\nB: blue\n\nH: none"
+    rows = [{"text": f"\n\nHuman: {asked}\n\nAssistant: {GOOD[n]}"} for n in range(4)]
+    said = [{"role": "user", "content": asked}, {"role": "assistant", "content": GOOD[0]}]
+    assert made(recognised("sft", rows))[0] == {"messages": said}
+    short = [{"text": f"H: {ASKED[n]}\n\nA: {GOOD[n]} Human: and\n\nAssistant: too"} for n in range(4)]
+    answer = f"{GOOD[0]} Human: and\n\nAssistant: too"
+    assert [turn["content"] for turn in made(recognised("sft", short))[0]["messages"]] == [ASKED[0], answer]
+
+
 def test_the_user_decides_from_which_score_an_answer_is_good() -> None:
     rows = [{"prompt": ASKED[n], "response": GOOD[n], "score": n} for n in range(4)]
     proposal = recognised("kto", rows)
@@ -227,6 +237,52 @@ def test_every_shape_of_data_is_met_with_a_proposal_or_a_question(method: str) -
     assert sure > 10
 
 
+def compared(values: list[Any], winner: str = "label", ends: str = "12") -> Rows:
+    one, other = (f"response_{end}" for end in ends)
+    return [{"prompt": ASKED[n % 4], one: f"{POOR[n % 4]} {n}", other: f"{GOOD[n % 4]} {n}", winner: value}
+            for n, value in enumerate(values)]  # fmt: skip
+
+
+@pytest.mark.parametrize("values", [[1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0], [1, -1, 1, -1], [1.0, None, 1.0, 1.0]])
+def test_which_of_two_a_number_means_is_asked_where_it_may_be_either(values: list[Any]) -> None:
+    rows = compared(values)
+    proposal = recognised("dpo", rows)
+    assert proposal.roles["label"] == "winner"
+    assert (proposal.mapping, proposal.sure) == (None, False)
+    assert proposal.missing == "Which values of `label` mean that `response_1` or `response_2` is better?"
+    for code in proposal.codes:
+        first, second = code.split("/")
+        chosen = propose("dpo", proposal.roles, columns_of(rows), rows, Settings(code=code))
+        assert chosen.mapping is not None
+        assert (chosen.mapping.first, chosen.mapping.second) == ((first,), (second,))
+        for number, (row,) in chosen.tried:
+            better = "response_1" if str(int(values[number])) == first else "response_2"
+            assert row["chosen"][0]["content"] == rows[number][better]
+    assert {"1/0", "0/1"} & set(proposal.codes) or 0 not in values
+
+
+def test_a_number_that_tells_is_not_asked_for() -> None:
+    for values, ends in (([1, 2, 1, 1], "12"), ([2, 2, 2, 2], "12"), ([1, 1, 1, 0], "01"), ([0, 0, 0, 0], "01")):
+        proposal = recognised("reward", compared(values, ends=ends))
+        assert (proposal.sure, proposal.codes) == (True, ())
+        for row, value, before in zip(made(proposal), values, compared(values, ends=ends), strict=True):
+            assert row["chosen"][0]["content"] == before[f"response_{value}"]
+
+
+@pytest.mark.parametrize("odd", ["both good", "C", "I cannot say", None, "tie"])
+def test_a_few_words_that_name_no_winner_are_rows_to_be_left_out(odd: Any) -> None:
+    rows = compared(["A", "B", odd, "A"], "winner", "ab")
+    proposal = recognised("dpo", rows)
+    assert "winner" in proposal.roles.values()
+    ((number, why),) = proposal.bad
+    assert number == 2
+    assert ("neither answer is the better one" in str(why)) == (odd not in ("C", "I cannot say"))
+    assert len(proposal.tried) == 3
+    rows = [{"prompt": ASKED[n % 4], "response": GOOD[n % 4], "feedback": ["good", "bad", "so so"][n % 3]}
+            for n in range(9)]  # fmt: skip
+    assert [number for number, _ in recognised("kto", rows).bad] == [2, 5, 8]
+
+
 def rated_rows(field: str, best: float, worst: float, column: str = "answers", text: str = "answer") -> Rows:
     """Questions with three answers each, of which the poor one comes first."""
     return [
@@ -297,3 +353,38 @@ def test_a_number_whose_name_does_not_say_which_is_better_is_asked_for(method: s
         first = next(row for row in made(propose(method, proposal.roles, columns_of(rows), rows, settings))
                      if row.get("label", True))  # fmt: skip
         assert first["chosen" if method == "dpo" else "completion"][-1]["content"] == answer
+
+
+def as_json(n: int, answer: tuple[str, ...] = GOOD) -> str:
+    return json.dumps(turns(n, answer))
+
+
+WRITTEN: list[tuple[str, dict[str, Any]]] = [
+    *((method, {"prompt": ASKED, "chosen": as_json, "rejected": lambda n: as_json(n, POOR)}) for method in PAIRS),
+    *((method, {"prompt": lambda n: json.dumps(turns(n)[:1])}) for method in ("grpo", "rloo", "distillation")),
+    ("kto", {"prompt": lambda n: json.dumps(turns(n)[:1]), "completion": GOOD, "label": [True, False] * 2}),
+    ("sft", {"text": as_json}),
+]
+
+
+@pytest.mark.parametrize(("method", "columns"), WRITTEN)
+def test_messages_written_out_as_text_are_warned_of_and_offered_to_be_mended(
+    method: str, columns: dict[str, Any]
+) -> None:
+    rows = [{name: cells(n) if callable(cells) else cells[n] for name, cells in columns.items()} for n in range(4)]
+    written = [name for name in rows[0] if str(rows[0][name]).startswith("[")]
+    for more in ([], [{**rows[0], written[0]: "no JSON"}]):
+        every = [*rows, *more]
+        known = columns_of(every)
+        verdict = judge(method, known, every)
+        assert verdict.verdict == "accept"
+        warned = {one.where.name for one in verdict.findings if "holds JSON text of messages" in one.message}
+        assert warned == set(written)
+        found = Inspection(
+            "x", method, "accept", split="train", columns=tuple(known), rows=tuple(every), findings=verdict.findings
+        )
+        drafted = draft(found, Choice(key_of(found)), {})
+        assert drafted is not None
+        assert drafted.offered
+        assert [number for number, _ in drafted.proposal.bad] == [4] * len(more)
+        assert judge(method, columns_of(made(drafted.proposal)), made(drafted.proposal)).findings == ()

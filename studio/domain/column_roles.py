@@ -10,7 +10,7 @@ from typing import Any
 from studio.domain.columns import Column, kind_of
 from studio.domain.conversations import is_json_messages, is_transcript
 from studio.domain.mapping import DataMapping, Source
-from studio.domain.verdict_words import BAD, GOOD, says_good_or_bad, winner_words
+from studio.domain.verdict_words import BAD, GOOD, codes, says_good_or_bad, winner_words
 
 Sources = tuple[tuple[str, Source], ...]
 # Each role with the words of its choice in a column's header.
@@ -70,13 +70,15 @@ _LOWER = frozenset(
 class Settings:
     """What roles alone do not say: the form of texts, the threshold of scores, and the mark before final answers.
 
-    `better` is the better one of two scores, `higher` or `lower`; "" goes by what their names say.
+    `better` is the better one of two scores, `higher` or `lower`; "" goes by what their names say. `code` are the two
+    values of a column that says which answer is better, as A/B.
     """
 
     form: str = "messages"
     threshold: float | None = None
     after: str = ""
     better: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,15 @@ class Resolved:
     """The mapping that chosen roles come to; without one, `missing` says what is still to be chosen, in words.
 
     `needs_threshold` says that scores are among the roles, of which good ones are to be told from bad ones. `better`
-    is how scores are read, `higher` or `lower`: "" where that is to be chosen, None where there are no scores.
+    is how scores are read, `higher` or `lower`: "" where that is to be chosen, None where there are no scores. `codes`
+    are what the values of a winner's column may mean, where they do not tell themselves.
     """
 
     mapping: DataMapping | None = None
     missing: str = ""
     needs_threshold: bool = False
     better: str | None = None
+    codes: tuple[str, ...] = ()
 
 
 def roles_of(method: str) -> tuple[str, ...]:
@@ -153,13 +157,9 @@ def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen:
         lower = any(source.better == "lower" for source in have.values())
         bound = "up to" if lower else "from"
         return Resolved(missing=f"Scores need a number {bound} which an answer counts as good.", needs_threshold=True)
-    first: tuple[str, ...] = ()
-    second: tuple[str, ...] = ()
-    if "winner" in have:
-        sides = winner_words(have["answer a"].column, have["answer b"].column, have["winner"].column, rows)
-        if sides is None:
-            return Resolved(missing=f"The values of `{have['winner'].column}` do not say which answer they mean.")
-        first, second = sides
+    first, second, asked, possible = _winning(have, rows, chosen)
+    if asked:
+        return Resolved(missing=asked, codes=possible)
     if "label" in have and not says_good_or_bad(have["label"].column, rows):
         return Resolved(missing=f"The values of `{have['label'].column}` do not say good or bad.")
     texts = all(source.reading in ("text", "value", "rated", "list") for _, source in sources)
@@ -175,7 +175,26 @@ def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen:
         chosen.threshold if scored else None,
         chosen.after if "solution" in have else "",
     )
-    return Resolved(mapping, needs_threshold=scored)
+    return Resolved(mapping, needs_threshold=scored, codes=possible)
+
+
+def _winning(
+    have: Mapping[str, Source], rows: list[dict[str, Any]], chosen: Settings
+) -> tuple[tuple[str, ...], tuple[str, ...], str, tuple[str, ...]]:
+    """The words for the first and for the second answer, what is to be asked for them, and what they may be."""
+    if not {"answer a", "answer b", "winner"} <= set(have):
+        return (), (), "", ()
+    one, other, winner = (have[role].column for role in ("answer a", "answer b", "winner"))
+    told = winner_words(one, other, winner, rows)
+    if told is not None:
+        return told[0], told[1], "", ()
+    possible = codes(winner, rows)
+    if chosen.code in possible:
+        first, _, second = chosen.code.partition("/")
+        return (first,), (second,), "", possible
+    if possible:
+        return (), (), f"Which values of `{winner}` mean that `{one}` or `{other}` is better?", possible
+    return (), (), f"The values of `{winner}` do not say which answer they mean.", ()
 
 
 def _without_idle(target: str, sources: Sources) -> Sources:
@@ -276,9 +295,15 @@ def reading_of(column: Column, rows: list[dict[str, Any]]) -> str | None:
     if column.type not in ("text", "null"):
         return None
     texts = [cell for cell in cells if isinstance(cell, str)]
-    if texts and all(is_json_messages(text) for text in texts):
+    if _most(map(is_json_messages, texts)):
         return "json"
-    return "transcript" if texts and all(is_transcript(text) for text in texts) else "text"
+    return "transcript" if _most(map(is_transcript, texts)) else "text"
+
+
+def _most(told: Iterable[bool]) -> bool:
+    """Whether it holds for the cells, but for a few that are odd: these are named, and can be left out."""
+    found = list(told)
+    return bool(found) and sum(found) * 4 >= len(found) * 3
 
 
 def rated_fields(column: Column) -> tuple[str, str] | None:

@@ -20,7 +20,8 @@ SPEAKERS = {
     **dict.fromkeys(("function", "observation", "function_response", "tool_response"), "tool"),
 }
 _EXTRAS = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
-_MARK = re.compile(r"(?:^|\n\n)(Human|Assistant|H|A): ?")
+# Of two pairs of speakers a transcript has one: among Human and Assistant an `A:` is an option to choose.
+_MARKS = {long: re.compile(rf"(?:^|\n\n)({pair}): ?") for long, pair in ((True, "Human|Assistant"), (False, "H|A"))}
 
 
 class Unreadable(Exception):
@@ -113,7 +114,7 @@ def read_transcript(cell: Any) -> list[Message]:
     """A transcript of Human: and Assistant: as messages."""
     if not isinstance(cell, str):
         raise Unreadable("holds no text")
-    parts = _MARK.split(cell)
+    parts = _marks(cell).split(cell)
     if len(parts) < 3 or not is_blank(parts[0]):
         raise Unreadable("is no transcript of Human: and Assistant:")
     turns: list[Message] = []
@@ -127,9 +128,14 @@ def read_transcript(cell: Any) -> list[Message]:
     return turns
 
 
+def _marks(text: str) -> re.Pattern[str]:
+    """The marks of those who speak in a transcript, by the one that it begins with."""
+    return _MARKS[text.lstrip(BLANK).startswith(("Human:", "Assistant:"))]
+
+
 def is_transcript(text: str) -> bool:
     """Whether a text is a transcript in which both speak."""
-    found = {match[0] for match in _MARK.findall(text)}
+    found = {match[0] for match in _marks(text).findall(text)}
     return text.lstrip(BLANK).startswith(("Human:", "H:")) and {"H", "A"} <= found
 
 

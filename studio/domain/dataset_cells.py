@@ -7,6 +7,7 @@ from typing import Any
 
 from studio.domain.cell_structure import ROLES, Relation, tools_in
 from studio.domain.columns import Column, kind_of
+from studio.domain.conversations import is_json_messages
 from studio.domain.findings import Finding, Fix, Level, Where
 from studio.domain.seen_rows import Alike, FirstRows, Row, Seen
 
@@ -158,6 +159,16 @@ class Cells:
             self.add_rows("error", name, rows, words, stops)
         if kind in ("messages", "turns"):
             self._check_messages(name, kind)
+        elif kind == "text":
+            self._check_written(name)
+
+    def _check_written(self, name: str) -> None:
+        """Messages that are written out as text, by the first cell that says something."""
+        first = next((one for one in self.cells(name) if isinstance(one.cell, str) and one.cell), None)
+        if first is not None and is_json_messages(first.cell):
+            why = "The model would see brackets and quotes. Have the messages put into a prepared copy."
+            what = f"`{name}` holds JSON text of messages; TRL would train on the text as written."
+            self.add("warning", name, what, why, first.row)
 
     def _check_messages(self, name: str, kind: str) -> None:
         problems: dict[str, list[Alike]] = {}

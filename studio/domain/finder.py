@@ -8,7 +8,7 @@ from studio.domain.column_roles import rated_fields, reading_of
 from studio.domain.columns import Column
 from studio.domain.conversations import Message, Unreadable, read_messages
 from studio.domain.role_names import ANSWERING, NAMES, known_names
-from studio.domain.verdict_words import pair_of, says_good_or_bad, winner_words
+from studio.domain.verdict_words import codes, is_number_code, pair_of, says_good_or_bad, winner_words
 
 _SPOKEN = ("text", "messages", "json", "transcript")
 _TURNS = ("messages", "json", "transcript")
@@ -245,7 +245,10 @@ class Finder:
             self.unclear += ["answer a"] if pairs else []
             return False
         one, other = pairs[0]
-        telling = [c for c in self._called("winner") if winner_words(one, other, c.name, self.rows) is not None]
+        named = self._called("winner")
+        telling = [c for c in named if winner_words(one, other, c.name, self.rows) is not None]
+        if not telling and len(named) == 1 and any(map(is_number_code, codes(named[0].name, self.rows))):
+            telling = named  # numbers mean the two answers; which is which is to be asked
         self.found |= {one: "answer a", other: "answer b"}
         if len(telling) == 1:
             self.found[telling[0].name] = "winner"

@@ -18,6 +18,7 @@ from studio.domain.conversations import (
     user,
 )
 from studio.domain.mapping import MADE, BadRow, DataMapping, Row, Source, final_answer, reasoned, word
+from studio.domain.verdict_words import NEITHER
 
 
 def map_row(mapping: DataMapping, row: Mapping[str, Any]) -> list[Row]:
@@ -243,7 +244,8 @@ def _sides(cells: _Cells) -> tuple[str, str]:
         return "answer a", "answer b"
     if said in cells.mapping.second:
         return "answer b", "answer a"
-    raise BadRow(f"is {cells.cell(source)!r}, so neither answer is the better one", source.column)
+    means = "so neither answer is the better one" if said in NEITHER else "which does not say which answer is better"
+    raise BadRow(f"is {cells.cell(source)!r}, {means}", source.column)
 
 
 def _parted(cells: _Cells, one: list[Message], other: list[Message], role: str) -> tuple[Any, Any, Any]:

@@ -27,7 +27,7 @@ class Proposal:
 
     `tried` are pairs of a first row's number and the rows that it becomes, `bad` those that cannot be mapped, with
     why; `unclear` names roles that more than one column might play, `leaks` the rows whose prompt holds their answer.
-    `better` is how scores are read, as in Resolved. `sure` says that nothing is left to decide.
+    `better` and `codes` are as in Resolved. `sure` says that nothing is left to decide.
     """
 
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -40,6 +40,7 @@ class Proposal:
     bad: tuple[tuple[int, BadRow], ...] = ()
     leaks: tuple[int, ...] = ()
     better: str | None = None
+    codes: tuple[str, ...] = ()
     sure: bool = False
 
 
@@ -63,8 +64,9 @@ def propose(
     settings = settings or Settings()
     resolved: Resolved = resolve(method, roles, columns, rows, settings)
     proposal = Proposal(
-        dict(roles), settings, resolved.mapping, resolved.missing, resolved.needs_threshold, better=resolved.better
-    )
+        dict(roles), settings, resolved.mapping, resolved.missing, resolved.needs_threshold,
+        better=resolved.better, codes=resolved.codes,
+    )  # fmt: skip
     if resolved.mapping is None:
         return proposal
     tried: list[tuple[int, tuple[Row, ...]]] = []

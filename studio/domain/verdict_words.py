@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -15,14 +16,29 @@ BAD = (
     *("false", "0", "-1", "no", "n", "bad", "down", "thumbs_down", "thumbs down", "thumbsdown", "👎", "negative"),
     *("neg", "dislike", "disliked", "downvote", "incorrect", "rejected", "reject", "unhelpful", "lose", "wrong"),
 )
-NEITHER = ("", "tie", "both", "none", "neither", "tie (bothbad)", "both_bad", "draw", "equal", "same")
+NEITHER = (
+    *("", "tie", "both", "none", "neither", "tie (bothbad)", "both_bad", "draw", "equal", "same"),
+    *("both bad", "both good", "both_good", "bothbad", "bothgood", "equally good", "equally bad"),
+)
+# What stands before the end of an answer's name, where a value names it.
+_STEMS = (
+    *("", "model_", "response_", "answer_", "assistant_", "output_", "completion_"),
+    *("model ", "response ", "answer "),
+)
+# The codes, first answer before second, of which the rows that were looked at may hold nothing but this number.
+_LONE = {
+    "0": ("0/1", "1/0"),
+    "1": ("1/2", "1/0", "0/1", "1/-1"),
+    "2": ("1/2", "2/1"),
+    "-1": ("1/-1", "-1/1"),
+}
 _SUFFIXES = (("a", "b"), ("0", "1"), ("1", "2"), ("left", "right"))
 
 
 def says_good_or_bad(column: str, rows: list[dict[str, Any]]) -> bool:
-    """Whether every value that was looked at is a word for good or for bad."""
+    """Whether the values that were looked at are words for good or for bad, but for a few other words."""
     said = [word(row.get(column)) for row in rows if row.get(column) is not None]
-    return not said or all(one in GOOD or one in BAD for one in said)
+    return not said or _known(said, {*GOOD, *BAD})
 
 
 def pair_of(names: Collection[str]) -> list[tuple[str, str]]:
@@ -39,28 +55,51 @@ def pair_of(names: Collection[str]) -> list[tuple[str, str]]:
 
 def winner_words(one: str, other: str, winner: str, rows: list[dict[str, Any]]) -> tuple[tuple[str, ...], ...] | None:
     """The words that mean the first answer, and those that mean the second; None where the values do not tell."""
-    ends = next(((a, b) for a, b in _SUFFIXES if one.casefold().endswith(a) and other.casefold().endswith(b)), None)
-    said = {word(row.get(winner)) for row in rows} - set(NEITHER)
+    low, high = one.casefold(), other.casefold()
+    if any(low.endswith(last) and high.endswith(first) for first, last in _SUFFIXES):
+        turned = winner_words(other, one, winner, rows)  # the second of the two stands in the first one's place
+        return turned and turned[::-1]
+    ends = next(((a, b) for a, b in _SUFFIXES if low.endswith(a) and high.endswith(b)), None)
+    said = _winners(winner, rows)
     if ends is None:
-        sides = [(value,) for value in (one.casefold(), other.casefold())]
-        return tuple(sides) if said and said <= {one.casefold(), other.casefold()} else None
-    stems = (
-        "",
-        "model_",
-        "response_",
-        "answer_",
-        "assistant_",
-        "output_",
-        "completion_",
-        "model ",
-        "response ",
-        "answer ",
-    )
-    first = (*(f"{stem}{ends[0]}" for stem in stems), one.casefold())
-    second = (*(f"{stem}{ends[1]}" for stem in stems), other.casefold())
-    if said and said <= {*first, *second}:
-        return tuple(dict.fromkeys(first)), tuple(dict.fromkeys(second))
+        return ((low,), (high,)) if _known(said, {low, high}) else None
+    first = (*(f"{stem}{ends[0]}" for stem in _STEMS), low)
+    second = (*(f"{stem}{ends[1]}" for stem in _STEMS), high)
+    if _known(said, {*first, *second}):
+        # With nothing but 1 the two may be 0 and 1, as well as 1 and 2.
+        unclear = ends == ("1", "2") and "1" in said and "2" not in said and all(map(_is_number, said))
+        return None if unclear else (tuple(dict.fromkeys(first)), tuple(dict.fromkeys(second)))
     # As SHP has it: the label is 1 where the first of the two was liked better.
-    if said and said <= {"0", "1"} and one.casefold() == "human_ref_a":
+    if said and set(said) <= {"0", "1"} and low == "human_ref_a":
         return ("1",), ("0",)
     return None
+
+
+def codes(winner: str, rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """What the values of a column may mean that says which of two answers is better, as A/B; () where it is no code.
+
+    Of a number that stands alone there, the other one is among the usual ones.
+    """
+    said = list(dict.fromkeys(_winners(winner, rows)))
+    if len(said) == 1 and said[0] in _LONE:
+        return _LONE[said[0]]
+    return (f"{said[0]}/{said[1]}", f"{said[1]}/{said[0]}") if len(said) == 2 and "/" not in "".join(said) else ()
+
+
+def is_number_code(code: str) -> bool:
+    """Whether both values are numbers."""
+    return all(map(_is_number, code.split("/")))
+
+
+def _winners(winner: str, rows: list[dict[str, Any]]) -> list[str]:
+    return [said for row in rows if (said := word(row.get(winner))) not in NEITHER]
+
+
+def _known(said: list[str], words: Collection[str]) -> bool:
+    """Whether these are the words that are meant. A few others may stand among them, but no other number."""
+    others = [one for one in said if one not in words]
+    return len(others) * 2 < len(said) and not any(map(_is_number, others))
+
+
+def _is_number(said: str) -> bool:
+    return re.fullmatch(r"[-+]?\d+(\.\d+)?", said) is not None

@@ -89,7 +89,11 @@ def _is_worth_it(looked: Inspection, proposal: Proposal) -> bool:
     said = [found.level for found in looked.findings if found.where.kind == "column"]
     if "error" in said:
         return True
-    if "warning" not in said or not proposal.sure or proposal.mapping is None:
+    if "warning" not in said or proposal.mapping is None:
+        return False
+    if any(source.reading == "json" for _, source in proposal.mapping.roles):
+        return True  # TRL would learn the text as it is written, or show it to the model
+    if not proposal.sure:
         return False
     if proposal.mapping.source("text") is not None:
         return False  # texts are learnt as they are: without the column that a warning is of, it is not settled

@@ -64,7 +64,7 @@ class MappingCard:
             (self.progress, self._told),
             # It is put out by its own look alone: a drawing from before the press may come after it.
             (self.timer, lambda form: gr.Timer(active=True) if self._goes_on(form) else gr.skip()),
-            (self.button, lambda form: gr.update(interactive=not self._goes_on(form))),
+            (self.button, lambda form: gr.update(interactive=self._is_ready(form))),
             *((control, partial(self._shown, name)) for name, control in self.controls.items()),
         ]
         page.redrawn += [pair for pair in self.drawn if pair[0] not in (self.preview, self.words)]
@@ -86,6 +86,7 @@ class MappingCard:
                 [("the higher number", "higher"), ("the lower number", "lower")], value=None, label="Better is",
                 elem_id="mapping-better", **plain,
             ),
+            "code": gr.Dropdown([], value=None, label="Which is better", elem_id="mapping-code", **plain),
             "threshold": gr.Number(label=_FROM, value=None, elem_id="mapping-threshold", **plain),
             "after": gr.Textbox(label="The solution follows", max_lines=1, elem_id="mapping-after", **plain),
             "leave_out": gr.Checkbox(label="Leave out rows that cannot be mapped", elem_id="mapping-leave", **plain),
@@ -102,8 +103,18 @@ class MappingCard:
         return (
             found is not None
             and found.offered
-            and (found.proposal.mapping is not None or found.proposal.needs_threshold or found.proposal.better == "")
+            and (
+                found.proposal.mapping is not None
+                or found.proposal.needs_threshold
+                or found.proposal.better == ""
+                or bool(found.proposal.codes)
+            )
         )
+
+    def _is_ready(self, form: Form) -> bool:
+        """Whether the button may be pressed: there is a mapping, and it is not carried out already."""
+        found = draft_of(form)
+        return found is not None and found.proposal.mapping is not None and not self._goes_on(form)
 
     def _shown(self, name: str, form: Form) -> Any:
         """A control as it stands."""
@@ -124,6 +135,10 @@ class MappingCard:
             return gr.update(value=settings.threshold, visible=found.proposal.needs_threshold, label=label)
         if name == "better":
             return gr.update(value=found.proposal.better or None, visible=found.proposal.better is not None)
+        if name == "code":
+            means = [(f"{one}: A, {other}: B", f"{one}/{other}")
+                     for one, other in (code.split("/") for code in found.proposal.codes)]  # fmt: skip
+            return gr.update(choices=means, value=settings.code or None, visible=bool(means))
         if name == "after":
             solved = mapping is not None and mapping.source("solution") is not None
             return gr.update(value=settings.after, visible=solved)
@@ -158,7 +173,7 @@ class MappingCard:
         controls = list(self.controls.values())
         changes = [control.input if not isinstance(control, gr.Textbox) else control.blur for control in controls]
         changes += [control.submit for control in controls if isinstance(control, gr.Textbox)]
-        told = [self.words, self.fields, self.controls["threshold"]]
+        told = [self.words, self.fields, self.controls["threshold"], self.button]
         gr.on(changes, self._settle, [*controls, page.form], told, trigger_mode="always_last", **QUIET)
         self.words.click(self._act, [page.form], page.all_outputs, trigger_mode="multiple", **QUIET)
         leave = self.controls["leave_out"]
@@ -179,7 +194,7 @@ class MappingCard:
             return [gr.skip()] * len(self.drawn)
         form.mapping.roles = with_role(found, form.mapping, column, role)
         if form.mapping.settings is not None:  # which of two numbers is better was said of those of before
-            form.mapping.settings = replace(form.mapping.settings, better="")
+            form.mapping.settings = replace(form.mapping.settings, better="", code="")
         form.mapping.trouble = None
         return self._draw(form)
 
@@ -187,7 +202,8 @@ class MappingCard:
         form: Form = values[-1]
         self._take(values)
         threshold = {key: value for key, value in self._shown("threshold", form).items() if key != "value"}
-        return [_words(form), gr.update(visible=self._can_prepare(form)), threshold]
+        ready = gr.update(interactive=self._is_ready(form))
+        return [_words(form), gr.update(visible=self._can_prepare(form)), threshold, ready]
 
     def _take(self, values: tuple[Any, ...]) -> None:
         """What stands in the controls, into the form."""
@@ -202,7 +218,8 @@ class MappingCard:
         better = str(said["better"] or "")
         if better == (found.proposal.better or ""):
             better = found.proposal.settings.better  # what is shown by a name is not chosen, and goes with the name
-        settings = Settings(str(said["form"] or "messages"), said["threshold"], str(said["after"] or ""), better)
+        after, code = str(said["after"] or ""), str(said["code"] or "")
+        settings = Settings(str(said["form"] or "messages"), said["threshold"], after, better, code)
         if settings != found.proposal.settings:
             choice.settings = settings
 
