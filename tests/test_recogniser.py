@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dataset_shapes import SHAPES
 from test_dataset_types import columns_of
-from world_formats import ASKED, FORMATS, GOOD, PAIRS, POOR, SYSTEM, Rows, history, human, transcript, turns
+from world_formats import ASKED, CALL, FORMATS, GOOD, PAIRS, POOR, SYSTEM, Rows, history, human, transcript, turns
 
 from studio.domain.column_roles import ROLE_WORDS, Settings, roles_of
 from studio.domain.dataset_types import judge
@@ -142,6 +142,50 @@ def test_options_in_a_transcript_are_no_speakers() -> None:
     short = [{"text": f"H: {ASKED[n]}\n\nA: {GOOD[n]} Human: and\n\nAssistant: too"} for n in range(4)]
     answer = f"{GOOD[0]} Human: and\n\nAssistant: too"
     assert [turn["content"] for turn in made(recognised("sft", short))[0]["messages"]] == [ASKED[0], answer]
+
+
+@pytest.mark.parametrize(
+    ("after", "left"),
+    [
+        (["system"], 1), (["tool"], 1), (["tool", "system"], 1), (["assistant", "tool"], 1), (["call", "tool"], 1),
+        (["system", "user"], 4), (["user", "call", "tool"], 5), (["user", "call", "tool", "system"], 6),
+        (["user", "call", "tool", "assistant", "system"], 5), (["user", "call"], 3),
+    ],
+)  # fmt: skip
+def test_an_answer_is_never_left_in_a_prompt_whatever_follows_it(after: list[str], left: int) -> None:
+    said = {"call": {"role": "assistant", "content": "", "tool_calls": CALL}}
+    more = [said.get(who, {"role": who, "content": f"more of {who}"}) for who in after]
+    rows = [{"messages": [*turns(n), *more]} for n in range(4)]
+    asked = [{"prompt": [*turns(n), *more], "answer": "x" * 30} for n in range(4)]
+    for method in ("grpo", "rloo", "distillation"):
+        for proposal in (recognised(method, rows), recognised(method, asked)):
+            assert [row["prompt"] for row in made(proposal)] == [[*turns(n), *more][:left] for n in range(4)]
+
+
+def test_an_answer_without_a_score_is_not_lost_in_silence() -> None:
+    rows = [{"prompt": ASKED[n], "completions": [{"response": f"{GOOD[n]} {m}", "score": m} for m in range(3)]}
+            for n in range(4)]  # fmt: skip
+    rows[2]["completions"][1]["score"] = None  # type: ignore[index]
+    proposal = propose("kto", recognised("kto", rows).roles, columns_of(rows), rows, Settings(threshold=1))
+    assert [(number, str(why)) for number, why in proposal.bad] == [(2, "1 of the 3 answers have no score or no text.")]
+    assert len(made(recognised("dpo", rows))) == 4
+
+
+@pytest.mark.parametrize("labels", [[False] * 4, [0] * 4, [None, False, False, None], [0.0] * 4, ["no"] * 4])
+def test_a_label_is_one_before_the_first_good_answer_comes(labels: list[Any]) -> None:
+    proposal = recognised("kto", [{"prompt": ASKED[n], "response": GOOD[n], "label": labels[n]} for n in range(4)])
+    assert proposal.roles == {"prompt": "question", "response": "answer", "label": "label"}
+    assert {row["label"] for row in made(proposal)} == {False}
+    assert not proposal.needs_threshold
+    rated = recognised("kto", [{"prompt": ASKED[n], "response": GOOD[n], "rating": 1} for n in range(4)])
+    assert rated.needs_threshold  # of scores the first ones may be alike
+
+
+def test_what_stood_in_the_way_of_another_reading_is_not_asked_for() -> None:
+    proposal = recognised("kto", FORMATS["arena"][0])
+    assert (proposal.unclear, proposal.sure) == ((), True)
+    two = recognised("kto", [{"prompt": ASKED[n], "response": GOOD[n], "reply": POOR[n], "label": 1} for n in range(4)])
+    assert "answer" in two.unclear
 
 
 def test_the_user_decides_from_which_score_an_answer_is_good() -> None:

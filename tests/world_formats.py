@@ -58,13 +58,13 @@ def graded(text: tuple[str, ...], right: bool) -> Any:
 
 
 _TOOL = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
-_CALL = [{"type": "function", "function": {"name": "weather", "arguments": "{}"}}]
+CALL = [{"type": "function", "function": {"name": "weather", "arguments": "{}"}}]
 
 
 def calling(n: int) -> list[dict[str, Any]]:
     return [
         {"role": "user", "content": ASKED[n]},
-        {"role": "assistant", "content": None, "tool_calls": _CALL},
+        {"role": "assistant", "content": None, "tool_calls": CALL},
         {"role": "tool", "content": "sunny", "name": "weather"},
         {"role": "assistant", "content": GOOD[n]},
     ]

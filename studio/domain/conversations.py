@@ -160,11 +160,14 @@ def last_answer(messages: list[Message]) -> int:
 def before_answer(messages: list[Message]) -> list[Message]:
     """What a model would be asked with: everything before the last answer, or all of it where it ends with a question.
 
-    An answer at the end is never left in.
+    An answer that no question follows is never left in, whatever else follows it: only calls of tools stay with the
+    tools' replies, after which the model is to speak.
     """
-    end = len(messages)
-    while end and messages[end - 1]["role"] == "assistant":
-        end -= 1
-    if not any(message["role"] == "user" for message in messages[:end]):
+    asked = max((number for number, one in enumerate(messages) if one["role"] == "user"), default=None)
+    if asked is None:
         raise Unreadable("has no question of the user before the answer")
-    return messages[:end]
+    for place in range(asked + 1, len(messages)):
+        called = "tool_calls" in messages[place] and any(one["role"] == "tool" for one in messages[place + 1 :])
+        if messages[place]["role"] == "assistant" and not called:
+            return messages[:place]
+    return messages

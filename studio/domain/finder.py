@@ -7,6 +7,7 @@ from typing import Any
 from studio.domain.column_roles import rated_fields, reading_of
 from studio.domain.columns import Column
 from studio.domain.conversations import Message, Unreadable, read_messages
+from studio.domain.mapping import word
 from studio.domain.role_names import ANSWERING, NAMES, known_names
 from studio.domain.verdict_words import codes, is_number_code, pair_of, says_good_or_bad, winner_words
 
@@ -71,11 +72,14 @@ class Finder:
     def _preferences(self) -> None:
         if self.method == "kto" and self._thumbs():
             return
+        alone, self.unclear = self.unclear, []
         if self._has("chosen") and self._has("rejected"):
             self._take("chosen", *_SPOKEN)
             self._take("rejected", *_SPOKEN)
         elif not self._compared():
             self._rated()
+        if not {"chosen", "answer a", "rated", "answers"} & set(self.found.values()):
+            self.unclear = [*alone, *self.unclear]  # what stood in the way of an answer that stands alone
         self._ask(questions_of="chosen")
         self._take("tools")
 
@@ -85,7 +89,7 @@ class Finder:
             return False
         answer = self._speaking("answer") or self._conversation()
         labels = [c for c in self._called("label") if c.type in ("boolean", "integer", "number", "text")]
-        clear = [c for c in labels if says_good_or_bad(c.name, self.rows) and any(self._cells(c))]
+        clear = [c for c in labels if says_good_or_bad(c.name, self.rows) and not self._may_be_score(c)]
         if answer and len(clear) == 1:
             self.found[clear[0].name] = "label"
         elif answer and len(clear) > 1:
@@ -128,8 +132,11 @@ class Finder:
     def _has(self, role: str) -> bool:
         return any(self.readings[column.name] for column in self._called(role))
 
-    def _cells(self, column: Column) -> list[Any]:
-        return [cell for row in self.rows if (cell := row.get(column.name)) not in (None, "")] or [None]
+    def _may_be_score(self, column: Column) -> bool:
+        """Whether cells that say good or bad say too little: none does, or all have one number, as scores may."""
+        said = {word(row.get(column.name)) for row in self.rows} - {""}
+        graded = column.type in _NUMBERS and column.name.casefold() in ("rating", "feedback", "reaction")
+        return not said or (graded and len(said) == 1)
 
     def _take(self, role: str, *readings: str, types: tuple[str, ...] = ()) -> bool:
         """Gives a role to the one column that may play it; where there are several, to none."""

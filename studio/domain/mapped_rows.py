@@ -139,6 +139,9 @@ class _Cells:
         kept = [(said, score) for said, score in scored if isinstance(said, str) and not is_blank(said)]
         if not kept:
             raise BadRow("There is no answer with a score.")
+        if self.mapping.target == "unpaired preference" and len(kept) < len(found):
+            # Each answer becomes a row of its own here, and none is to be lost in silence.
+            raise BadRow(f"{len(found) - len(kept)} of the {len(found)} answers have no score or no text.")
         return [(said, self.merit(score)) for said, score in kept]
 
     def merit(self, score: Any) -> Any:
