@@ -8,7 +8,7 @@ from typing import Any
 
 ROW = "studio_row"  # the column that says which row an example came from
 _LONGEST = 700  # tokens of a sample that are shown as text
-_AHEAD = 4  # tokens before one, without which some tokenizers would not give its blank
+_AHEAD = 3  # texts before one, without which some tokenizers would not give its blank
 
 Fed = dict[str, tuple[list[int], list[bool]]]
 
@@ -122,20 +122,20 @@ def _part(trainer: Any, name: str, ids: list[int], trained: Sequence[bool]) -> d
 def texts(tokenizer: Any, ids: list[int], specials: set[int]) -> list[str]:
     """The text of each token; of tokens that make one character together, the last has it."""
     said: list[str] = []
-    start = 0  # of the tokens that have made no text yet
+    starts = [0]  # where the last texts begin, and the tokens that have made none yet: never within a character
     for place, one in enumerate(ids):
+        start = starts[-1]
         if one in specials:
             said.append(str(tokenizer.convert_ids_to_tokens(one)))
-            start = place + 1
-            continue
-        ahead = ids[max(0, start - _AHEAD) : start]
-        before, now = (_decoded(tokenizer, some) for some in (ahead, ids[max(0, start - _AHEAD) : place + 1]))
-        fresh = now[len(before) :]
-        if fresh.endswith("\ufffd") and place + 1 < len(ids) and place - start < 4:
-            said.append("")
-            continue
-        said.append(fresh)
-        start = place + 1
+        else:
+            before, now = (_decoded(tokenizer, ids[starts[0] : end]) for end in (start, place + 1))
+            # Of bytes that are no text, some decoders spoil the characters before them too.
+            fresh = now[len(before) :] if now.startswith(before) else _decoded(tokenizer, ids[start : place + 1])
+            if fresh.endswith("\ufffd") and place + 1 < len(ids) and place - start < 4:
+                said.append("")
+                continue
+            said.append(fresh)
+        starts = [*starts, place + 1][-_AHEAD - 1 :]
     return said
 
 
