@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from studio.domain.findings import Finding
-from studio.domain.token_count import TokenCount, bins, fitting_length, steps_per_epoch, summary, token_findings
+from studio.domain.token_count import TokenCount, bins, fitting_length, summary, token_findings
 
 SFT = frozenset({"packing", "eos_token", "max_length", "assistant_only_loss"})
 GOOD = TokenCount(
@@ -123,17 +121,6 @@ def test_prompts_against_what_the_answer_leaves() -> None:
     assert found.fix.set == {"max_completion_length": 1648}
     assert said(replace(prompts, room=512)) == []
     assert said(replace(prompts, context=None)) == []
-
-
-@pytest.mark.parametrize(
-    ("method", "sequences", "batch", "generations", "steps"),
-    [("sft", 432, (16, 1, 1), 1, 27), ("sft", 433, (16, 2, 1), 1, 14), ("dpo", 10, (8, 8, 4), 1, 1),
-     ("grpo", 360, (32, 1, 1), 8, 90), ("rloo", 3, (8, 1, 1), 2, 1)],
-)  # fmt: skip
-def test_steps_in_an_epoch(
-    method: str, sequences: int, batch: tuple[int, int, int], generations: int, steps: int
-) -> None:
-    assert steps_per_epoch(method, sequences, batch, generations) == steps
 
 
 def test_lengths_in_parts_and_in_a_few_numbers() -> None:

@@ -141,14 +141,6 @@ def bins(lengths: tuple[int, ...], top: int, number: int = 32) -> list[int]:
     return counts
 
 
-def steps_per_epoch(method: str, sequences: int, batch: tuple[int, int, int], generations: int = 1) -> int:
-    """Updates in an epoch, as transformers counts; answers are sampled for whole batches of prompts only."""
-    each, times, processes = batch
-    if method in ("grpo", "rloo"):
-        return max(1, sequences * generations // (each * times * processes))
-    return max(1, math.ceil(math.ceil(sequences / (each * processes)) / times))
-
-
 def fitting_length(count: TokenCount, share: float = 0.99) -> int | None:
     """A `max_length` that leaves `share` of the examples whole; None where the model's context allows none larger."""
     longest = sorted(max(each) for each in zip(*count.lengths.values(), strict=True))

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from studio.domain.arguments import Catalog
+from studio.domain.epoch_steps import batching_of, steps_per_epoch
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import method_named
 from studio.domain.mixture import entries_of
 from studio.domain.recipe import Recipe, in_effect
-from studio.domain.token_count import steps_per_epoch
 from studio.service.models import named_models
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
@@ -214,13 +214,6 @@ def _batch(recipe: Recipe, catalog: Catalog) -> str:
     return f"{parts[0]} × {parts[1]} × {parts[2]} = {parts[0] * parts[1] * parts[2]}" if parts else "–"
 
 
-def _per_step(recipe: Recipe, catalog: Catalog) -> float | None:
-    """How many rows of the data one update takes: where answers are sampled, several come from one."""
-    batch = effective_batch(recipe, catalog)
-    group = _whole(in_effect(recipe, catalog, "num_generations")) if recipe.method in ("grpo", "rloo") else 1
-    return batch[0] * batch[1] * batch[2] / (group or 1) if batch else None
-
-
 def expected_steps(form: Form, recipe: Recipe, catalog: Catalog, sequences: int | None = None) -> int | None:
     """Updates of the whole run, as far as they can be known before it: said, or from the number of rows.
 
@@ -229,13 +222,12 @@ def expected_steps(form: Form, recipe: Recipe, catalog: Catalog, sequences: int 
     steps = _whole(in_effect(recipe, catalog, "max_steps"))
     if steps:
         return steps
-    epochs, batch = in_effect(recipe, catalog, "num_train_epochs"), effective_batch(recipe, catalog)
+    epochs, how = in_effect(recipe, catalog, "num_train_epochs"), batching_of(recipe, catalog)
     rows = sequences or form.rows
     packed = recipe.get("packing") is True and sequences is None
-    if not rows or not batch or packed or not isinstance(epochs, (int, float)) or not 0 < epochs < 1e6:
+    if not rows or not how or packed or not isinstance(epochs, (int, float)) or not 0 < epochs < 1e6:
         return None
-    group = _whole(in_effect(recipe, catalog, "num_generations")) if recipe.method in ("grpo", "rloo") else 1
-    return math.ceil(steps_per_epoch(recipe.method, rows, batch, group or 1) * epochs)
+    return math.ceil(steps_per_epoch(recipe.method, rows, how) * epochs) or None
 
 
 def _length(form: Form, recipe: Recipe, catalog: Catalog, sequences: int | None) -> str:
@@ -243,9 +235,10 @@ def _length(form: Form, recipe: Recipe, catalog: Catalog, sequences: int | None)
     steps = _whole(in_effect(recipe, catalog, "max_steps"))
     epochs = in_effect(recipe, catalog, "num_train_epochs")
     rows = form.rows
-    each = _per_step(recipe, catalog)
+    how = batching_of(recipe, catalog)
     if steps:
-        return f"{pieces.count(steps)} steps" + (f" · {_epochs(steps * each / rows)} epochs" if rows and each else "")
+        passed = f" · {_epochs(steps * how.rows / rows)} epochs" if rows and how else ""
+        return f"{pieces.count(steps)} steps{passed}"
     if not isinstance(epochs, (int, float)):
         return "–"
     shown = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.domain.recipe import in_effect
-from studio.domain.token_count import TokenCount, bins, steps_per_epoch, summary
+from studio.domain.epoch_steps import OF_A_STEP, batching_of, steps_per_epoch
+from studio.domain.token_count import TokenCount, bins, summary
 from studio.service.token_rows import countable
 from studio.service.tokens import DECIDING, NAMING, Counted
 from studio.ui import pieces
-from studio.ui.card import effective_batch
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
 
-_STEPS = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_generations")
 _WIDTH, _HEIGHT = 560, 92
 _SHOWN = 400  # tokens of an example that are drawn
 # Has what is asked for counted once the card says so; a press shows at once that it was heard.
@@ -44,7 +42,7 @@ _COLOURS = {"chosen": "first", "rejected": "second"}
 def build(page: Page) -> None:
     """The card under the data; it follows every edit that changes how the data are read."""
     draw = partial(_card, page)
-    card = page.html(draw, (*DECIDING, *NAMING, *_STEPS, "test_split_size"), js_on_load=_SCRIPT, elem_id="tokens")
+    card = page.html(draw, (*DECIDING, *NAMING, *OF_A_STEP, "test_split_size"), js_on_load=_SCRIPT, elem_id="tokens")
     page.wiring.append(partial(_wire, page, card))
 
 
@@ -165,18 +163,17 @@ def _prompts(count: TokenCount) -> str:
 
 def _steps(page: Page, form: Form, count: TokenCount) -> str:
     """Steps as batches are made now, and the other way."""
-    batch = effective_batch(form.recipe, page.catalog)
-    if batch is None:
+    how = batching_of(form.recipe, page.catalog)
+    if how is None:
         return ""
-    group = in_effect(form.recipe, page.catalog, "num_generations") if count.method in ("grpo", "rloo") else 1
     packs = form.recipe.get("packing") is True
 
     def steps(packing: bool) -> str:
         number = count.sequences(packing)
         if not number:
             return ""
-        made = steps_per_epoch(count.method, number, batch, group if isinstance(group, int) and group > 0 else 1)
-        return ("" if count.exact else "about ") + pieces.count(made)
+        made = steps_per_epoch(count.method, number, how)
+        return ("" if count.exact else "about ") + pieces.count(made) if made else ""
 
     now, other = steps(packs), steps(not packs) if count.packed is not None else ""
     if not now:

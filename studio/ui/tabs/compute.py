@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.domain.epoch_steps import OF_A_STEP
 from studio.domain.launch_plan import (
     ALONE,
     LaunchPlan,
@@ -33,16 +34,13 @@ if TYPE_CHECKING:
 
 TITLE, ID = "Compute", "compute"
 _PLANNING = (
-    "num_processes",
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
+    *OF_A_STEP,
     "gpu_ids",
     "accelerate_config",
     "use_cpu",
     "num_train_epochs",
     "max_steps",
     "packing",
-    "num_generations",
     "test_split_size",
 )
 

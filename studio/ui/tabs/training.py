@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.domain.arguments import Catalog
+from studio.domain.epoch_steps import OF_A_STEP
 from studio.domain.kept_checkpoints import DECIDING as SAVING
 from studio.domain.kept_checkpoints import Kept
 from studio.domain.methods import method_named
@@ -34,7 +35,6 @@ ADVANCED = tuple(
     )
 )
 _OF_THE_LENGTH = ("num_train_epochs", "max_steps", "packing", "max_length", "test_split_size")
-_OF_THE_BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_generations")
 _OF_THE_RATE = ("learning_rate", "lr_scheduler_type", "warmup_steps", "lr_scheduler_kwargs", "use_peft")
 _OF_AN_ADAPTER = ("lora_r", "lora_target_modules", "use_dora", "load_in_4bit", "load_in_8bit")
 # What is said here, for the languages of the page.
@@ -85,7 +85,7 @@ def _levels(catalog: Catalog, form: Form) -> str:
 
 
 def _batches(page: Page) -> Any:
-    return page.html(partial(_batch_words, page), follows=(*_OF_THE_BATCH, *_OF_THE_LENGTH), elem_classes="ts-below")
+    return page.html(partial(_batch_words, page), follows=(*OF_A_STEP, *_OF_THE_LENGTH), elem_classes="ts-below")
 
 
 def _batch_words(page: Page, form: Form) -> str:
@@ -107,7 +107,7 @@ def _batch_words(page: Page, form: Form) -> str:
 
 
 def _disk(page: Page) -> Any:
-    follows = tuple(dict.fromkeys((*SAVING, *_OF_AN_ADAPTER, *_OF_THE_BATCH, *_OF_THE_LENGTH)))
+    follows = tuple(dict.fromkeys((*SAVING, *_OF_AN_ADAPTER, *OF_A_STEP, *_OF_THE_LENGTH)))
     return page.html(partial(_disk_words, page), follows=follows, elem_id="disk-kept", elem_classes="ts-below")
 
 
@@ -158,7 +158,7 @@ def _number_kept(found: Kept) -> str:
 
 
 def _picture(page: Page) -> Any:
-    follows = (*_OF_THE_RATE, *_OF_THE_BATCH, *_OF_THE_LENGTH)
+    follows = (*_OF_THE_RATE, *OF_A_STEP, *_OF_THE_LENGTH)
     return page.html(partial(_schedule, page), follows=follows, elem_id="schedule-picture", elem_classes="ts-below")
 
 
