@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from test_access import ADA, BOB, access
 
 from studio.adapters.builtin_rewards import built_in_rewards
 from studio.adapters.home import Home
+from studio.adapters.processes import ProcessId
 from studio.domain.arguments import Catalog
 from studio.domain.errors import StudioError
 from studio.domain.recipe import Recipe
@@ -448,6 +450,52 @@ def test_what_does_not_end_is_ended(
     assert ended.message == "`endless` did not end within 1 s."
     assert ended.where.line in (line_of("while True"), line_of("while True") + 1)
     assert "was not tried" in rest.message
+
+
+LEAVES = """import os, subprocess, sys, threading, time
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(300)"]
+
+
+def leaves(completions, **kwargs):
+    first = subprocess.Popen(SLEEP, start_new_session=True)
+    # One more, of nobody's: its parent ends at once.
+    again = f"import subprocess as s; print(s.Popen({SLEEP!r}, start_new_session=True, stdout=-3, stderr=-3).pid)"
+    second = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True, env={})
+    threading.Thread(target=time.sleep, args=(100,)).start()
+    with open(PLACE, "w") as file:
+        file.write(f"{first.pid} {second.stdout}")
+    return [1.0] * len(completions)
+
+
+def leaves_and_quits(completions, **kwargs):
+    leaves(completions)
+    os._exit(0)
+
+
+def leaves_and_stays(completions, **kwargs):
+    leaves(completions)
+    time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize("name", ["leaves", "leaves_and_quits", "leaves_and_stays"])
+def test_nothing_that_code_has_started_is_left(
+    studio: Studio, catalog: Catalog, looked: list[Inspection], tmp_path: Path, monkeypatch: Any, name: str
+) -> None:
+    monkeypatch.setattr("studio.adapters.reward_trial.try_rewards.__defaults__", (10.0, 2**30))
+    code = LEAVES + f"\n\nPLACE = {str(tmp_path / 'pids')!r}\n"
+    begun = time.monotonic()
+    trial = studio.rewards.trial(own(catalog, name, code=code), looked, Ask(COMPLETIONS, rows=1))
+    assert time.monotonic() - begun < 90
+    pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+    assert len(pids) == 2
+    assert [pid for pid in pids if ProcessId.of(pid) is not None] == []
+    words = [one.message for one in trial.findings]
+    if name == "leaves":
+        assert (trial.sums, words) == ((1.0, 1.0), [])
+    else:
+        assert words == [f"`{name}` " + ("ended its process." if "quits" in name else "did not end within 10 s.")]
 
 
 def test_code_that_cannot_be_imported_is_told(studio: Studio, catalog: Catalog, looked: list[Inspection]) -> None:

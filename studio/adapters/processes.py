@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,3 +205,13 @@ def kill_all(processes: Iterable[ProcessId]) -> None:
     for process in processes:
         with contextlib.suppress(PermissionError):
             process.send(SIGKILL)
+
+
+def end_below(pid: int, seconds: float = 10.0) -> None:
+    """SIGKILL to all that a process of ours has started, until nothing of that is left; the process itself lives on."""
+    until = time.monotonic() + seconds
+    while below := tree_of([pid], snapshot())[1:]:
+        kill_all(below)
+        if time.monotonic() > until:
+            break  # what waits for a disk that does not answer
+        time.sleep(0.01)

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import studio
+from studio.adapters.processes import end_below
 
 SECONDS = 20.0  # for each function
 _IMPORTS = 60.0  # for what is imported before the first, on a slow machine
@@ -38,12 +40,13 @@ def try_rewards(
     with tempfile.TemporaryDirectory(prefix="rewards-") as made:
         # Frames of the child's code are told by their folder, so it must be the one that the child sees.
         folder = Path(made).resolve()
-        run, told, out, stacks = (folder / name for name in ("run", "task.json", "out.jsonl", "stacks.txt"))
+        names = ("run", "task.json", "out.jsonl", "stacks.txt", "over")
+        run, told, out, stacks, over = (folder / name for name in names)
         run.mkdir()
         for name, data in files.items():
             (run / name).parent.mkdir(parents=True, exist_ok=True)
             (run / name).write_bytes(data)
-        whole = {**task, "seconds": seconds, "memory": memory, "stacks": str(stacks)}
+        whole = {**task, "seconds": seconds, "memory": memory, "stacks": str(stacks), "over": str(over)}
         told.write_text(json.dumps(whole, default=str), encoding="utf-8")
         env = {**os.environ, **environment, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         env |= {"PYTHONPATH": os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH", "")]))}
@@ -53,18 +56,22 @@ def try_rewards(
             child = subprocess.Popen(
                 command, cwd=run, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-            in_time = _wait(child, _IMPORTS + seconds * (len(functions) + 1))
+            in_time = _wait(child, over, _IMPORTS + seconds * (len(functions) + 1))
         return _answers(functions, out, stacks, run, seconds, in_time)
 
 
-def _wait(child: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Waits for the child, and ends it and all that it has started; whether it ended by itself."""
+def _wait(child: subprocess.Popen[bytes], over: Path, seconds: float) -> bool:
+    """Waits for the child's work, and ends it and all that it has started; whether the work came to an end."""
+    until = time.monotonic() + seconds
     try:
-        child.wait(seconds)
+        while child.poll() is None and not over.exists():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
         return True
-    except subprocess.TimeoutExpired:
-        return False
     finally:
+        if child.poll() is None:
+            end_below(child.pid)
         with contextlib.suppress(OSError):
             if os.name == "posix":
                 os.killpg(child.pid, signal.SIGKILL)

@@ -10,11 +10,14 @@ import inspect
 import json
 import os
 import sys
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+_PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
 
 
 def try_rewards(task_file: Path, out: Path) -> None:
@@ -23,6 +26,46 @@ def try_rewards(task_file: Path, out: Path) -> None:
     The working folder is the one that stands for the run's, and what TRL would import lies there.
     """
     task = json.loads(task_file.read_text(encoding="utf-8"))
+    if sys.platform == "linux":
+        _watched(lambda: _tried(task, out), Path(task["over"]))
+    _tried(task, out)
+    _leave()
+
+
+def _watched(work: Callable[[], None], over: Path) -> None:
+    """Has a child do the work, and stays until the studio has ended what that child has started and left behind.
+
+    All of it is found below this process, also what has a session of its own and what has lost its parent: this
+    process becomes the parent of those. That nothing more is to be waited for is told by the file `over`.
+    """
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    studio = os.getppid()
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:  # noqa: BLE001 - this process is a copy that must not go on as the other
+            traceback.print_exc()
+        _leave()
+    os.waitpid(child, 0)
+    over.touch()
+    while os.getppid() == studio:
+        time.sleep(0.05)
+    _leave()
+
+
+def _leave() -> None:
+    """Ends this process at once: threads that somebody's code has left are not waited for."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)
+
+
+def _tried(task: Mapping[str, Any], out: Path) -> None:
     with out.open("w", encoding="utf-8") as lines:
 
         def tell(said: Mapping[str, Any]) -> None:
