@@ -188,6 +188,43 @@ def test_what_stood_in_the_way_of_another_reading_is_not_asked_for() -> None:
     assert "answer" in two.unclear
 
 
+NOTE = "Take it from the note: rain is likely."
+
+
+def test_a_context_is_asked_whatever_holds_the_question() -> None:
+    beside = [{"prompt": ASKED[n], "context": NOTE, "chosen": turns(n), "rejected": turns(n, POOR)} for n in range(4)]
+    apart = [{"question": turns(n)[:1], "context": NOTE, "answer": GOOD[n]} for n in range(4)]
+    told = [{**row, "chosen": [{"role": "system", "content": NOTE}, *row["chosen"]],
+             "rejected": [{"role": "system", "content": NOTE}, *row["rejected"]]} for row in beside]  # fmt: skip
+    both = [{"role": "user", "content": f"{ASKED[0]}\n\n{NOTE}"}]
+    roles = {"question": "question", "context": "context", "answer": "answer"}
+    for method, rows, asked in (
+        ("dpo", beside, both),
+        ("kto", beside, both),
+        ("sft", apart, both),
+        ("dpo", told, [{"role": "system", "content": NOTE}, {"role": "user", "content": ASKED[0]}]),
+    ):
+        proposal = recognised(method, rows)
+        assert "context" in proposal.roles.values()
+        assert proposal.sure
+        assert made(proposal)[0]["prompt"] == asked
+        assert method != "sft" or proposal.roles == roles
+
+
+def test_a_question_that_the_conversation_beside_it_does_not_ask_is_said() -> None:
+    rows = [{"prompt": ASKED[n], "chosen": turns(n), "rejected": turns(n, POOR)} for n in range(4)]
+    rows[1]["prompt"], rows[2]["prompt"] = "Another question.", f"Human: {ASKED[2]}\nAssistant:"
+    proposal = recognised("dpo", rows)
+    assert (proposal.unasked, proposal.bad, proposal.sure) == ((1,), (), False)
+    found = Inspection("x", "dpo", "reject", columns=tuple(columns_of(rows)), rows=tuple(rows), split="train")
+    drafted = draft(found, Choice(key_of(found)), {})
+    assert drafted is not None
+    assert "asks another one" in before_after.words(found, Choice(), drafted)
+    whole = [{"prompt": history(n), "chosen": turns(n), "rejected": turns(n, POOR)} for n in range(4)]
+    proposal = recognised("dpo", whole)
+    assert (proposal.unasked, made(proposal)[0]["prompt"]) == ((), history(0))
+
+
 def test_the_user_decides_from_which_score_an_answer_is_good() -> None:
     rows = [{"prompt": ASKED[n], "response": GOOD[n], "score": n} for n in range(4)]
     proposal = recognised("kto", rows)

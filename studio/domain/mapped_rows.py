@@ -26,6 +26,11 @@ def map_row(mapping: DataMapping, row: Mapping[str, Any]) -> list[Row]:
     return _BUILD[mapping.target](_Cells(mapping, row))
 
 
+def is_unasked(mapping: DataMapping, row: Mapping[str, Any]) -> bool:
+    """Whether a row that can be mapped has a question of its own that the conversations beside it do not hold."""
+    return _Cells(mapping, row).unasked()
+
+
 class _Cells:
     """One row through a mapping."""
 
@@ -75,7 +80,16 @@ class _Cells:
             turns = before_answer(self.messages(source))
         except Unreadable as error:
             raise BadRow(str(error), source.column) from None
-        return turns if turns[0]["role"] == "system" else [*head, *turns]
+        return self.with_context(turns if turns[0]["role"] == "system" else [*head, *turns])
+
+    def with_context(self, turns: list[Message]) -> list[Message]:
+        """The context after the last question of the user, where nothing that is said holds it already."""
+        context = self.text("context", needed=False)
+        if not context or any(context.strip() in one["content"] for one in turns):
+            return turns
+        place = max(number for number, one in enumerate(turns) if one["role"] == "user")
+        told = {**turns[place], "content": f"{turns[place]['content']}\n\n{context}"}
+        return [*turns[:place], told, *turns[place + 1 :]]
 
     def question(self) -> str:
         context = self.text("context", needed=False)
@@ -105,16 +119,37 @@ class _Cells:
         return turns[:place], [turns[place]]
 
     def prompt_for(self, before: list[Message], role: str) -> list[Message]:
-        """The prompt: what stands before the answer where somebody asks there, else the question's own column."""
+        """The prompt: what stands before the answer where somebody asks there, else the question's own column.
+
+        Of a question's column that ends with what stands there, all is asked.
+        """
         asked = self.asked()
         if any(message["role"] == "user" for message in before):
+            if asked[-len(before) :] == before:
+                return asked
             head = [turn for turn in asked[:1] if turn["role"] == "system" and before[0]["role"] != "system"]
-            return head + before
+            return self.with_context(head + before)
         if not any(message["role"] == "user" for message in asked):
             source = self.mapping.source(role)
             raise BadRow("has no question before the answer", source.column if source else "")
         head = before if before and asked[0]["role"] != "system" else []
         return head + asked
+
+    def unasked(self) -> bool:
+        """Whether the question's column says something that the prompt, made of an answer's own column, does not."""
+        role = next((one for one in ("chosen", "answer a", "answer", "conversation") if self.has(one)), "")
+        if not role or not self.has("question") or self.is_text:
+            return False
+        before, _ = self.spoken(role)
+        said = [one["content"].strip() for one in self.prompt_for(before, role)]
+        source = self.mapping.source("question")
+        if source is None or source.reading == "text":
+            questions = [self.text("question").strip()]
+        else:
+            turns = before_answer(self.messages(source))
+            questions = [one["content"].strip() for one in turns if one["role"] == "user"]
+        # A prompt may be written as a transcript, or in a template, around what is asked.
+        return not all(any(one in asked or asked in one for one in said if one) for asked in questions)
 
     def prompted(self, role: str) -> tuple[list[Message], list[Message]]:
         """Prompt and answer of a role."""

@@ -14,7 +14,7 @@ from studio.domain.column_roles import (
 from studio.domain.columns import Column, column_of
 from studio.domain.dataset_types import judge
 from studio.domain.finder import Finder
-from studio.domain.mapped_rows import map_row
+from studio.domain.mapped_rows import is_unasked, map_row
 from studio.domain.mapping import BadRow, DataMapping, Row, final_answer
 
 _TELLING = 24  # characters of an answer that are no chance in a prompt
@@ -26,7 +26,8 @@ class Proposal:
     """What is proposed, or chosen, for a dataset: a role for some columns, and the mapping that they make.
 
     `tried` are pairs of a first row's number and the rows that it becomes, `bad` those that cannot be mapped, with
-    why; `unclear` names roles that more than one column might play, `leaks` the rows whose prompt holds their answer.
+    why; `unclear` names roles that more than one column might play, `leaks` the rows whose prompt holds their answer,
+    `unasked` those whose question is left out, since the conversations beside it ask something else.
     `better` and `codes` are as in Resolved. `sure` says that nothing is left to decide.
     """
 
@@ -39,6 +40,7 @@ class Proposal:
     tried: tuple[tuple[int, tuple[Row, ...]], ...] = ()
     bad: tuple[tuple[int, BadRow], ...] = ()
     leaks: tuple[int, ...] = ()
+    unasked: tuple[int, ...] = ()
     better: str | None = None
     codes: tuple[str, ...] = ()
     sure: bool = False
@@ -77,9 +79,10 @@ def propose(
         except BadRow as why:
             bad.append((number, why))
     leaks = tuple(number for number, made in tried if any(map(_tells_its_answer, made)))
-    sure = bool(tried) and not bad and not leaks
+    unasked = tuple(number for number, _ in tried if is_unasked(resolved.mapping, rows[number]))
+    sure = bool(tried) and not bad and not leaks and not unasked
     sure = sure and verdict(method, [row for _, made in tried for row in made]) == "accept"
-    return replace(proposal, tried=tuple(tried), bad=tuple(bad), leaks=leaks, sure=sure)
+    return replace(proposal, tried=tuple(tried), bad=tuple(bad), leaks=leaks, unasked=unasked, sure=sure)
 
 
 def _tells_its_answer(row: Row) -> bool:

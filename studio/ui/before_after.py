@@ -48,6 +48,12 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     if proposal.leaks:
         told = spoken("The prompt holds the answer in {count} of these rows.", count=str(len(proposal.leaks)))
         more += f" {told}"
+    if proposal.unasked:
+        count = str(len(proposal.unasked))
+        more += " " + spoken(
+            "In {count} of these rows the question is left out: the conversation beside it asks another one.",
+            count=count,
+        )
     tone = "ok" if proposal.sure else "warn"
     reset = f' <button type="button" class="ts-btn quiet" data-mapping="reset">{spoken("As proposed")}</button>'
     again = reset if chosen else ""
