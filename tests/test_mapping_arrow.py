@@ -251,3 +251,13 @@ def test_other_texts_are_the_same_rows_gathered_or_not(name: str, text: str, tmp
     assert [list(map(type, row.values())) for row in found] == [
         [type(row.get(name)) for name in names] for row in wanted
     ]
+
+
+@pytest.mark.parametrize("mark", [0, 1])
+def test_marks_of_reasoning_stay_single_in_whole_batches_too(mark: int) -> None:
+    cells = {"q": ["Why?"] * 3, "r": ["Hm.", "<think>Hm.</think>", None], "a": ["So.", "So.", "<think>Hm.</think>So."]}
+    batch = pa.RecordBatch.from_pydict({name: said[mark:] for name, said in cells.items()})
+    roles = (("question", Source("q")), ("reasoning", Source("r")), ("answer", Source("a")))
+    mapping = DataMapping("prompt-completion", roles)
+    same(map_batch(mapping, batch), by_rows(mapping, batch))
+    assert all(str(row["completion"]).count("<think>") == 1 for row in map_batch(mapping, batch).table.to_pylist())

@@ -225,6 +225,51 @@ def test_a_question_that_the_conversation_beside_it_does_not_ask_is_said() -> No
     assert (proposal.unasked, made(proposal)[0]["prompt"]) == ((), history(0))
 
 
+@pytest.mark.parametrize("odd", [7, {"a": 1}, ["x"], True])
+@pytest.mark.parametrize("method", ["sft", "grpo"])
+def test_one_odd_cell_is_a_row_that_is_named(odd: Any, method: str) -> None:
+    rows: Rows = [{"question": ASKED[n % 4], "answer": f"{GOOD[n % 4]} {n}"} for n in range(20)]
+    rows[7]["answer"] = odd
+    proposal = recognised(method, rows)
+    assert proposal.mapping is not None
+    assert [(number, str(why)) for number, why in proposal.bad] == (
+        [] if isinstance(odd, int) else [(7, "`answer` holds no text")]
+    )
+    rows = [{"messages": turns(n % 4)} for n in range(20)]
+    rows[7]["messages"] = odd
+    assert [number for number, _ in recognised(method, rows).bad] == [7]
+
+
+def test_scores_may_be_written_out_as_text() -> None:
+    lists: Rows = [{"prompt": ASKED[n], "responses": [POOR[n], GOOD[n]], "ratings": ["1", "5"]} for n in range(4)]
+    proposal = recognised("dpo", lists)
+    assert proposal.sure
+    assert made(proposal)[0]["chosen"] == turns(0)[1:]
+    single: Rows = [{"prompt": ASKED[n], "response": GOOD[n], "rating": str(n + 1)} for n in range(4)]
+    proposal = recognised("kto", [*single, {**single[0], "rating": "N/A"}])
+    assert (proposal.roles["rating"], proposal.needs_threshold) == ("score", True)
+    every = [*single, {**single[0], "rating": "N/A"}]
+    proposal = propose("kto", proposal.roles, columns_of(every), every, Settings(threshold=3))
+    assert [row["label"] for row in made(proposal)] == [False, False, True, True]
+    assert [str(why) for _, why in proposal.bad] == ["`rating` is no number"]
+
+
+def test_true_and_false_are_answers_to_yes_and_no() -> None:
+    rows = [{"question": ASKED[n], "answer": n % 2 == 0} for n in range(4)]
+    assert made(recognised("sft", rows))[1]["completion"] == [{"role": "assistant", "content": "False"}]
+    assert made(recognised("grpo", rows))[0]["solution"] == "True"
+    pairs = [{"prompt": ASKED[n], "chosen": GOOD[n], "rejected": POOR[n], "good": True} for n in range(4)]
+    assert recognised("dpo", pairs).roles == {"prompt": "question", "chosen": "chosen", "rejected": "rejected"}
+
+
+def test_reasoning_that_is_marked_already_is_marked_once() -> None:
+    marked = [{"question": ASKED[n], "thinking": f"<think>\nHm {n}.\n</think>", "answer": GOOD[n]} for n in range(4)]
+    told = [{**row, "answer": f"<think>Hm {n}.</think>{GOOD[n]}"} for n, row in enumerate(marked)]
+    said = [row["completion"][0]["content"] for row in made(recognised("sft", marked))]
+    assert said[0] == f"<think>\nHm 0.\n</think>\n\n{GOOD[0]}"
+    assert made(recognised("sft", told))[1]["completion"][0]["content"] == told[1]["answer"]
+
+
 def test_the_user_decides_from_which_score_an_answer_is_good() -> None:
     rows = [{"prompt": ASKED[n], "response": GOOD[n], "score": n} for n in range(4)]
     proposal = recognised("kto", rows)

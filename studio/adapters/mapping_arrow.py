@@ -212,7 +212,15 @@ class _Whole:
         known = known | ({"reasoning"} if "answer" in wanted else set())
         if mapping.target == "prompt-only":
             known = known | {"keep"} | (set() if mapping.after else {"solution"})
-        return asked and wanted <= roles <= known and all(self._plain(role, source) for role, source in mapping.roles)
+        plain = asked and wanted <= roles <= known and all(self._plain(role, source) for role, source in mapping.roles)
+        return plain and not self._thinks()
+
+    def _thinks(self) -> bool:
+        """Whether marks of reasoning stand in the cells already, which rows alone are read for."""
+        if self.mapping.source("reasoning") is None:
+            return False
+        found = (self.compute.match_substring(self.text(role), "<think>") for role in ("reasoning", "answer"))
+        return any(self.compute.any(one).as_py() for one in found)
 
     def _plain(self, role: str, source: Source) -> bool:
         kind = self.batch.schema.field(source.column).type

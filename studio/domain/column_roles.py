@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from studio.domain.columns import Column, kind_of
+from studio.domain.columns import Column, kind_of, prevailing
 from studio.domain.conversations import is_json_messages, is_transcript
-from studio.domain.mapping import DataMapping, Source
+from studio.domain.mapping import DataMapping, Source, number
 from studio.domain.verdict_words import BAD, GOOD, codes, says_good_or_bad, winner_words
 
 Sources = tuple[tuple[str, Source], ...]
@@ -111,7 +111,7 @@ def resolve(
 ) -> Resolved:
     """The mapping for a role of each column (`roles`), read as the first rows show that they are written."""
     chosen = settings or Settings()
-    known = {column.name: column for column in columns}
+    known = {one.name: prevailing(one, (row.get(one.name) for row in rows)) for one in columns}
     played = {name: role for name, role in roles.items() if name in known and role in _OFFERED[method]}
     twice = next((role for role in played.values() if role not in MANY and list(played.values()).count(role) > 1), None)
     if twice:
@@ -265,14 +265,16 @@ def source_of(column: Column, role: str, rows: list[dict[str, Any]]) -> Source |
     if role in ("keep", "label", "winner", "tools"):
         return Source(column.name, "value")
     if role == "score":
-        return Source(column.name, "value") if column.type in ("integer", "number") else None
+        return Source(column.name, "value") if are_numbers(column, rows) else None
     if role == "scores":
-        return Source(column.name, "list") if column.type in ("list<integer>", "list<number>") else None
+        return Source(column.name, "list") if are_numbers(column, rows) else None
     if role == "answers":
         return Source(column.name, "list") if column.type == "list<text>" else None
     if role == "rated":
         fields = rated_fields(column)
         return Source(column.name, "rated", *fields) if fields else None
+    if role in ("answer", "solution") and column.type == "boolean":
+        return Source(column.name, "text")
     reading = reading_of(column, rows)
     plain = role in ("system", "context", "reasoning", "text", "solution")
     if plain and reading in ("json", "transcript"):
@@ -280,6 +282,17 @@ def source_of(column: Column, role: str, rows: list[dict[str, Any]]) -> Source |
     if reading is None or (plain and reading != "text") or (role == "conversation" and reading == "text"):
         return None
     return Source(column.name, reading)
+
+
+def are_numbers(column: Column, rows: list[dict[str, Any]]) -> bool:
+    """Whether a column holds numbers, or lists of them, be they written out as text."""
+    if column.type in ("integer", "number", "list<integer>", "list<number>"):
+        return True
+    if column.type not in ("text", "list<text>"):
+        return False
+    cells = [cell for row in rows if (cell := row.get(column.name)) not in (None, "", [])]
+    ones = [one for cell in cells for one in (cell if isinstance(cell, list) else [cell])]
+    return _most(number(one) is not None for one in ones)
 
 
 def reading_of(column: Column, rows: list[dict[str, Any]]) -> str | None:
@@ -290,8 +303,7 @@ def reading_of(column: Column, rows: list[dict[str, Any]]) -> str | None:
         return "text"
     cells = [cell for row in rows if (cell := row.get(column.name)) not in (None, "", [])]
     if column.type in ("json", "list<json>", "list<null>"):
-        kinds = {kind_of(cell) for cell in cells}
-        return "messages" if kinds and kinds <= {"messages", "turns"} else None
+        return "messages" if _most(kind_of(cell) in ("messages", "turns") for cell in cells) else None
     if column.type not in ("text", "null"):
         return None
     texts = [cell for cell in cells if isinstance(cell, str)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,6 +53,19 @@ def column_of(name: str, cells: Iterable[Any]) -> Column:
     for cell in cells:
         found = _both(found, _column_of_cell(name, cell))
     return found
+
+
+def prevailing(column: Column, cells: Iterable[Any]) -> Column:
+    """A column of mixed cells as most of them have it, so that the others are odd cells of it; else as it is."""
+    if "json" not in column.type:
+        return column
+    said = [(_column_of_cell(column.name, cell), cell) for cell in cells if cell not in (None, "", [])]
+    kinds = Counter("number" if one.type == "integer" else one.type for one, _ in said)
+    kind, count = next(iter(kinds.most_common(1)), ("", 0))
+    if not count or count * 2 <= len(said) or "json" in kind:
+        return column
+    alike = (cell for one, cell in said if one.type == kind or (kind, one.type) == ("number", "integer"))
+    return column_of(column.name, alike)
 
 
 def _column_of_cell(name: str, cell: Any) -> Column:

@@ -46,10 +46,10 @@ def is_blank(text: str) -> bool:
 
 
 def read_text(cell: Any) -> str:
-    """A cell as text; "" where it is null. A number is written out."""
+    """A cell as text; "" where it is null. A number is written out, and so are true and false."""
     if cell is None:
         return ""
-    if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
+    if not isinstance(cell, (str, int, float)):
         raise Unreadable("holds no text")
     return cell if isinstance(cell, str) else str(cell)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.domain.column_roles import rated_fields, reading_of
-from studio.domain.columns import Column
+from studio.domain.column_roles import are_numbers, rated_fields, reading_of
+from studio.domain.columns import Column, prevailing
 from studio.domain.conversations import Message, Unreadable, read_messages
 from studio.domain.mapping import word
 from studio.domain.role_names import ANSWERING, NAMES, known_names
@@ -21,8 +21,9 @@ class Finder:
     """The columns of a dataset, looked through for each role."""
 
     def __init__(self, method: str, columns: list[Column], rows: list[dict[str, Any]]) -> None:
-        self.method, self.columns, self.rows = method, columns, rows
-        self.readings = {column.name: reading_of(column, rows) for column in columns}
+        self.method, self.rows = method, rows
+        self.columns = [prevailing(column, (row.get(column.name) for row in rows)) for column in columns]
+        self.readings = {column.name: reading_of(column, rows) for column in self.columns}
         self.found: dict[str, str] = {}  # column: role
         self.unclear: list[str] = []
 
@@ -94,7 +95,7 @@ class Finder:
             self.found[clear[0].name] = "label"
         elif answer and len(clear) > 1:
             self.unclear.append("label")
-        elif answer and not self._take("score", types=("integer", "number")):
+        elif answer and not self._take("score", types=("integer", "number"), written="text"):
             self.found = {}
             return False
         elif not answer:
@@ -116,7 +117,8 @@ class Finder:
     def _solution(self) -> None:
         """What rewards compare with; the model does not see it."""
         named = [column for column in self._called("solution") if column.type in ("text", "integer", "number")]
-        others = [column for column in self._called("answer") if column.type in ("text", "integer", "number")]
+        kinds = ("text", "integer", "number", "boolean")
+        others = [column for column in self._called("answer") if column.type in kinds]
         every = {column.name: column for column in [*named, *others] if column.name not in self.found}
         if len(every) == 1:
             self.found[next(iter(every))] = "solution"
@@ -138,13 +140,19 @@ class Finder:
         graded = column.type in _NUMBERS and column.name.casefold() in ("rating", "feedback", "reaction")
         return not said or (graded and len(said) == 1)
 
-    def _take(self, role: str, *readings: str, types: tuple[str, ...] = ()) -> bool:
-        """Gives a role to the one column that may play it; where there are several, to none."""
+    def _take(self, role: str, *readings: str, types: tuple[str, ...] = (), written: str = "") -> bool:
+        """Gives a role to the one column that may play it; where there are several, to none.
+
+        Columns of the type `written` may play it where they hold numbers.
+        """
         fitting = self._called(role)
         if readings:
             fitting = [one for one in fitting if self.readings[one.name] in readings]
         if types:
-            fitting = [one for one in fitting if one.type in types]
+            fitting = [
+                one for one in fitting
+                if one.type in types or (one.type == written and are_numbers(one, self.rows))
+            ]  # fmt: skip
         if len(fitting) == 1:
             self.found[fitting[0].name] = role
             return True
@@ -153,7 +161,9 @@ class Finder:
         return False
 
     def _speaking(self, role: str) -> bool:
-        return self._take(role, "text", "messages", "json")
+        if self._take(role, "text", "messages", "json"):
+            return True
+        return role not in self.unclear and self._take(role, types=("boolean",))  # the answers are yes and no
 
     def _ask(self, questions_of: str = "") -> bool:
         """The question with what belongs to it. `input` is the question where nothing else is, else its context."""
@@ -275,7 +285,7 @@ class Finder:
             return False
         if any(c.type == "list<text>" for c in self._called("answers")) and self._called("scores"):
             lists = self._take("answers", types=("list<text>",))
-            return self._take("scores", types=("list<integer>", "list<number>")) and lists
+            return self._take("scores", types=("list<integer>", "list<number>"), written="list<text>") and lists
         return False
 
     def _only_text(self) -> bool:

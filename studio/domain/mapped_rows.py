@@ -17,7 +17,7 @@ from studio.domain.conversations import (
     system,
     user,
 )
-from studio.domain.mapping import MADE, BadRow, DataMapping, Row, Source, final_answer, reasoned, word
+from studio.domain.mapping import MADE, BadRow, DataMapping, Row, Source, final_answer, number, reasoned, word
 from studio.domain.verdict_words import NEITHER
 
 
@@ -170,7 +170,7 @@ class _Cells:
             if not isinstance(texts, list) or not isinstance(numbers, list) or len(texts) != len(numbers):
                 raise BadRow(f"and `{scores.column}` are not lists of one length", answers.column)
             found += zip(texts, numbers, strict=True)
-        scored = [(said, score) for said, score in found if isinstance(score, (bool, int, float)) and score == score]
+        scored = [(said, score) for said, cell in found if (score := number(cell)) is not None]
         kept = [(said, score) for said, score in scored if isinstance(said, str) and not is_blank(said)]
         if not kept:
             raise BadRow("There is no answer with a score.")
@@ -194,8 +194,8 @@ class _Cells:
     def label(self) -> bool:
         """Thumbs up or down."""
         if (source := self.mapping.source("score")) is not None:
-            score = self.cell(source)
-            if not isinstance(score, (int, float)) or score != score:
+            score = number(self.cell(source))
+            if score is None:
                 raise BadRow("is no number", source.column)
             return self.is_good(self.merit(score))
         source = self.mapping.source("label")

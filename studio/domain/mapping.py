@@ -126,11 +126,25 @@ def word(cell: Any) -> str:
     return str(cell).strip().casefold()
 
 
+def number(cell: Any) -> bool | int | float | None:
+    """A score, also where it is written out as text; None where it is none."""
+    if isinstance(cell, str):
+        try:
+            cell = float(cell)
+        except ValueError:
+            return None
+    return cell if isinstance(cell, (bool, int, float)) and cell - cell == 0 else None
+
+
 def final_answer(text: str, after: str) -> str:
     """What follows the last mark of the final answer; the whole text where there is no mark."""
     return text.rpartition(after)[2].strip() if after and after in text else text
 
 
 def reasoned(reasoning: str, answer: str) -> str:
-    """An answer after what led to it, as reasoning models write it."""
+    """An answer after what led to it, as reasoning models write it; marks that stand there already stay single."""
+    if reasoning.strip().startswith("<think>"):
+        reasoning = reasoning.strip().removeprefix("<think>").removesuffix("</think>").strip()
+    if answer.lstrip().startswith("<think>") and reasoning in answer:
+        return answer
     return f"<think>\n{reasoning}\n</think>\n\n{answer}"
