@@ -16,7 +16,7 @@ from test_dataset_types import columns_of
 from world_formats import FORMATS
 
 from studio.adapters import databatches
-from studio.adapters.mapping_arrow import Mapped, MoreThanText, _Whole, map_batch, map_rows
+from studio.adapters.mapping_arrow import Mapped, _Whole, map_batch, map_rows
 from studio.domain.column_roles import BAD, GOOD
 from studio.domain.dataset_types import judge
 from studio.domain.errors import StudioError
@@ -106,9 +106,11 @@ def test_mapped_rows_are_taken_and_hold_no_answer_in_the_prompt(case: tuple[Data
         assert [one.get("prompt") for one in others] == [row.get("prompt")]
 
 
+# Speakers that Python's own reading of names knows, or does not, and Arrow's might judge differently.
+ODD = ("assistant\u00a0", "bot\x1c", "\x1fuser", "USER\x85", "\u2003gpt", "a\u0130", "\u212aI", "a\u017fsistant")
 turn = st.fixed_dictionaries(
     {
-        "from": st.sampled_from(["human", "gpt", "system", " User", "Assistant", "narrator", "", None]),
+        "from": st.sampled_from(["human", "gpt", "system", " User", "Assistant", "narrator", "", None, *ODD]),
         "value": st.one_of(st.none(), st.sampled_from(["", "Hi", " "]), st.text(max_size=5)),
     }
 )
@@ -134,13 +136,20 @@ def test_the_worlds_formats_as_arrow_become_what_they_become_as_rows(name: str, 
     batch = pa.Table.from_pylist(rows).combine_chunks().to_batches()[0]
     read = batch.to_pylist()  # Arrow gives every object all fields
     if "tools" in name:
-        with pytest.raises(MoreThanText):
-            map_batch(mapping, batch)
-        mapped = map_batch(mapping, batch, as_json=True)
+        mapped = map_batch(mapping, batch)
         said = mapped.table.to_pylist()[0]["messages" if method == "sft" else "prompt"]
         assert json.loads(said[0])["role"] == "user"
         return
     same(map_batch(mapping, batch), map_rows(mapping, iter(read)))
+
+
+@pytest.mark.parametrize("who", ODD)
+def test_speakers_in_odd_spelling_are_judged_alike(who: str) -> None:
+    mapping = DataMapping("language modeling", (("conversation", Source("talk", "messages")),))
+    plain = [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]
+    for turns in ([plain[0], {"from": who, "value": "So."}], [{"from": who, "value": "Why?"}, plain[1]]):
+        batch = pa.RecordBatch.from_pydict({"talk": pa.array([plain, turns, plain], TURNS)})
+        same(map_batch(mapping, batch), by_rows(mapping, batch))
 
 
 def test_a_batch_of_another_kind_is_mapped_row_by_row() -> None:

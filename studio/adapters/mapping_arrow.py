@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from studio.adapters.columntypes import ColumnTypes, Mixed, Unwritable, first_odd, unwritable
 from studio.domain.conversations import BLANK, SPEAKERS
 from studio.domain.mapped_rows import map_row
 from studio.domain.mapping import MADE, BadRow, DataMapping, Source
@@ -32,19 +32,15 @@ class MixedTypes(Exception):
         self.column, self.row = column, row
 
 
-class MoreThanText(Exception):
-    """Messages that hold more than role and content, as calls of tools do: `as_json` has a place for that."""
-
-
-def map_batch(mapping: DataMapping, batch: Any, as_json: bool = False) -> Mapped:
+def map_batch(mapping: DataMapping, batch: Any, types: ColumnTypes | None = None) -> Mapped:
     """The rows of a record batch or table through a mapping; a row that cannot be mapped is left out, and named.
 
-    Raises MoreThanText where messages hold more than text, unless they are to be written `as_json`: as the datasets
-    library keeps objects that differ from row to row.
+    `types` are those of all batches' columns so far. Raises MixedTypes.
     """
+    types = types or ColumnTypes()
     whole = _Whole(mapping, batch)
-    if as_json or not whole.fits():
-        return map_rows(mapping, _python_rows(batch, mapping.columns()), as_json)
+    if not whole.fits():
+        return map_rows(mapping, _python_rows(batch, mapping.columns()), types)
     import numpy
 
     fine = whole.fine()
@@ -55,13 +51,38 @@ def map_batch(mapping: DataMapping, batch: Any, as_json: bool = False) -> Mapped
             map_row(mapping, row)
         except BadRow as why:
             bad.append((number, why))
-        else:  # the two must agree on what can be mapped
-            raise AssertionError(f"row {number} was judged twice, and differently")
-    return Mapped(whole.made(fine), numpy.flatnonzero(fine), tuple(bad))
+        else:  # it is written in a way that only the reader of single rows knows
+            return map_rows(mapping, _python_rows(batch, mapping.columns()), types)
+    origin = numpy.flatnonzero(fine)
+    try:
+        table = _settled(whole.made(fine), origin, types) if origin.size else _nothing()
+    except Unwritable:  # row by row they are left out
+        return map_rows(mapping, _python_rows(batch, mapping.columns()), types)
+    return Mapped(table, origin, tuple(bad))
 
 
-def map_rows(mapping: DataMapping, rows: Iterator[dict[str, Any]], as_json: bool = False) -> Mapped:
+def map_rows(mapping: DataMapping, rows: Iterable[dict[str, Any]], types: ColumnTypes | None = None) -> Mapped:
     """The same for rows in Python."""
+    every, types = list(rows), types or ColumnTypes()
+    odd: dict[int, BadRow] = {}
+    while True:
+        try:
+            return _mapped(mapping, every, types, odd)
+        except _OddRows as found:  # they are left out too, and named by their own column
+            for number, why in found.rows.items():
+                said = ((name, unwritable(cell)) for name, cell in every[number].items())
+                odd[number] = next((BadRow(words, name) for name, words in said if words), why)
+
+
+class _OddRows(Exception):
+    """Rows that became something that no file can hold."""
+
+    def __init__(self, rows: dict[int, BadRow]) -> None:
+        super().__init__(rows)
+        self.rows = rows
+
+
+def _mapped(mapping: DataMapping, rows: list[dict[str, Any]], types: ColumnTypes, odd: dict[int, BadRow]) -> Mapped:
     import numpy
 
     made: list[dict[str, Any]] = []
@@ -69,14 +90,15 @@ def map_rows(mapping: DataMapping, rows: Iterator[dict[str, Any]], as_json: bool
     bad: list[tuple[int, BadRow]] = []
     for number, row in enumerate(rows):
         try:
+            if number in odd:
+                raise odd[number]
             became = map_row(mapping, row)
         except BadRow as why:
             bad.append((number, why))
             continue
         made += became
         origin += [number] * len(became)
-    table = _json_table(made) if as_json else _table(made, origin)
-    return Mapped(table, numpy.array(origin, dtype="int64"), tuple(bad))
+    return Mapped(_table(made, origin, types), numpy.array(origin, dtype="int64"), tuple(bad))
 
 
 def divided(mapped: Mapped, held: Callable[[int], bool]) -> tuple[Any, Any]:
@@ -89,85 +111,45 @@ def divided(mapped: Mapped, held: Callable[[int], bool]) -> tuple[Any, Any]:
     return mapped.table.filter(pyarrow.array(~out)), mapped.table.filter(pyarrow.array(out))
 
 
-def first_unfitting(mapped: Mapped, schema: Any) -> MixedTypes | None:
-    """The first cell that has no place in a column of `schema`; None where all have."""
-    import pyarrow
-
-    for name in mapped.table.schema.names:
-        if name not in schema.names:
-            return MixedTypes(name, int(mapped.origin[0]))
-        kind = schema.field(name).type
-        for number, cell in zip(mapped.origin.tolist(), mapped.table.column(name).to_pylist(), strict=True):
-            try:
-                pyarrow.array([cell], type=kind)
-            except (pyarrow.ArrowException, TypeError, ValueError):
-                return MixedTypes(name, number)
-    return None
-
-
 def _python_rows(batch: Any, names: list[str]) -> Iterator[dict[str, Any]]:
     kept = batch.select([name for name in names if name in batch.schema.names])
     for start in range(0, kept.num_rows, _SLICE):
         yield from kept.slice(start, _SLICE).to_pylist()
 
 
-def message_type() -> Any:
-    """The Arrow type of a list of messages."""
-    import pyarrow
-
-    return pyarrow.list_(pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())]))
-
-
-def _table(rows: list[dict[str, Any]], origin: list[int]) -> Any:
+def _table(rows: list[dict[str, Any]], origin: list[int], types: ColumnTypes) -> Any:
     """Mapped rows as a table. Columns have the types that all batches share, however little a batch holds."""
     import pyarrow
 
-    names = dict.fromkeys(name for row in rows for name in row)
     columns = {}
-    for name in names:
-        cells = [row.get(name) for row in rows]
-        lists = [cell for cell in cells if isinstance(cell, list) and cell and isinstance(cell[0], dict)]
-        turns = [one for cell in lists for one in cell if isinstance(one, dict)]
-        if any("role" in one and len(one) > 2 for one in turns):
-            raise MoreThanText
-        plain = turns and len(lists) == len(cells) and all(set(one) == {"role", "content"} for one in turns)
-        kind = message_type() if plain else None
+    for name in dict.fromkeys(name for row in rows for name in row):
+        cells, known = [row.get(name) for row in rows], types.known(name)
         try:
-            columns[name] = pyarrow.array(cells, type=kind)
-        except (pyarrow.ArrowException, TypeError, ValueError):
-            first = type(next(cell for cell in cells if cell is not None))
-            odd = (n for n, cell in enumerate(cells) if cell is not None and not isinstance(cell, first))
-            raise MixedTypes(name, origin[next(odd, 0)]) from None
+            columns[name] = types.column(name, cells)
+        except Mixed:
+            raise MixedTypes(name, origin[first_odd(cells, known)]) from None
+        except Unwritable as found:
+            raise _OddRows({origin[place]: BadRow(why, name) for place, why in found.places.items()}) from None
     return pyarrow.table(columns)
 
 
-_VALUES = {str: "string", bool: "bool", int: "int64", float: "float64"}
+def _settled(table: Any, origin: Any, types: ColumnTypes) -> Any:
+    """A table with its columns in the types that all batches share."""
+    for place, name in enumerate(table.schema.names):
+        column, known = table.column(name), types.known(name)
+        try:
+            wider = types.retyped(name, column)
+        except Mixed:
+            raise MixedTypes(name, int(origin[first_odd(column.to_pylist(), known)])) from None
+        if wider is not column:
+            table = table.set_column(place, name, wider)
+    return table
 
 
-def _json_table(rows: list[dict[str, Any]]) -> Any:
-    """The same with every object as JSON, declared as the datasets library declares such columns."""
+def _nothing() -> Any:
     import pyarrow
 
-    columns, features = {}, {}
-    for name in dict.fromkeys(name for row in rows for name in row):
-        cells = [row.get(name) for row in rows]
-        kinds = {type(cell) for cell in cells if cell is not None}
-        if kinds == {list}:
-            texts = [None if cell is None else [json.dumps(one) for one in cell] for cell in cells]
-            plain = pyarrow.array(texts, pyarrow.list_(pyarrow.string()))
-            # The library takes the declaration for true only where the columns are of Arrow's type for JSON.
-            objects = pyarrow.ExtensionArray.from_storage(pyarrow.json_(), plain.values)
-            columns[name] = pyarrow.ListArray.from_arrays(plain.offsets, objects, mask=plain.is_null())
-            features[name] = {"feature": {"_type": "Json"}, "_type": "List"}
-        elif len(kinds) == 1 and (kind := next(iter(kinds))) in _VALUES:
-            columns[name] = pyarrow.array(cells)
-            features[name] = {"dtype": _VALUES[kind], "_type": "Value"}
-        else:
-            told = pyarrow.array([None if cell is None else json.dumps(cell) for cell in cells], pyarrow.string())
-            columns[name] = pyarrow.ExtensionArray.from_storage(pyarrow.json_(), told)
-            features[name] = {"_type": "Json"}
-    declared = json.dumps({"info": {"features": features}})
-    return pyarrow.table(columns).replace_schema_metadata({"huggingface": declared})
+    return pyarrow.table({})
 
 
 class _Whole:
@@ -290,7 +272,8 @@ class _Whole:
         who, what = self._turn_fields(source) or ("", "")
         lists = self.column(source)
         turns = lists.flatten()
-        named = self.compute.utf8_lower(
+        # Only what is plainly a speaker's name is known here: others are left to the reader of single rows.
+        named = self.compute.ascii_lower(
             self.compute.utf8_trim(turns.field(who).cast(self.arrow.string()), characters=BLANK)
         )
         names = self.arrow.array(list(SPEAKERS))

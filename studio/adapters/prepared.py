@@ -71,16 +71,12 @@ class PreparedWriter:
         shutil.rmtree(self._part, ignore_errors=True)
 
     def add(self, split: str, table: Any) -> None:
-        """More rows of a split. Raises Unfitting where a column is of another type than before."""
+        """More rows of a split, in columns of the types that its rows before had."""
         if table.num_rows:
             with _in_words(self.place):
                 if split not in self._files:
                     self._files[split] = _SplitFile(self._part / "data" / f"{split}-00000-of-00001.parquet")
                 self._files[split].add(table)
-
-    def schema(self, split: str) -> Any:
-        """The types of a split's columns, as its first rows had them; None where it has none yet."""
-        return self._files[split].schema if split in self._files else None
 
     def counts(self) -> dict[str, int]:
         """How many rows each split has so far."""
@@ -104,10 +100,6 @@ class PreparedWriter:
         return self.place
 
 
-class Unfitting(Exception):
-    """Rows whose columns are of other types than those before them."""
-
-
 class _SplitFile:
     """One parquet file, written in groups of rows."""
 
@@ -118,32 +110,14 @@ class _SplitFile:
         self._held: list[Any] = []
 
     def add(self, table: Any) -> None:
-        import pyarrow
-
-        self.count += table.num_rows
         if self.schema is None:
-            # A column without a value yet is taken for text: something has to be said at once.
-            named = [
-                field.with_type(pyarrow.string()) if pyarrow.types.is_null(field.type) else field
-                for field in table.schema
-            ]
-            self.schema = pyarrow.schema(named, metadata=table.schema.metadata)
-        self._held.append(self._fitted(table))
+            self.schema = table.schema
+        if not table.schema.equals(self.schema):  # to cast them could lose fields of objects in silence
+            raise ValueError(f"{self.path.name} has other columns than these rows.")
+        self.count += table.num_rows
+        self._held.append(table)
         if sum(one.num_rows for one in self._held) >= _GROUP or sum(one.nbytes for one in self._held) >= _GROUP_BYTES:
             self._write()
-
-    def _fitted(self, table: Any) -> Any:
-        import pyarrow
-
-        if table.schema.equals(self.schema):
-            return table
-        try:
-            missing = [field for field in self.schema if field.name not in table.schema.names]
-            for field in missing:
-                table = table.append_column(field, pyarrow.nulls(table.num_rows, field.type))
-            return table.select(self.schema.names).cast(self.schema)
-        except (pyarrow.ArrowException, KeyError, ValueError) as error:
-            raise Unfitting(str(error)) from None
 
     def _write(self) -> None:
         import pyarrow

@@ -15,19 +15,12 @@ from typing import Any
 
 import studio
 from studio.adapters import databatches, datafiles
+from studio.adapters.columntypes import ColumnTypes
 from studio.adapters.databatches import Batch
 from studio.adapters.datafiles import DataSource
 from studio.adapters.hubdownload import HubDownload, Listing
-from studio.adapters.mapping_arrow import (
-    Mapped,
-    MixedTypes,
-    MoreThanText,
-    divided,
-    first_unfitting,
-    map_batch,
-    map_rows,
-)
-from studio.adapters.prepared import PreparedWriter, Unfitting, free_name
+from studio.adapters.mapping_arrow import Mapped, MixedTypes, divided, map_batch, map_rows
+from studio.adapters.prepared import PreparedWriter, free_name
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.mapping import BadRow, DataMapping
@@ -226,43 +219,39 @@ def prepare(order: Order, folder: Path, job: Job | None = None) -> Path:
     absent = next((split for split in splits.values() if split not in source.splits), None)
     if absent is not None:
         raise StudioError(f"{order.source} has no split '{absent}'.", f"It has {', '.join(source.splits)}.")
-    try:
-        return _prepared(order, source, folder, job, as_json=False)
-    except MoreThanText:
-        # Only the rows tell, and maybe the last of them: from the beginning again, with a place for calls of tools.
-        job.done, job.left_out = 0, Counter()
-        return _prepared(order, source, folder, job, as_json=True)
+    types, made = ColumnTypes(), None
+    while made is None:
+        # Only the rows tell the types, and maybe the last of them: from the beginning again where it was so.
+        job.done, job.left_out, types.late = 0, Counter(), False
+        made = _prepared(order, source, folder, job, types)
+    return made
 
 
-def _prepared(order: Order, source: DataSource, folder: Path, job: Job, as_json: bool) -> Path:
+def _prepared(order: Order, source: DataSource, folder: Path, job: Job, types: ColumnTypes) -> Path | None:
+    """The folder with everything written; None where a column's type was known too late for that."""
     splits = {"train": order.train, **({"test": order.test} if order.test else {})}
     held = _held_out(order.share, order.seed) if not order.test and order.share > 0 else None
     named: list[dict[str, Any]] = []
     with PreparedWriter(folder, order.name) as writer:
         for split, name in splits.items():
-            for batch, mapped in _mapped(order, source, name, job, named, as_json):
-                sides = {split: mapped.table}
-                if split == "train" and held is not None:
-                    before = job.done
-                    rest, out = divided(mapped, lambda row, before=before: held(before + row))  # type: ignore[misc]
-                    sides = {"train": rest, "test": out}
-                _write(writer, sides, batch, mapped)
+            for batch, mapped in _mapped(order, source, name, job, named, types):
+                if not types.late:
+                    sides = {split: mapped.table}
+                    if split == "train" and held is not None:
+                        before = job.done
+                        rest, out = divided(mapped, lambda row, before=before: held(before + row))  # type: ignore[misc]
+                        sides = {"train": rest, "test": out}
+                    for side, table in sides.items():
+                        writer.add(side, table)
                 job.done += batch.count
         if job.stopped:  # while the last rows were written
             raise StudioError(_STOPPED, _AGAIN)
+        if types.late:
+            return None
         job.rows = writer.counts()
         if not job.rows.get("train"):
             raise StudioError("No row could be mapped, so nothing was written.", "Choose other columns.")
         return writer.finish(_record(order, source, job, named))
-
-
-def _write(writer: PreparedWriter, sides: dict[str, Any], batch: Batch, mapped: Mapped) -> None:
-    for split, table in sides.items():
-        try:
-            writer.add(split, table)
-        except Unfitting as error:
-            mixed = first_unfitting(mapped, writer.schema(split))
-            raise _of_two_types(batch, mixed or MixedTypes(str(error), 0)) from None
 
 
 def _of_two_types(batch: Batch, mixed: MixedTypes) -> Unmapped:
@@ -271,7 +260,7 @@ def _of_two_types(batch: Batch, mixed: MixedTypes) -> Unmapped:
 
 
 def _mapped(
-    order: Order, source: DataSource, split: str, job: Job, named: list[dict[str, Any]], as_json: bool
+    order: Order, source: DataSource, split: str, job: Job, named: list[dict[str, Any]], types: ColumnTypes
 ) -> Iterator[tuple[Batch, Mapped]]:
     """The batches of a split, and what each becomes."""
     columns = source.columns(split)
@@ -282,9 +271,9 @@ def _mapped(
             raise StudioError(_STOPPED, _AGAIN)
         try:
             if batch.arrow is not None:
-                mapped = map_batch(order.mapping, batch.arrow, as_json)
+                mapped = map_batch(order.mapping, batch.arrow, types)
             else:
-                mapped = map_rows(order.mapping, iter(batch.rows), as_json)
+                mapped = map_rows(order.mapping, batch.rows, types)
         except MixedTypes as mixed:
             raise _of_two_types(batch, mixed) from None
         for number, why in mapped.bad:
