@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,33 @@ def test_the_record_still_holds(tmp_path: Path) -> None:
     for shape, verdicts in json.loads(out.read_text()).items():
         for method, found in verdicts.items():
             assert (found == "accept") == (TRUTH[shape][method] == "accept"), (shape, method, found)
+
+
+def test_times_and_bytes_are_no_text() -> None:
+    column = column_of_feature("prompt", {"_type": "Value", "dtype": "timestamp[s]"})
+    for cell in (datetime(2024, 1, 1), "2024-01-01 00:00:00"):  # as it is, and as it is shown
+        for method in ("sft", "grpo", "rloo", "distillation"):
+            rows = [{"prompt": cell, "completion": "a"}]
+            error = the_error(judge(method, [column, Column("completion", "text")], rows))
+            assert (error.message, error.where.row) == ("`prompt` holds a time in row 0.", 0)
+
+
+def test_dates_are_open_until_all_rows_were_seen() -> None:
+    rows = [{"prompt": "2024-01-01", "completion": "2024-01-01T10:00:00"}] * 3
+    found = verdict("sft", rows)
+    assert found.verdict == "unknown"
+    assert messages(found, "warning") == [f"`{n}` holds a date in every row looked at." for n in rows[0]]
+    assert verdict("sft", [*rows, {"prompt": "when", "completion": "now"}]).verdict == "accept"
+
+
+@pytest.mark.parametrize("kind", ["json", "other", "image", "audio", "text", "messages", "struct", "null"])
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_what_is_not_known_has_its_reason(method: str, kind: str) -> None:
+    names = ("prompt", "completion", "chosen", "rejected", "text", "messages", "image")
+    for some in ((), names[:1], names[:2], names[:4], names[2:4], names[4:5], names[5:6], names):
+        for cell in ({"a": 1}, [1], 5, "2024-01-01", None):
+            found = judge(method, [Column(name, kind) for name in some], [dict.fromkeys(some, cell)])
+            assert found.verdict != "unknown" or found.findings, (some, cell)
 
 
 # --- splits and configurations

@@ -54,8 +54,8 @@ RUN_FAMILY = (
 METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
 FILES_FAMILY = ("packed", "dataschema", "datafiles", "rowless")
 DATA_FAMILY = (
-    *("packed", "cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts", "wholecheck"),
-    "splitcheck",
+    *("packed", "dataschema", "cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts"),
+    *("wholecheck", "splitcheck"),
 )
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 

@@ -277,6 +277,84 @@ def test_a_check_that_fails_says_nothing_of_the_rows(tmp_path: Path, monkeypatch
     assert [one.message for one in looked.findings] == [f"Not all rows of {path} could be checked."]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "json"])
+def test_a_column_that_begins_late_is_there(tmp_path: Path, form: str) -> None:
+    rows: list[Row] = [{"prompt": f"q{n}", "completion": "a", "none": None} for n in range(30_000)]
+    rows[25_000] |= {"image": "a.png", "extra": 1, "none": "some"}
+    path = write(tmp_path / "a.jsonl", rows)
+    if form == "json":
+        path = tmp_path / "a.json"
+        path.write_text(json.dumps(rows))
+    made = Studio(Home(tmp_path / "home"))
+    first = made.inspect(str(path), "sft")
+    assert ([column.name for column in first.columns], first.verdict) == (["prompt", "completion", "none"], "accept")
+    looked = made.inspect(str(path), "sft", all_rows=True)
+    assert {column.name: column.type for column in looked.columns} == {
+        "prompt": "text",
+        "completion": "text",
+        "none": "text",
+        "image": "text",
+        "extra": "integer",
+    }
+    assert looked.verdict == "unknown", "of a model of images"
+    assert made.rows_of(looked, "train", 24_990).rows[10] == rows[25_000]
+    for field, late in (("extra", {"text": "b"}), ("text", {"question": "b"})):
+        path = write(tmp_path / "b.jsonl", [{"text": "a"}] * 20_000 + [{"text": "a", **late, "extra": "c"}])
+        looked = made.inspect(str(path), "sft", values={"dataset_text_field": field}, all_rows=True)
+        words = {"extra": "`extra` is null in row 0", "text": "`question` is not used"}[field]
+        assert looked.findings[0].message.startswith(words), looked.findings
+
+
+def test_late_columns_are_in_a_preference_too(tmp_path: Path) -> None:
+    rows: list[Row] = [{"prompt": "q", "chosen": "a", "rejected": "b"} for _ in range(20_000)]
+    path = write(tmp_path / "a.jsonl", [*rows, {**rows[0], "tools": "no JSON"}])
+    looked = Studio(Home(tmp_path / "home")).inspect(str(path), "dpo", all_rows=True)
+    (error,) = [one for one in looked.findings if one.level == "error"]
+    assert (error.where.row, error.message) == (20_000, "`tools` is no JSON in row 20000.")
+
+
+# TRL's seven trainers each stop at a time where a text belongs.
+@pytest.mark.parametrize(
+    ("method", "dated", "texts"),
+    [
+        ("sft", ("prompt", "completion"), ()),
+        ("sft", ("completion",), ("prompt",)),
+        ("sft", ("text",), ()),
+        ("dpo", ("chosen", "rejected"), ("prompt",)),
+        ("dpo", ("prompt",), ("chosen", "rejected")),
+        ("kto", ("prompt",), ("completion",)),
+        ("reward", ("chosen", "rejected"), ()),
+        ("grpo", ("prompt",), ()),
+        ("rloo", ("prompt",), ()),
+        ("distillation", ("prompt",), ()),
+    ],
+)
+def test_lines_of_nothing_but_dates_become_times(
+    tmp_path: Path, method: str, dated: tuple[str, ...], texts: tuple[str, ...]
+) -> None:
+    stamps = ["2024-01-01", "2024-01-01T10:00:00Z", "2024-01-02 10:00"]
+    rows = [dict.fromkeys(dated, stamp) | {name: f"{name} {stamp}" for name in texts} for stamp in stamps]
+    rows = [row | ({"label": True} if method == "kto" else {}) for row in rows]
+    path = write(tmp_path / "a.jsonl", rows)
+    found = verdict(path, method)
+    told = [(one.where.name, one.where.row) for one in found.findings if one.level == "error"]
+    assert (found.verdict, told) == ("reject", [(name, 0) for name in dated])
+    assert all("stay text" in one.why for one in found.findings if one.level == "error")
+    write(path, [*rows, rows[0] | dict.fromkeys(dated, "2024-01-01T10:00:00.5")])
+    assert verdict(path, method).verdict == "accept", "with one that is no date to Arrow all are texts"
+
+
+def test_dates_in_a_list_of_objects_become_times_too(tmp_path: Path) -> None:
+    rows: list[Row] = [{"prompt": "2024-01-01", "completion": "2024-01-01 10:00"} for _ in range(12_000)]
+    path = tmp_path / "a.json"
+    for more, text, verdict in (
+        ([], "{}", "reject"), ([{"prompt": "a", "completion": "b"}], "{}", "accept"), ([], " {}", "accept"),
+    ):  # fmt: skip
+        path.write_text(text.format(json.dumps([*rows, *more])))
+        looked = Studio(Home(tmp_path / "home")).inspect(str(path), "sft", all_rows=True)
+        assert looked.verdict == verdict, (text, looked.findings)
+
+
 def test_ragged_csv_far_down(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("prompt,completion\n" + late(lambda n: f"ask {n},say", "ask,say,more"))

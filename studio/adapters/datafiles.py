@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -89,9 +89,13 @@ class DataSource:
         return [column_of(name, (row.get(name) for row in sample)) for name in names]
 
     def rows(self, split: str | None = None, n: int = 20, offset: int = 0) -> list[dict[str, Any]]:
-        """Rows `offset` to `offset + n` of a split, of which alone is read; a column that a row lacks is None."""
-        names = self._names(split)
-        return [{name: row.get(name) for name in names} for row in islice(self._iterate(split, offset), n)]
+        """Rows `offset` to `offset + n` of a split, of which alone is read; a column that a row lacks is None.
+
+        A column that begins after the first rows is there where one of these has it.
+        """
+        found = list(islice(self._iterate(split, offset), n))
+        names = dict.fromkeys(chain(self._names(split), *found))
+        return [{name: row.get(name) for name in names} for row in found]
 
     def num_rows(self, split: str | None = None, through: bool = False) -> int | None:
         """How many rows a split has; None where it takes to read big files `through`, and that is not wanted."""

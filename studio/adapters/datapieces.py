@@ -9,16 +9,17 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from studio.adapters.dataschema import schema_columns
 from studio.adapters.fitting import Misfit, fitted, whole
-from studio.adapters.jsonpieces import Mixed, NullFirst, first_mixed, loaded, pieces, rows_of
+from studio.adapters.jsonpieces import Mixed, NullFirst, are_times, as_time, first_mixed, loaded, pieces, rows_of
 from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
-from studio.domain.columns import Column, item_of
+from studio.domain.columns import Column, column_of, item_of
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.row_text import json_rows
@@ -72,6 +73,7 @@ class Pieces:
         self._mixed = Mixed()
         self._mixed.raw += after._mixed.raw if after else ()
         self._typed = self._schema is not None
+        self._found: dict[str, Column] = {}  # in JSON that is read as one value
         self._read = 0  # bytes of files that were read whole
         self._all = sum(file.stat().st_size for file in files) or 1
         self.warnings: list[Finding] = []
@@ -90,6 +92,17 @@ class Pieces:
                 yield from read.get(self._form, self._texts)()
             self._read += self.file.stat().st_size
         self.share = 1.0
+
+    def schema(self, known: Sequence[Column]) -> tuple[Column, ...]:
+        """The columns of JSON by all that was read, beside those that its first rows say; none in other formats."""
+        if self._form != "json":
+            return ()
+        found = dict(self._found)
+        if self._schema is not None:
+            found = {column.name: column for column in schema_columns(self._schema)}
+            found |= {name: Column(name, "json") for name in self._mixed.columns() & found.keys()}
+        said = {column.name: column for column in known if column.type != "null" or column.name not in found}
+        return tuple({**found, **said}.values())
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -187,12 +200,32 @@ class Pieces:
         return not self._typed and self.file == self._files[0] and number == 0
 
     def _one_value(self, file: BinaryIO) -> Iterator[Piece]:
+        begins = file.read(4).removeprefix(b"\xef\xbb\xbf")
+        file.seek(0)
         rows = json_rows(file, str(self.file))
+        times: list[str] | None = None if begins.startswith(b"[") else []
         while some := list(islice(rows, CSV_ROWS)):
-            yield Piece(self.start, len(some), {name: [row.get(name) for row in some] for name in self._wanted})
+            for name in dict.fromkeys(chain.from_iterable(some)):
+                if name not in self._found or self._found[name].type == "null":
+                    self._found[name] = column_of(name, (row.get(name) for row in some))
+            if times is None:
+                times = self._times([name for name in self._wanted if are_times(row.get(name) for row in some)])
+            found = {name: [row.get(name) for row in some] for name in self._wanted if name in self._found}
+            found |= {name: [as_time(cell) for cell in found[name]] for name in times if name in found}
+            yield Piece(self.start, len(some), found)
             self.start += len(some)
             if not file.closed:
                 self._passed(file.tell())
+
+    def _times(self, names: list[str]) -> list[str]:
+        """Which of some columns hold nothing but dates in the whole file: the library makes lines of it, and times."""
+        if not names:
+            return []
+        with self._binary() as file:
+            rows = json_rows(file, str(self.file))
+            while names and (some := list(islice(rows, CSV_ROWS))):
+                names = [name for name in names if are_times((row.get(name) for row in some), True)]
+        return names
 
     def _json_piece(self, piece: bytes, line: int, first: bool) -> Piece | None:
         if not piece.strip():

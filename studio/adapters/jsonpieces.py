@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -258,3 +259,19 @@ def _cells(cell: Any, path: Path) -> Iterator[Any]:
 def broken(error: StudioError | Exception, name: str) -> str:
     """What is wrong with a piece, for a sentence."""
     return error.message if isinstance(error, StudioError) else f"{name} is broken: {str(error).rstrip('.')}."
+
+
+def are_times(cells: Iterable[Any], nothing: bool = False) -> bool:
+    """Whether Arrow makes times of these cells, where they are texts; with `nothing`, also where there are none."""
+    texts = [cell for cell in cells if cell is not None]
+    if not texts:
+        return nothing
+    if not isinstance(texts[0], str) or not texts[0][:4].isdigit() or not all(isinstance(one, str) for one in texts):
+        return False
+    lines = "\n".join(json.dumps({"a": text}) for text in texts).encode()
+    return bool(pa.types.is_timestamp(read_piece(lines).schema.field("a").type))
+
+
+def as_time(cell: Any) -> Any:
+    """A text that says a time, as one; which one it is matters to nobody."""
+    return cell if cell is None else datetime.min

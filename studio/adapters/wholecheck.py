@@ -30,17 +30,24 @@ def check_all(
     `size` is that of a piece, for JSON and text in bytes, else in rows. `held_out` are files to evaluate on. `chain`
     has the readers of the splits that are loaded before, whose types hold for this one; its own is put behind them.
     """
-    known = list(columns)
-    names = [column.name for column in known if column.name in set(wanted)]
+    known, asked_for = list(columns), list(wanted)
+    names = [column.name for column in known if column.name in set(asked_for)]
     seen = AllRows(names)
-    source = Pieces(form, files, known, names, size, chain[-1] if chain else None)
+    # Where a file has no schema, columns may begin in any row.
+    told = asked_for if form == "json" else names
+    source = Pieces(form, files, known, told, size, chain[-1] if chain else None)
     if chain is not None:
         chain.append(source)
     stopped: list[Finding] = []
     printed: list[Any] = []
-    asked = set(seen.relations)
+    asked, answered = set(seen.relations), set(seen.relations)
     try:
         for piece in source:
+            for name in piece.columns:
+                if name not in seen.columns:
+                    seen.add_column(name)
+                    asked |= set(seen.relations) - answered
+                    answered |= set(seen.relations)
             _add(seen, piece, asked)
             if seen.total < MOST_PRINTS:
                 printed.append(prints(piece.columns, piece.rows))
@@ -50,9 +57,10 @@ def check_all(
         stopped.append(error.finding)
     seen.findings = (*stopped, *source.warnings)
     seen.begins = tuple(source.begins)
+    seen.schema = source.schema(known)
     if seen.total <= MOST_PRINTS:
         seen.repeated = repeated(printed)
-        others = _prints(Pieces(form, held_out, known, names, size)) if held_out and not stopped else []
+        others = _prints(Pieces(form, held_out, known, seen.columns, size)) if held_out and not stopped else []
         seen.shared, seen.held_out = shared(printed, others), sum(len(one) for one in others)
     return seen
 

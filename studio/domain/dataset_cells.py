@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from studio.domain.cell_structure import ROLES, Relation, tools_in
@@ -24,6 +26,31 @@ KIND_WORDS = {
     "number": "numbers",
     "boolean": "true or false",
 }
+
+
+_UNLIKE = {
+    "json": "cells of several kinds",
+    "other": "what is neither text nor messages",
+    "image": "images",
+    "audio": "sound",
+}
+_OPEN = "It is not known what TRL makes of it. All cells should be text, or lists of role and content."
+_NO_TEXT = "TRL would stop: it learns from text alone."
+_TIMES = (
+    f"{_NO_TEXT} Where JSON holds nothing but dates in a column, the datasets library "
+    "makes times of them. In a copy that is prepared by a mapping they stay text."
+)
+_DATES = (
+    "Where JSON holds nothing but dates in a column, the datasets library makes times of them, and TRL would stop. "
+    "All rows tell. In a copy that is prepared by a mapping they stay text."
+)
+# What Arrow makes a time of where it reads JSON.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::\d\d(?::\d\d)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?")
+
+
+def is_date(cell: Any) -> bool:
+    """Whether a cell is a text that says a date, to the second at most."""
+    return isinstance(cell, str) and _DATE.fullmatch(cell) is not None
 
 
 class Cells:
@@ -50,11 +77,12 @@ class Cells:
 
     def kind(self, name: str) -> str:
         """What the column mostly is: the kind of its first cell that holds something, else what its type says."""
+        declared = self.columns[name].type
         for one in self.cells(name):
             found = kind_of(one.cell)
             if found not in ("null", "empty"):
-                return found
-        declared = self.columns[name].type
+                # A time or bytes are shown as text, and are none.
+                return declared if declared == "other" and found == "text" else found
         if "json" in declared:
             return "json"
         return "list" if declared.startswith("list<") else declared
@@ -81,8 +109,7 @@ class Cells:
         `beside` are columns that are not needed, but that TRL may take to tell the kind of the others by.
         """
         kinds = {name: self.kind(name) for name in names}
-        if any(kind in ("json", "other", "image", "audio") for kind in kinds.values()):
-            self.unsure = True
+        if self._unlike_text(kinds):
             return ""
         wrong = {name: kind for name, kind in kinds.items() if kind not in ("text", "messages")}
         for name, kind in wrong.items():
@@ -103,6 +130,31 @@ class Cells:
         kind = "text" if texts else "messages"
         self._check_beside(kind, [name for name in beside if name in self and name not in kinds])
         return kind
+
+    def _unlike_text(self, kinds: Mapping[str, str]) -> bool:
+        """Whether some of these columns are of a kind that may be neither text nor messages, and why."""
+        odd = {name: kind for name, kind in kinds.items() if kind in _UNLIKE}
+        for name, kind in odd.items():
+            first = next((one for one in self.cells(name) if one.cell is not None), None)
+            if kind != "other" or first is None or isinstance(first.cell, (dict, list)):
+                self.unsure = True
+                self.add("warning", name, f"`{name}` holds {_UNLIKE[kind]}.", _OPEN)
+            else:
+                time = isinstance(first.cell, date) or is_date(first.cell)
+                what, why = (
+                    ("a time", _TIMES) if time else (_UNLIKE[kind], "TRL would stop: it learns from text alone.")
+                )
+                self.add("error", name, f"`{name}` holds {what} in row {first.row}.", why, first.row)
+        for name, kind in kinds.items():
+            if kind == "text" and not odd and not self.seen.whole and self._all_dates(name):
+                self.unsure = True
+                self.add("warning", name, f"`{name}` holds a date in every row looked at.", _DATES)
+        return bool(odd)
+
+    def _all_dates(self, name: str) -> bool:
+        """Whether every cell of a column that was seen is a text that Arrow reads from JSON as a time."""
+        cells = [one.cell for one in self.cells(name) if one.cell is not None]
+        return bool(cells) and all(is_date(cell) for cell in cells)
 
     def _check_beside(self, kind: str, names: list[str]) -> None:
         why = "TRL tells text from messages by any one of these columns, another one from run to run. "

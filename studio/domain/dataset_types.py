@@ -113,7 +113,8 @@ def _sft(cells: Cells, method: str) -> tuple[str, bool | None]:
         _warn_last_speaker(cells, "messages")
     elif field in cells:
         cells.same_kind([field, *(name for name in SPEAKING if name in cells and cells.kind(name) == "messages")])
-        cells.check(field, "text", empty="warning")
+        if cells.kind(field) != "other":  # which has been told
+            cells.check(field, "text", empty="warning")
         _warn_unsaid(cells, field, "Put it into that text, or name the two `prompt` and `completion` in a copy.")
     else:
         _sft_nothing(cells, method, field)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from studio.domain.cell_structure import Relation, parts, relations, structure
+from studio.domain.columns import Column
 from studio.domain.findings import Finding
 
 Row = dict[str, Any]
@@ -72,11 +73,13 @@ class AllRows:
     is how many rows were read, `findings` what was wrong with reading them; `repeated` rows are like an earlier one,
     and `shared` of the `held_out` rows, which are there to evaluate on, are like one of these. `failed` where looking
     ended for a reason that says nothing of the data. `begins` are the first rows of the split's files, `others` the
-    rows of other splits that are loaded with it.
+    rows of other splits that are loaded with it. `schema` are the columns that the datasets library makes, where the
+    first rows did not say all of them.
     """
 
     whole = True
     failed = False
+    schema: tuple[Column, ...] = ()
 
     seconds = 0.0  # that looking took
     repeated = shared = held_out = 0
@@ -91,6 +94,14 @@ class AllRows:
         self._cells: dict[str, dict[Any, list[Any]]] = {name: {} for name in self.columns}
         self._parts: dict[str, set[Any]] = {name: set() for name in self.columns}
         self._related: dict[Relation, list[Any]] = {}
+
+    def add_column(self, name: str) -> None:
+        """A column that begins after the rows that were seen, which are null in it."""
+        self.columns += (name,)
+        self.relations = tuple(relations(self.columns))
+        self._cells[name], self._parts[name] = {}, set()
+        if self.total:
+            self.add_cell(name, 0, self.total, None)
 
     def add_cell(self, name: str, row: int, count: int, cell: Any) -> None:
         """Counts cells of one structure, of which `cell` is the first, in row number `row`."""

@@ -146,7 +146,10 @@ def with_all(looked: Inspection, seen: AllRows, values: Mapping[str, Any]) -> In
     """The inspection, judged anew by all rows."""
     stopped = seen.failed or any(found.level == "error" for found in seen.findings)
     count = looked.num_rows if stopped else seen.total
-    return rejudged(replace(looked, seen=seen, num_rows=count), looked.method, values)
+    columns, selected = seen.schema or looked.columns, (looked.entry or {}).get("columns")
+    if isinstance(selected, list):
+        columns = tuple(column for column in columns if column.name in selected)
+    return rejudged(replace(looked, seen=seen, num_rows=count, columns=columns), looked.method, values)
 
 
 def _hub_key(looked: Inspection) -> Key:
@@ -205,8 +208,10 @@ def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
     field = values.get("dataset_text_field")
     wanted = (*LOOKED_INTO, *([field] if isinstance(field, str) and field not in LOOKED_INTO else []))
     names = {column.name for column in looked.columns}
+    # In JSON a column may begin in any row.
+    wanted = tuple(name for name in wanted if name in names or source.format == "json")
     place = tuple(splits).index(split)
-    key = (source.format, len(files), stamps, others, place, chains, tuple(name for name in wanted if name in names))
+    key = (source.format, len(files), stamps, others, place, chains, wanted)
     columns = {one.name: one.columns for one in looked.others if one.columns}
     return _Job(key, source.format, files, source, split, held_out, splits, columns, chains)
 

@@ -204,12 +204,15 @@ def _preview(form: Form) -> str:
     return _looked(looked, form) if looked else ""
 
 
+_UNREAD = "Not known yet: the data could not be read from here."
+
+
 def _looked(looked: Inspection, form: Form) -> str:
     label = method_named(looked.method).label
     verdicts = {
         "accept": ("ok", f"Yes: {label} can learn from this" + (f" ({looked.type})." if looked.type else ".")),
         "reject": ("error", f"No: {label} would stop on this."),
-        "unknown": ("note", "Not known yet: the data could not be read from here."),
+        "unknown": ("note", "Not known: what is seen of the data does not decide it." if looked.columns else _UNREAD),
     }
     tone, words = verdicts[looked.verdict]
     verdict = f'<div class="ts-verdict {tone}" role="status"><b>{pieces.text(words)}</b></div>'
