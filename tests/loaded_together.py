@@ -101,6 +101,125 @@ SPLITS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "csv_more_columns": ("sft", {"train.csv": "text\na\nb\n", "test.csv": "text,more\na,1\n"}, {}),
 }
 
+IDS: Rows = [{"input_ids": [40 + n, 41, 42]} for n in range(4)]
+ASKED: Rows = [{"prompt": f"Where is {n}?", "completion": f" In {n}."} for n in range(4)]
+ASKED_CHAT: Rows = [{"prompt": [user(f"Where is {n}?")], "completion": [assistant(f"In {n}.")]} for n in range(4)]
+IMPLICIT: Rows = [{"chosen": f"Where is {n}? In {n}.", "rejected": f"Where is {n}? Away."} for n in range(4)]
+TEXT_CSV = "text\na line\nanother one\n"
+
+
+def _with(rows: Rows, **cells: Any) -> Rows:
+    return [{**row, **cells} for row in rows]
+
+
+# Each mixture: the method, the file of each dataset with what its entry says, and what the recipe says besides.
+MIXTURES: dict[str, tuple[str, list[tuple[str, Any, dict[str, Any]]], dict[str, Any]]] = {
+    "csv_jsonl": ("sft", [("a.csv", TEXT_CSV, {}), ("b.jsonl", lines(TEXT), {})], {}),
+    "jsonl_csv": ("sft", [("a.jsonl", lines(TEXT), {}), ("b.csv", TEXT_CSV, {})], {}),
+    "csv_csv": ("sft", [("a.csv", TEXT_CSV, {}), ("b.csv", TEXT_CSV, {})], {}),
+    "txt_jsonl": ("sft", [("a.txt", "a line\nanother\n", {}), ("b.jsonl", lines(TEXT), {})], {}),
+    "parquet_jsonl": ("sft", [("a.parquet", table(TEXT), {}), ("b.jsonl", lines(TEXT), {})], {}),
+    "parquet_csv": ("sft", [("a.parquet", table(TEXT), {}), ("b.csv", TEXT_CSV, {})], {}),
+    "large_jsonl": ("sft", [("a.parquet", table(TEXT, text=pa.large_string()), {}), ("b.jsonl", lines(TEXT), {})], {}),
+    "large_csv": ("sft", [("a.parquet", table(TEXT, text=pa.large_string()), {}), ("b.csv", TEXT_CSV, {})], {}),
+    "widths": (
+        "sft",
+        [("a.parquet", table(_with(TEXT, id=1), id=pa.int32()), {}), ("b.jsonl", lines(_with(TEXT, id=1)), {})],
+        {},
+    ),
+    "widths_left_out": (
+        "sft",
+        [
+            ("a.parquet", table(_with(TEXT, id=1), id=pa.int32()), {"columns": ["text"]}),
+            ("b.jsonl", lines(_with(TEXT, id=1)), {"columns": ["text"]}),
+        ],
+        {},
+    ),
+    "halves": ("sft", [("a.jsonl", lines(_with(TEXT, n=1)), {}), ("b.jsonl", lines(_with(TEXT, n=0.5)), {})], {}),
+    "nothing": ("sft", [("a.jsonl", lines(_with(TEXT, n=None)), {}), ("b.jsonl", lines(_with(TEXT, n=0.5)), {})], {}),
+    "csv_nothing": ("sft", [("a.csv", "text,n\na,\nb,\n", {}), ("b.csv", "text,n\na,x\nb,y\n", {})], {}),
+    "csv_gap": ("sft", [("a.csv", "text,n\na,1\nb,\n", {}), ("b.csv", "text,n\na,1\nb,2\n", {})], {}),
+    "dates": (
+        "sft",
+        [("a.jsonl", lines(_with(TEXT, n="2024-01-01")), {}), ("b.jsonl", lines(_with(TEXT, n="x")), {})],
+        {},
+    ),
+    "lists_of_nothing": (
+        "sft", [("a.jsonl", lines(_with(TEXT, n=[])), {}), ("b.jsonl", lines(_with(TEXT, n=[1])), {})], {},
+    ),
+    "lists_beside_text": (
+        "sft", [("a.jsonl", lines(_with(TEXT, n=[])), {}), ("b.jsonl", lines(_with(TEXT, n="x")), {})], {},
+    ),
+    "objects": (
+        "sft", [("a.jsonl", lines(_with(TEXT, n={"a": 1})), {}), ("b.jsonl", lines(_with(TEXT, n={"b": 1})), {})], {},
+    ),
+    "objects_of_other_types": (
+        "sft", [("a.jsonl", lines(_with(TEXT, n={"a": 1})), {}), ("b.jsonl", lines(_with(TEXT, n={"a": "x"})), {})], {},
+    ),
+    "more_keys_of_messages": (
+        "sft",
+        [
+            ("a.jsonl", lines(CHAT), {}),
+            ("b.jsonl", lines([{"messages": [{**turn, "name": "b"} for turn in row["messages"]]} for row in CHAT]), {}),
+        ],
+        {},
+    ),
+    "messages_in_another_order": (
+        "sft",
+        [
+            ("a.jsonl", lines(CHAT), {}),
+            ("b.jsonl", lines([{"messages": [dict(reversed(m.items())) for m in r["messages"]]} for r in CHAT]), {}),
+        ],
+        {},
+    ),
+    "mixed_cells": (
+        "sft",
+        [
+            ("a.jsonl", lines(_with(TEXT, n="x")), {}),
+            ("b.jsonl", lines([{**row, "n": n or "a"} for n, row in enumerate(TEXT)]), {}),
+        ],
+        {},
+    ),
+    "dpo_csv": (
+        "dpo",
+        [("a.csv", "prompt,chosen,rejected\nWho?, I., You.\nHow?, So., No.\n", {}), ("b.jsonl", lines(PAIRS), {})],
+        {},
+    ),
+    "text_messages": ("sft", [("a.jsonl", lines(TEXT), {}), ("b.jsonl", lines(CHAT), {})], {}),
+    "messages_text": ("sft", [("a.jsonl", lines(CHAT), {}), ("b.jsonl", lines(TEXT), {})], {}),
+    "text_both": ("sft", [("a.jsonl", lines(TEXT), {}), ("b.jsonl", lines(_with(CHAT, text="a")), {})], {}),
+    "both_text": ("sft", [("a.jsonl", lines(_with(CHAT, text="a")), {}), ("b.jsonl", lines(TEXT), {})], {}),
+    "asked_messages": ("sft", [("a.jsonl", lines(ASKED_CHAT), {}), ("b.jsonl", lines(CHAT), {})], {}),
+    "messages_asked": ("sft", [("a.jsonl", lines(CHAT), {}), ("b.jsonl", lines(ASKED_CHAT), {})], {}),
+    "asked_text": ("sft", [("a.jsonl", lines(ASKED), {}), ("b.jsonl", lines(TEXT), {})], {}),
+    "text_ids": ("sft", [("a.jsonl", lines(TEXT), {}), ("b.jsonl", lines(IDS), {})], {}),
+    "text_none_of_messages": (
+        "sft", [("a.jsonl", lines(TEXT), {"fraction": 1}), ("b.jsonl", lines(CHAT), {"fraction": 0})], {},
+    ),
+    "reward_prompts": ("reward", [("a.jsonl", lines(PAIRS), {}), ("b.jsonl", lines(IMPLICIT), {})], {}),
+    "dpo_prompts": ("dpo", [("a.jsonl", lines(IMPLICIT), {}), ("b.jsonl", lines(PAIRS), {})], {}),
+    "kto_pairs": ("kto", [("a.jsonl", lines(PAIRS), {}), ("b.jsonl", lines(LABELLED), {})], {}),
+    "kto_implicit": ("kto", [("a.jsonl", lines(IMPLICIT), {}), ("b.jsonl", lines(LABELLED), {})], {}),
+    "tools": ("sft", [("a.jsonl", lines(_with(CHAT, tools="[]")), {}), ("b.jsonl", lines(CHAT), {})], {}),
+    "template_kwargs": (
+        "sft",
+        [("a.jsonl", lines(_with(CHAT, chat_template_kwargs={"a": True})), {}), ("b.jsonl", lines(CHAT), {})],
+        {},
+    ),
+    "unused": ("dpo", [("a.jsonl", lines(_with(PAIRS, id=1)), {}), ("b.jsonl", lines(PAIRS), {})], {}),
+    "no_columns": ("sft", [("a.jsonl", lines(TEXT), {"columns": []})], {}),
+    "no_columns_of_one": ("sft", [("a.jsonl", lines(TEXT), {}), ("b.jsonl", lines(TEXT), {"columns": []})], {}),
+    "streamed_csv": (
+        "sft",
+        [("a.csv", TEXT_CSV, {}), ("b.jsonl", lines(TEXT), {})],
+        {"streaming": True, "max_steps": 2},
+    ),
+    "eval_of_one": (
+        "sft", [("a.jsonl", changed(TEXT, 2, text=None), {})], {**EVALUATED, "test_split_size": 2},
+    ),
+}  # fmt: skip
+_BUILDERS = {".csv": "csv", ".txt": "text", ".jsonl": "json", ".parquet": "parquet"}
+
 
 def _write(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,4 +236,11 @@ def cases(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         for file, content in files.items():
             _write(folder / name / file, content)
         found[name] = (method, {"dataset_name": str(folder / name), **values})
+    for name, (method, parts, values) in MIXTURES.items():
+        entries = []
+        for file, content, more in parts:
+            place = folder / name / file
+            _write(place, content)
+            entries.append({"path": _BUILDERS[place.suffix], "data_files": str(place), **more})
+        found[name] = (method, {"datasets": entries, **values})
     return found

@@ -12,15 +12,17 @@ from loaded_together import EVALUATED, PAIRS, TEXT, cases, changed, lines, table
 
 from studio.adapters.home import Home
 from studio.domain.findings import Finding
+from studio.domain.mapping import DataMapping, Source
 from studio.domain.recipe import Recipe
 from studio.service.data import Inspection, all_rejudged, inspect_recipe
+from studio.service.preparing import Order, prepare
 from studio.service.studio import Studio
 from studio.ui.form import Form
 from studio.ui.whole_check import take
 
 TRUTH: dict[str, str] = json.loads(Path(__file__).with_name("loaded_together_truth.json").read_text())
 # What only all rows can tell.
-LATER = {"other_type", "more_keys"}
+LATER = {"other_type", "more_keys", "dates", "objects_of_other_types", "more_keys_of_messages"}
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +151,49 @@ def test_a_split_of_parquet_is_read_by_the_types_of_the_first(tmp_path: Path, st
     pyarrow.parquet.write_table(table(rows, text=pyarrow.large_string()), tmp_path / "test.parquet", row_group_size=4)
     (error,) = wrong(judged(studio, "sft", {"dataset_name": str(tmp_path), **EVALUATED})[1])
     assert (error.message, error.where.row) == ("In the split test: `text` is null in row 7.", 7)
+
+
+# --- the datasets of a mixture
+
+
+@pytest.mark.parametrize(
+    ("case", "place", "said"),
+    [
+        ("csv_jsonl", 1, "'text' is string in {b.jsonl} and large_string in {a.csv}."),
+        ("jsonl_csv", 1, "'text' is large_string in {b.csv} and string in {a.jsonl}."),
+        ("large_jsonl", 1, "'text' is string in {b.jsonl} and large_string in {a.parquet}."),
+        ("widths", 1, "'id' is int64 in {b.jsonl} and int32 in {a.parquet}."),
+        ("halves", 1, "'n' is number in {b.jsonl} and integer in {a.jsonl}."),
+        ("csv_gap", 1, "'n' is integer in {b.csv} and number in {a.csv}."),
+        ("dates", 1, "'n' is string in {b.jsonl} and timestamp[s] in {a.jsonl}."),
+        ("text_messages", 1, "{b.jsonl} has no `text`, which {a.jsonl} has: TRL would stop at its rows."),
+        ("asked_text", 1, "{b.jsonl} has no `prompt`, which {a.jsonl} has: TRL would stop at its rows."),
+        ("dpo_prompts", 0, "{a.jsonl} has no `prompt`, which {b.jsonl} has: TRL would stop at its rows."),
+        ("template_kwargs", 1, "{b.jsonl} has no `chat_template_kwargs`, which {a.jsonl} has: TRL would stop at its "
+         "rows."),
+        ("no_columns", 0, "The entry of {a.jsonl} selects no columns."),
+    ],
+)  # fmt: skip
+def test_what_keeps_datasets_apart_names_both_of_them(
+    case: str, place: int, said: str, known: dict[str, Any], studio: Studio
+) -> None:
+    method, values = known[case]
+    _, whole = judged(studio, method, values)
+    for entry in values["datasets"]:
+        said = said.replace("{" + Path(entry["data_files"]).name + "}", entry["data_files"])
+    assert said in [found.message for found in wrong([whole[place]])]
+    assert not wrong(whole[:place])
+
+
+def test_the_copy_that_cures_a_table_is_of_the_type_that_the_others_have(
+    tmp_path: Path, known: dict[str, Any], studio: Studio
+) -> None:
+    method, values = known["dpo_csv"]
+    table_of, other = values["datasets"]
+    error = wrong(judged(studio, method, values)[1])[0]
+    assert f"A copy that *Prepare and use* makes of {table_of['data_files']} holds text as string" in error.why
+    roles = (("question", Source("prompt")), ("chosen", Source("chosen")), ("rejected", Source("rejected")))
+    mapping = DataMapping("preference", roles, form="text")
+    copy = prepare(Order("made", table_of["data_files"], "", "train", mapping, method), tmp_path)
+    _, whole = judged(studio, method, {"datasets": [{"path": str(copy)}, other]})
+    assert [one.verdict for one in whole] == ["accept", "accept"]

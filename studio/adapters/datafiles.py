@@ -12,11 +12,12 @@ from itertools import chain, islice
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol, cast
 
-from studio.adapters.dataschema import schema_columns
+from studio.adapters.dataschema import schema_columns, schema_features
 from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
 from studio.domain.columns import Column, column_of
 from studio.domain.data_layout import SUPPORTED, Layout, as_pattern, check_folder, format_of, layout_of, script_in
 from studio.domain.errors import StudioError
+from studio.domain.features import Feature, told_by
 from studio.domain.findings import Finding
 from studio.domain.row_index import RowIndex
 
@@ -87,6 +88,17 @@ class DataSource:
             raise StudioError(f"{file} holds no rows.", "Choose a file with data in it.")
         names = dict.fromkeys(name for row in sample for name in row)
         return [column_of(name, (row.get(name) for row in sample)) for name in names]
+
+    def features(self, split: str, columns: list[Column], count: int | None) -> dict[str, Feature]:
+        """The datasets library's own types of a split's `columns`, as far as its first rows or its schema tell them.
+
+        Where those are all of `count` rows they tell more.
+        """
+        if self.format in ("parquet", "arrow"):
+            file = self._files(split)[0]
+            with _readable(file):
+                return schema_features(_schema(self.place, file, self.format))
+        return told_by(columns, self.format, count is not None and count <= _SAMPLE_ROWS)
 
     def rows(self, split: str | None = None, n: int = 20, offset: int = 0) -> list[dict[str, Any]]:
         """Rows `offset` to `offset + n` of a split, of which alone is read; a column that a row lacks is None.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,12 +14,13 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from studio.adapters.dataschema import schema_columns
+from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features
 from studio.adapters.fitting import Misfit, fitted, whole
 from studio.adapters.jsonpieces import Mixed, NullFirst, are_times, as_time, first_mixed, loaded, pieces, rows_of
 from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
-from studio.domain.columns import Column, column_of, item_of
+from studio.domain.columns import Column, column_of
 from studio.domain.errors import StudioError
+from studio.domain.features import Feature
 from studio.domain.findings import Finding, Where
 from studio.domain.row_text import json_rows
 
@@ -68,7 +68,7 @@ class Pieces:
         self._wanted = tuple(wanted)
         # Text files have JSON text nowhere: their mixed cells are told from what is read.
         stored = self._wanted if form in ("parquet", "arrow") else ()
-        self._json = {name for name in stored if name in self._columns and _has_json(self._columns[name])}
+        self._json = {name for name in stored if name in self._columns and has_json(self._columns[name])}
         self._schema: Any = after._schema if after else None
         self._mixed = Mixed()
         self._mixed.raw += after._mixed.raw if after else ()
@@ -166,7 +166,7 @@ class Pieces:
                 found[name] = raw[name]
             elif name in held:
                 array = whole(table.column(name))
-                found[name] = _decoded(array, self._columns[name]) if name in self._json else array
+                found[name] = decoded(array, self._columns[name]) if name in self._json else array
         piece = Piece(self.start, table.num_rows, found)
         self.start += table.num_rows
         return piece
@@ -194,6 +194,15 @@ class Pieces:
                 if found is not None:
                     yield found
                 self._passed(file.tell())
+
+    @property
+    def features(self) -> dict[str, Feature]:
+        """The library's own types of the columns, as far as what was read tells them."""
+        if self._schema is None:
+            return {}
+        whole = {str(path[0]): len(path) == 1 for path in self._mixed.raw}
+        found = schema_features(self._schema, [name for name, top in whole.items() if not top])
+        return found | {name: "json" for name, top in whole.items() if top}
 
     def _is_first(self, number: int) -> bool:
         """Whether piece `number` of a file is the one whose types hold for all."""
@@ -369,37 +378,12 @@ class Pieces:
         schema = pa.schema([field for field in self._schema if field.name in self._wanted])
         found = {}
         for name in schema.names:
-            array = whole(
-                fitted(table.select([n for n in schema.names if n in table.column_names]), schema).column(name)
-            )
-            found[name] = _decoded(array, self._columns[name]) if name in self._json else array
+            there = table.select([one for one in schema.names if one in table.column_names])
+            array = whole(fitted(there, schema).column(name))
+            found[name] = decoded(array, self._columns[name]) if name in self._json else array
         piece = Piece(self.start, table.num_rows, found)
         self.start += table.num_rows
         return piece
-
-
-def _has_json(column: Column) -> bool:
-    return "json" in column.type or any(_has_json(field) for field in column.fields)
-
-
-def _decoded(array: Any, column: Column) -> list[Any]:
-    """The cells of a column that keeps some of them as JSON text."""
-    return [_plain(cell, column) for cell in array.to_pylist()]
-
-
-def _plain(cell: Any, column: Column) -> Any:
-    if column.type == "json" and isinstance(cell, str):
-        try:
-            return json.loads(cell)
-        except ValueError:
-            return cell
-    if isinstance(cell, dict):
-        below = {field.name: field for field in column.fields}
-        return {key: _plain(value, below[key]) if key in below else value for key, value in cell.items()}
-    item = item_of(column)
-    if isinstance(cell, list) and item is not None:
-        return [_plain(one, item) for one in cell]
-    return cell
 
 
 def _type(arrow: str) -> str:

@@ -58,6 +58,7 @@ def check_all(
     seen.findings = (*stopped, *source.warnings)
     seen.begins = tuple(source.begins)
     seen.schema = source.schema(known)
+    seen.features = source.features if form not in ("parquet", "arrow") else {}  # those have them in their schema
     if seen.total <= MOST_PRINTS:
         seen.repeated = repeated(printed)
         others = _prints(Pieces(form, held_out, known, seen.columns, size)) if held_out and not stopped else []

@@ -87,6 +87,20 @@ def entry_by_builder(entry: Mapping[str, Any], loads: Mapping[str, Any], values:
                    Fix("Name it as `data_files`", {"datasets": changed}))  # fmt: skip
 
 
+def no_columns(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Finding:
+    """What becomes of an entry that selects none of its columns: it gives no rows."""
+    entries = entries_of(values)
+    kept = {key: value for key, value in entry.items() if key != "columns"}
+    fix = Fix("Take all columns", {"datasets": [kept if one == entry else one for one in entries]})
+    what = f"The entry of {name} selects no columns."
+    shares = any(one.get("fraction") is not None for one in entries)  # of which none may have too few rows
+    if shares or values.get("streaming") is True or all(one.get("columns") == [] for one in entries):
+        why = "TRL would stop at the first row: there is nothing in it. Leave `columns` out, or name some."
+        return finding("error", "datasets", what, why, fix)
+    why = "It adds no rows to the mixture. Leave `columns` out, or name some."
+    return finding("warning", "datasets", what, why, fix)
+
+
 # --- rows
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from studio.domain.cell_structure import Relation, parts, relations, structure
 from studio.domain.columns import Column
+from studio.domain.features import Feature
 from studio.domain.findings import Finding
 
 Row = dict[str, Any]
@@ -74,7 +75,7 @@ class AllRows:
     and `shared` of the `held_out` rows, which are there to evaluate on, are like one of these. `failed` where looking
     ended for a reason that says nothing of the data. `begins` are the first rows of the split's files, `others` the
     rows of other splits that are loaded with it. `schema` are the columns that the datasets library makes, where the
-    first rows did not say all of them.
+    first rows did not say all of them, `features` its own types of the columns of a text file.
     """
 
     whole = True
@@ -91,6 +92,7 @@ class AllRows:
         self.total = total
         self.findings = findings
         self.others: dict[str, AllRows] = {}
+        self.features: dict[str, Feature] = {}
         self._cells: dict[str, dict[Any, list[Any]]] = {name: {} for name in self.columns}
         self._parts: dict[str, set[Any]] = {name: set() for name in self.columns}
         self._related: dict[Relation, list[Any]] = {}

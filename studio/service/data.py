@@ -16,9 +16,10 @@ from studio.domain.columns import Column
 from studio.domain.dataset_answers import Rowless
 from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
+from studio.domain.features import Feature
 from studio.domain.findings import Finding, Where, errors
 from studio.domain.methods import METHOD_NAMES
-from studio.domain.mixture import BUILDERS, SINGLE, by_builder, entries_of, entry_by_builder, own_files
+from studio.domain.mixture import BUILDERS, SINGLE, by_builder, entries_of, entry_by_builder, no_columns, own_files
 from studio.domain.repeats import repeats, same_split
 from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
@@ -37,7 +38,8 @@ class Inspection:
     at; `read_split` the split they are of, `files` its files where they are more than those of `name`. `usual` is the
     configuration that is loaded where none is named: "" where there is none, None where nobody knows. `left_out` tells
     of files that lie there and are not loaded, `rowless` of those and of splits in which there are no rows, `others`
-    are the splits of local data that are loaded beside it.
+    are the splits of local data that are loaded beside it. `features` are the datasets library's own types of the
+    columns, as far as they are known without reading on, `form` the builder's name of local data.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Inspection:
     left_out: tuple[Finding, ...] = ()
     rowless: Rowless = field(default_factory=Rowless)
     others: tuple[OtherSplit, ...] = field(default=(), repr=False)
+    features: Mapping[str, Feature] = field(default_factory=dict, repr=False)
+    form: str = ""
 
     @property
     def whole(self) -> bool:
@@ -82,6 +86,14 @@ class Inspection:
         where = ", on the Hub" if self.source == "hub" else ""
         whole = f" of {self.num_rows:,}" if self.num_rows is not None else ""
         return f"Only the first {len(self.rows):,} rows{whole} were looked at{where}."
+
+    def evidence(self, values: Mapping[str, Any] | None = None) -> Seen:
+        """What the verdict goes by: all rows where they were seen, in all the columns that count; else the first."""
+        seen, field = self.seen, (values or {}).get("dataset_text_field")
+        unseen = seen and field not in seen.columns and any(column.name == field for column in self.columns)
+        if seen is not None and seen.columns and not unseen:
+            return seen
+        return FirstRows(list(self.rows), findings=seen.findings if seen else ())
 
     def to_json(self) -> dict[str, Any]:
         """The documented form of `trl-studio inspect --json`."""
@@ -156,20 +168,12 @@ def rejudged(looked: Inspection, method: str, values: Mapping[str, Any]) -> Insp
     if not looked.columns:
         if looked.entry is None or not looked.splits:
             return replace(looked, method=method)
-        return _of_mixture(replace(looked, method=method, findings=()), looked.entry, values)  # it selects none
+        none = replace(looked, method=method, verdict="accept", findings=())  # it selects none
+        return _of_mixture(none, looked.entry, values)
     own = values if looked.entry is None else _alone(values, looked.entry)
-    judged = judge(method, looked.columns, _evidence(looked, own), own)
+    judged = judge(method, looked.columns, looked.evidence(own), own)
     found = _judged(replace(looked, method=method, findings=()), judged, own)
     return found if looked.entry is None else _of_mixture(found, looked.entry, values)
-
-
-def _evidence(looked: Inspection, values: Mapping[str, Any] | None = None) -> Seen:
-    """What the verdict goes by: all rows where they were seen, in all the columns that count; else the first ones."""
-    seen, field = looked.seen, (values or {}).get("dataset_text_field")
-    unseen = seen and field not in seen.columns and any(column.name == field for column in looked.columns)
-    if seen is not None and seen.columns and not unseen:
-        return seen
-    return FirstRows(list(looked.rows), findings=seen.findings if seen else ())
 
 
 def all_rejudged(looked: Iterable[Inspection], method: str, values: Mapping[str, Any]) -> tuple[Inspection, ...]:
@@ -246,6 +250,8 @@ def _of_mixture(looked: Inspection, entry: Mapping[str, Any], values: Mapping[st
     if "datasets" in looked.values and entry.get("path") not in BUILDERS and not own_files(entry):
         findings.append(entry_by_builder(entry, looked.values, values))
     names, selected = {column.name for column in looked.columns}, entry.get("columns")
+    if selected == []:
+        findings.append(no_columns(looked.name, entry, values))
     for name in selected if isinstance(selected, list) else ():
         if name not in names:
             findings.append(Finding("error", Where("column", str(name)), f"There is no column '{name}' to select."))
@@ -281,10 +287,12 @@ def _opened_source(
     count = None
     with suppress(StudioError):  # what is broken further on has its Finding when all rows are checked
         count = source.num_rows(chosen)
+    features = source.features(chosen, columns, count)
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
-        left_out=source.left_out, rowless=rowless(source), others=beside(source, chosen),
+        left_out=source.left_out, rowless=rowless(source), others=beside(source, chosen), features=features,
+        form=source.format,
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))
 
@@ -302,7 +310,7 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
     kind = judged.type
     if judged.verdict == "reject":
         # What the data is does not hang on the method that refused it.
-        others = (judge(method, looked.columns, _evidence(looked)) for method in METHOD_NAMES)
+        others = (judge(method, looked.columns, looked.evidence()) for method in METHOD_NAMES)
         kind = next((other.type for other in others if other.verdict == "accept"), "")
     elsewhere, unsure = findings_of_others(looked, values, judged.findings)
     verdict = "reject" if errors([*missing, *elsewhere]) else judged.verdict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from studio.adapters.datafiles import DataSource, open_files, open_source
 from studio.domain.asked_splits import first_row, rows_taken
-from studio.domain.columns import Column
 from studio.domain.data_layout import as_pattern, check_folder, format_of, matching
 from studio.domain.errors import StudioError
-from studio.domain.findings import Finding, Where
+from studio.domain.findings import Finding, errors
 from studio.domain.mixture import BUILDERS, all_held_out, as_mixture, contributed, entries_of, held_out, no_rows
+from studio.service.fitting_together import gaps, lacking, unaligned
 
 if TYPE_CHECKING:
     from studio.service.data import Inspection
@@ -48,8 +48,10 @@ def mix_of(values: Mapping[str, Any], looked: Sequence[Inspection]) -> Mix:
     entries = entries_of(values)
     size = values.get("test_split_size") if entries else None  # of a dataset by name, nothing is held out
     entries = entries or entries_of(as_mixture(values))
-    known = [_rows(one) for one in looked]
+    known = [one.num_rows if one.columns else None for one in looked]
     known += [None] * (len(entries) - len(known))
+    # Without a column there are no rows either.
+    known = [0 if entry.get("columns") == [] else count for entry, count in zip(entries, known, strict=False)]
     specs = [entry.get("split") for entry in entries]
     rows = [rows_taken(spec, count) for spec, count in zip(specs, known, strict=False)]
     gives = contributed(rows, [entry.get("fraction") for entry in entries])
@@ -57,13 +59,6 @@ def mix_of(values: Mapping[str, Any], looked: Sequence[Inspection]) -> Mix:
     firsts = [first_row(spec, count) for spec, count in zip(specs, known, strict=False)]
     parts = tuple(Part(*one) for one in zip(entries, rows, gives, firsts, strict=True))
     return Mix(parts, total, held_out(total, size))
-
-
-def _rows(one: Inspection) -> int | None:
-    """The rows of a dataset's split: none of it where an entry selects no columns, None where it cannot be read."""
-    if one.entry is not None and one.entry.get("columns") == [] and one.splits:
-        return 0
-    return one.num_rows if one.columns else None
 
 
 def rows_to_learn_from(values: Mapping[str, Any], looked: Sequence[Inspection]) -> int | None:
@@ -129,63 +124,31 @@ def _here(files: Any, paths: Paths) -> list[Path]:
 
 
 def aligned(looked: list[Inspection], values: Mapping[str, Any]) -> list[Inspection]:
-    """The datasets of a mixture, each with what keeps it from being put behind those before it.
+    """The datasets of a mixture, each with what keeps it from being put together with the others.
 
     Behind the last one stands what is wrong with all of them together.
     """
-    seen: dict[str, tuple[Column, str]] = {}
-    every: set[str] = set()
-    result = []
-    for one in looked:
-        wrong = tuple(_clashes(one, seen))
-        for column in one.columns:
-            if column.type != "null":
-                seen.setdefault(column.name, (column, one.name))
-        every |= {column.name for column in one.columns}
-        verdict = "reject" if wrong else one.verdict
-        result.append(replace(one, verdict=verdict, findings=(*one.findings, *wrong)))
-    result = [replace(one, findings=(*one.findings, *_gaps(one, every))) for one in result]
-    mix = mix_of(values, looked) if entries_of(values) and values.get("streaming") is not True else None
-    nothing = all_held_out(mix.total, values.get("test_split_size")) if mix else None
-    if mix and not any(found.level == "error" for one in result for found in one.findings):
+    streams = values.get("streaming") is True
+    mix = mix_of(values, looked) if entries_of(values) else None
+    gives = [part.gives for part in mix.parts] if mix and not streams else []
+    # The library leaves out a dataset without rows, whatever its columns are.
+    used = [place for place in range(len(looked)) if gives[place : place + 1] != [0]]
+    result = list(looked)
+    for place, found in zip(used, unaligned([looked[place] for place in used], streams), strict=True):
+        result[place] = _with(looked[place], found)
+    missed = lacking([result[place] for place in used], values)
+    every = {column.name for place in used for column in looked[place].columns}
+    for number, place in enumerate(used):
+        found = [missed[number]] if number in missed else list(gaps(result[place], every))
+        result[place] = _with(result[place], found)
+    nothing = all_held_out(mix.total, values.get("test_split_size")) if mix and not streams else None
+    if mix and not streams and not any(errors(list(one.findings)) for one in result):
         nothing = nothing or no_rows(mix.total)
     if nothing:
-        result[-1] = replace(result[-1], verdict="reject", findings=(*result[-1].findings, nothing))
+        result[-1] = _with(result[-1], [nothing])
     return result
 
 
-def _clashes(one: Inspection, seen: Mapping[str, tuple[Column, str]]) -> Iterator[Finding]:
-    for column in one.columns:
-        if column.type == "null" or column.name not in seen:
-            continue
-        other, name = seen[column.name]
-        if column.type != other.type and "json" not in column.type + other.type:
-            yield Finding(
-                "error",
-                Where("column", column.name),
-                f"'{column.name}' is {column.type} in {one.name} and {other.type} in {name}.",
-                "TRL would stop after loading: a column has one type in all datasets. Leave it out by `columns`.",
-            )
-        elif _shape(column) != _shape(other):
-            yield Finding(
-                "warning",
-                Where("column", column.name),
-                f"The cells of '{column.name}' have other keys in {one.name} than in {name}.",
-                "TRL stops after loading where two datasets differ in them.",
-            )
-
-
-def _shape(column: Column) -> Any:
-    """A column's type with those of its parts, in whatever order they come."""
-    return column.type, frozenset((part.name, _shape(part)) for part in column.fields)
-
-
-def _gaps(one: Inspection, every: set[str]) -> Iterator[Finding]:
-    absent = sorted(every - {column.name for column in one.columns})
-    if absent and one.columns:
-        yield Finding(
-            "warning",
-            Where("column", absent[0]),
-            f"{one.name} has no {', '.join(absent[:4])}, which other datasets of the mixture have.",
-            "TRL fills the gap with empty cells. `columns` takes the same ones of each.",
-        )
+def _with(one: Inspection, found: Sequence[Finding]) -> Inspection:
+    verdict = "reject" if errors(list(found)) else one.verdict
+    return replace(one, verdict=verdict, findings=(*one.findings, *found))
