@@ -36,10 +36,17 @@ LOADING: dict[str, dict[str, str]] = json.loads(TRUTH_FILE.read_text())["loading
 CASES = [(shape, method) for shape, verdicts in TRUTH.items() for method in verdicts]
 # What only shows when all rows are read as TRL reads them: see test_whole_data.py.
 WHEN_READ = {*CHUNKS, "mid_text_dates"}
+# Nothing to learn in any row: only who has seen all of them can tell.
+WHEN_READ |= {"masks_zeros_text", "masks_empty_text", "completion_mask_zeros_ids_only", "ids_masks_zeros"}
+WHEN_READ |= {"ids_labels_masked", "labels_masked_beside_text", "chosen_ids_empty"}
+WHEN_READ |= {"ids_all_empty", "ids_all_empty_long", "ids_all_empty_packed"}
 AT_FIRST = [(shape, method) for shape, method in CASES if shape not in WHEN_READ]
 
 # Where the model or its chat template decides. The record was made with a text model and a template of plain strings.
 DEPENDS = {"text_and_image", "prompt_and_image", "prompt_and_image_chat", "messages_blocks", "mid_messages_call"}
+DEPENDS |= {"text_ended_completion_null", "aol_messages_odd_role"}
+# Where it hangs on how many tokens a text has, or on lengths that are not looked at.
+DEPENDS |= {"masks_long_text", "ids_labels_cut", "margin_list", "ref_chosen_logps_list", "ref_logps_list"}
 
 
 def columns_of(rows: list[dict[str, Any]]) -> list[Column]:
@@ -301,6 +308,8 @@ def test_the_wrong_kind_is_named() -> None:
         ("sft", "text_empty_third", "warning", "`text` is empty"),
         ("sft", "text_completion_only", "warning", "no effect"),
         ("grpo", "prompt_ends_with_assistant", "warning", "ends with the assistant"),
+        ("sft", "pairs_text", "warning", "`text` is ended in place of `completion`"),
+        ("sft", "pairs_field_prompt", "warning", "`prompt` is ended in place of `completion`"),
     ],
 )
 def test_silent_traps_are_told(method: str, shape: str, level: str, words: str) -> None:
@@ -379,6 +388,81 @@ def test_a_question_that_is_not_learnt_is_told(question: str, field: str, tmp_pa
     drafted = draft(looked, Choice(key_of(looked)), {"dataset_text_field": field})
     assert drafted is not None
     assert not drafted.offered  # a mapping that learns from the text alone would only hush the warning
+
+
+def warned(method: str, *rows: dict[str, Any], **values: Any) -> list[str]:
+    return messages(verdict(method, list(rows), **values), "warning")
+
+
+@pytest.mark.parametrize("name", ["user", "context", "Title", "task", "prompt_text", "QUERY", "Prompt", "Question"])
+def test_a_question_under_another_name_is_told(name: str) -> None:
+    pair = {"chosen": "Because so.", "rejected": "Because not."}
+    said = [f"`{name}` is not used: TRL looks for a column named `prompt`."]
+    assert warned("dpo", {name: "Why is the sky blue?", **pair}) == said
+    assert warned("dpo", {name: None, **pair}) == []
+    if name in ("user", "context", "Title", "task"):  # which may be no more than a name
+        assert warned("dpo", {name: "u-17", **pair}) == []
+        assert warned("sft", {name: "Why is the sky blue?", "text": "Because so."}) == []
+
+
+def test_a_question_beside_what_is_learnt_is_told() -> None:
+    asked, chat = "Why is the sky blue?", [user("Say it."), assistant("So.")]
+    unused = "`question` is not used: TRL looks for a column named `prompt`."
+    assert warned("sft", {"question": asked, "messages": chat}) == [unused]
+    assert warned("sft", {"question": asked, "messages": [user(f"{asked} Now."), chat[1]]}) == []
+    pair = {"prompt": "Answer:", "completion": "So."}
+    no_part = "`question` is not used, and is no part of `prompt`."
+    assert warned("sft", {"question": asked, **pair}) == [no_part]
+    assert warned("kto", {"question": asked, **pair, "label": True}, {"question": "", **pair, "label": False}) == [
+        no_part
+    ]
+    assert warned("sft", {"question": asked, **pair, "prompt": f"Tell me: {asked}"}) == []
+    assert warned("grpo", {"question": asked, "prompt": "Answer:"}) == []  # the rewards may read it
+    answers = {"chosen": [assistant("So.")], "rejected": [assistant("No.")]}
+    assert unused in warned("dpo", {"question": [user(asked)], **answers})
+
+
+def test_conversations_without_an_answer_are_told() -> None:
+    turns = [turn("gpt", "a"), turn("human", "b")]
+    ends = "`conversations` ends with the user in row 0."
+    assert ends in warned("sft", {"conversations": turns})
+    assert warned("sft", {"conversations": [turn("assistant", "a"), turn("user", "b")]}) == [ends]
+    rules = {"role": "system", "content": "Be kind."}
+    none = "`messages` has no message of the assistant in row 0."
+    assert warned("sft", {"messages": [user("a"), rules]}) == [none]
+    assert warned("sft", {"messages": [rules]}) == [none]
+    lost = the_error(verdict("sft", [{"messages": [rules]}], assistant_only_loss=True))
+    assert lost.message == none
+
+
+def test_two_empty_answers_are_equal() -> None:
+    found = warned("dpo", {"prompt": "a", "chosen": "", "rejected": ""})
+    assert "`chosen` equals `rejected` in row 0." in found
+    assert warned("dpo", {"prompt": "a", "chosen": None, "rejected": None}) == []
+
+
+def test_a_text_that_is_ended_in_place_of_the_completion() -> None:
+    rows = [{"prompt": "a", "completion": "b", "text": "c"}]
+    (told,) = verdict("sft", rows).findings
+    assert told.fix is not None
+    assert verdict("sft", rows, **told.fix.set).findings == ()
+    null = the_error(verdict("sft", [*rows, {**rows[0], "text": None}]))
+    assert null.message == "`text` is no text, and stands beside prompts with completions in row 1."
+
+
+def test_an_empty_text_field_is_told() -> None:
+    error = the_error(verdict("sft", SHAPES["text"], dataset_text_field=""))
+    assert error.message == "dataset_text_field is empty."
+    assert error.fix is not None
+    assert error.fix.unset == ("dataset_text_field",)
+
+
+def test_a_reward_argument_is_no_column() -> None:
+    rows = [{"prompt": "a", "prompts": "b"}]
+    error = the_error(verdict("grpo", rows, reward_funcs=["my.reward"]))
+    assert error.message == "`prompts` cannot be the name of a column here."
+    assert verdict("grpo", rows, reward_model_name_or_path="a/b").verdict == "accept"
+    assert verdict("distillation", rows).verdict == "accept"
 
 
 def test_a_cell_that_was_not_seen_is_not_judged() -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from studio.domain.cell_structure import KEYS, NAMING, WORDED, Relation
+from studio.domain.cell_structure import KEYS, MASKED, NAMING, ROLES, TOKENS, WORDED, Relation
 
+_ASKED = 1000  # rows of a piece at most for a question that one row answers
 Codes = Any  # a numpy array of whole numbers; numpy's own types say no more
 
 
@@ -28,13 +29,16 @@ def alike(array: Any, name: str) -> Iterator[tuple[int, int, Any]]:
 def holding(relation: Relation, one: Any, other: Any) -> tuple[int, int, Any] | None:
     """The first row for which a relation of two columns holds, and how many there are; None where there is none."""
     if relation.quick == "equal":
-        full = (_codes(one, "", top=True) > 0) & ~_empty(one)
-        hits = _same(one, other) & full
+        hits = _same(one, other) & ~_nulls(one)
     elif relation.quick == "strangers":
         hits = _strangers(relation, one, other)
+    elif relation.quick == "unanswered":
+        hits = _unanswered(one, other)
+    elif relation.quick in ("uneven", "fewer"):
+        hits = _uneven(one, other, relation.quick == "fewer")
     else:
         hits = np.zeros(len(one), bool)
-        for place in range(len(one)):
+        for place in _worth_asking(relation, one, other):
             if relation.holds(one[place].as_py(), other[place].as_py()):
                 hits[place] = True
                 break
@@ -64,7 +68,7 @@ def _codes(array: Any, key: str, top: bool = False) -> Codes:
     if test.is_struct(kind):
         return _struct_codes(array)
     if test.is_list(kind) or test.is_large_list(kind) or test.is_fixed_size_list(kind):
-        return _list_codes(array)
+        return _token_codes(array) if top and key in TOKENS else _list_codes(array)
     if top and (test.is_boolean(kind) or test.is_integer(kind) or test.is_floating(kind)):
         numbers = pc.fill_null(pc.cast(array, pa.float64(), safe=False), 2.0).to_numpy(zero_copy_only=False)
         codes = np.full(len(array), 3, np.int64)
@@ -96,6 +100,24 @@ def _list_codes(array: Any) -> Codes:
     starts = ends - lengths[full]
     found = _joined(_joined(inside[starts], inside[ends - 1]), _sets(inside, count, starts, ends))
     codes[full] = 2 + found
+    return codes
+
+
+def _token_codes(array: Any) -> Codes:
+    """Codes of lists of token ids or marks: by what is below 0, masked, or 0 among them."""
+    items = array.flatten()
+    if not (pa.types.is_integer(items.type) or pa.types.is_boolean(items.type)):
+        return _list_codes(array)
+    lengths = _whole(pc.fill_null(pc.list_value_length(array), -1))
+    codes = np.sign(lengths) + 1
+    full = np.flatnonzero(lengths > 0)
+    if not len(full):
+        return codes
+    numbers, nulls = _whole(pc.fill_null(items, False if pa.types.is_boolean(items.type) else 0)), _nulls(items)
+    starts = np.cumsum(lengths[full]) - lengths[full]
+    tests = (numbers < 0, (numbers != MASKED) & ~nulls, numbers != 0, nulls)
+    found = [np.logical_or.reduceat(test, starts).astype(np.int64) << place for place, test in enumerate(tests)]
+    codes[full] = 2 + np.bitwise_or.reduce(found)
     return codes
 
 
@@ -136,6 +158,72 @@ def _nulls(array: Any) -> Any:
 
 
 # --- two columns
+
+
+def _worth_asking(relation: Relation, one: Any, other: Any) -> list[int]:
+    """The rows for which a relation may hold, as far as is looked for it."""
+    if relation.quick != "left open":
+        return list(range(min(len(one), _ASKED)))
+    if not _is_text(one.type) or (_is_text(other.type) and not other.null_count):
+        return []
+    ended = pc.fill_null(pc.ends_with(one, ">"), False).to_numpy(zero_copy_only=False)
+    return [int(place) for place in np.flatnonzero(ended & (_nulls(other) | (not _is_text(other.type))))]
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _unanswered(one: Any, other: Any) -> Any:
+    """Which pairs of conversations hold messages, and none of the assistant or of an unknown role."""
+    (some, asking), (more, also) = _askers(one), _askers(other)
+    return (some | more) & asking & also
+
+
+def _askers(array: Any) -> tuple[Any, Any]:
+    """Which cells hold messages, and which hold none of another role than those that ask."""
+    some, asking = np.zeros(len(array), bool), np.ones(len(array), bool)
+    if not _is_list(array.type) or not pa.types.is_struct(array.type.value_type):
+        return some, asking
+    items = array.flatten()
+    names = [field.name for field in items.type]
+    name = next((name for name in ("role", "from") if name in names), None)
+    lengths = _whole(pc.fill_null(pc.list_value_length(array), 0))
+    full = np.flatnonzero(lengths > 0)
+    if not len(full):
+        return some, asking
+    starts = np.cumsum(lengths[full]) - lengths[full]
+    there = ~_nulls(items)
+    known = np.zeros(len(items), bool)
+    if name is not None:
+        roles = pc.struct_field(items, name)
+        if _is_text(roles.type):
+            allowed = pa.array([role for role in ROLES if role != "assistant"], roles.type)
+            known = pc.is_in(roles, value_set=allowed).to_numpy(zero_copy_only=False)
+    some[full] = np.logical_or.reduceat(there, starts)
+    asking[full] = np.logical_and.reduceat(known | ~there, starts)
+    return some, asking
+
+
+def _uneven(ids: Any, marks: Any, fewer: bool) -> Any:
+    """Which lists of token ids have another number of marks, or fewer, of which some count."""
+    hits = np.zeros(len(ids), bool)
+    text = _is_text(marks.type)
+    if not _is_list(ids.type) or not (_is_list(marks.type) or text) or pa.types.is_nested(ids.type.value_type):
+        return hits
+    lengths = _whole(pc.fill_null(pc.list_value_length(ids), -1))
+    others = _whole(pc.fill_null(pc.utf8_length(marks) if text else pc.list_value_length(marks), -1))
+    full = np.flatnonzero(others > 0)
+    if not len(full) or (not text and not pa.types.is_primitive(marks.type.value_type)):
+        return hits
+    counting = np.zeros(len(marks), bool)
+    if text:
+        counting[full] = True
+    else:
+        numbers = pc.fill_null(pc.cast(marks.flatten(), pa.float64()), 0 if fewer else 1).to_numpy(zero_copy_only=False)
+        starts = np.cumsum(others[full]) - others[full]
+        counting[full] = np.logical_or.reduceat(numbers != (0 if fewer else MASKED), starts)
+    return counting & (lengths >= 0) & ((lengths > others) if fewer else (lengths != others))
 
 
 def _empty(array: Any) -> Any:

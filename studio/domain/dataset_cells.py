@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from studio.domain.cell_structure import ROLES, Relation, tools_in
+from studio.domain.cell_structure import ROLES, Relation, are_tools, token_marks, tools_in
 from studio.domain.columns import Column, kind_of
 from studio.domain.conversations import is_json_messages
 from studio.domain.findings import Finding, Fix, Level, Where
@@ -26,6 +26,12 @@ KIND_WORDS = {
     "number": "numbers",
     "boolean": "true or false",
 }
+_LISTS_OF_IDS = ("list<integer>", "list<list<integer>>", "list<null>")  # the last where each is empty
+# What TRL itself gives the chat template, and may not be given twice.
+_TEMPLATE_ARGUMENTS = (
+    *("tokenize", "return_dict", "conversation", "conversations", "messages"),
+    *("processing_class", "input", "self"),
+)
 
 
 _UNLIKE = {
@@ -63,7 +69,9 @@ class Cells:
         self, columns: Iterable[Column], seen: list[Row] | Seen, values: Mapping[str, Any], offset: int = 0
     ) -> None:
         self.columns = {column.name: column for column in columns}
-        self.seen: Seen = FirstRows(seen, offset) if isinstance(seen, list) else seen
+        mixed = [name for name, column in self.columns.items() if column.type == "json"]
+        some = FirstRows(seen, offset) if isinstance(seen, list) else seen
+        self.seen: Seen = some.loaded(mixed) if isinstance(some, FirstRows) and mixed else some
         self.values = values
         self.findings: list[Finding] = list(self.seen.findings)
         self.unsure = False
@@ -169,6 +177,8 @@ class Cells:
                 self.add(
                     "warning", name, f"`{name}` is not used, and holds messages where the others hold text.", why + end
                 )
+            hollow = self.where(name, lambda cell: isinstance(cell, list) and not cell)
+            self.add_rows("error", name, hollow, "is not used, and is an empty list", why + "It stops at such a list.")
 
     def _wrong_kind(self, name: str, kind: str) -> None:
         why = "It must hold text, or messages: a list of objects with role and content."
@@ -197,9 +207,9 @@ class Cells:
             found = kind_of(one.cell)
             if found == "null":
                 nulls.append(one)
-            elif one.cell in ("", []):
+            elif one.cell == ("" if kind == "text" else []):
                 empties.append(one)
-            elif found != kind and found not in also:
+            elif found != kind and found not in also:  # an empty list among texts too, and an empty text among lists
                 wrong.setdefault(found, []).append(one)
         stops = "One such cell stops the run, after the model has been loaded."
         self.add_rows(null, name, nulls, "is null", stops)
@@ -268,17 +278,27 @@ class Cells:
 
     # --- columns that every conversation may have beside it
 
-    def check_chat_extras(self) -> None:
-        """`tools` as JSON, `chat_template_kwargs` in every row: what else the chat template is given."""
+    def check_chat_extras(self, chat: bool, said: Iterable[str] = ()) -> None:
+        """`tools` as JSON, `chat_template_kwargs` in every row: what else the chat template is given, where it is used.
+
+        `said` are the template's arguments that TRL gives by itself in this method.
+        """
         if "tools" in self:
             bad = self.where("tools", lambda cell: isinstance(cell, str) and tools_in(cell) == "")
             self.add_rows("error", "tools", bad, "is no JSON", "TRL reads text in `tools` as JSON, and stops.")
-            odd = self.where("tools", lambda cell: isinstance(cell, str) and tools_in(cell) == "other")
-            self.add_rows("error", "tools", odd, "is no list of tools", "TRL takes a list of them, also for one.")
+            odd = [*self.where("tools", _no_tools)] if chat else []
+            self.add_rows(
+                "error", "tools", odd, "is no list of tools", "TRL takes a list of objects, also for one tool."
+            )
         if "chat_template_kwargs" in self:
             nulls = self.where("chat_template_kwargs", lambda cell: not isinstance(cell, dict))
             why = "TRL unpacks it for every row, and stops at one without."
             self.add_rows("error", "chat_template_kwargs", nulls, "is no object", why)
+            keys = self.columns["chat_template_kwargs"].field_names if chat else ()
+            twice = [key for key in keys if key in (*_TEMPLATE_ARGUMENTS, *said)]
+            if twice:
+                what = f"`chat_template_kwargs` has {quoted(twice)}, which TRL gives the chat template already."
+                self.add("error", "chat_template_kwargs", what, "It stops at an argument that is given twice.")
 
     def check_ids(self, name: str) -> None:
         """A column of token ids: a list of integers in every row."""
@@ -291,8 +311,33 @@ class Cells:
 
         rows = self.where(name, wrong)
         self.add_rows("error", name, rows, "is no list of token ids", "One such cell stops the run.")
-        if not self.seen.total and self.columns[name].type not in ("list<integer>", "list<list<integer>>"):
+        if name != "labels":  # there -100 masks, and TRL minds no other number below 0 either
+            below = self.where(name, lambda cell: _integers(cell) and token_marks(cell)[0])
+            self.add_rows("error", name, below, "has a negative number", "No token has such a number, and TRL stops.")
+        if not self.seen.total and self.columns[name].type not in _LISTS_OF_IDS:
             self.add("error", name, f"`{name}` holds {self.columns[name].type} and not lists of token ids.")
+
+    def check_numbers(self, names: Iterable[str]) -> None:
+        """Columns of numbers that go into a tensor as they are."""
+        for name in names:
+            if name not in self:
+                continue
+            lists = self.where(name, lambda cell: isinstance(cell, list))
+            self.unsure |= bool(lists)
+            self.add_rows("warning", name, lists, "is a list", "TRL takes lists only where all have the same length.")
+            wrong = self.where(name, lambda cell: not isinstance(cell, (bool, int, float, list)))
+            why = f"TRL reads a column `{name}` as numbers, and stops at anything else. Rename it, or leave it out."
+            self.add_rows("error", name, wrong, "is no number", why)
+            if not self.seen.total and self.columns[name].type in ("text", "null", "struct"):
+                self.add("error", name, f"`{name}` holds {self.columns[name].type} and not numbers.", why)
+
+
+def _no_tools(cell: Any) -> bool:
+    return tools_in(cell) == "other" if isinstance(cell, str) else not are_tools(cell)
+
+
+def _integers(cell: Any) -> bool:
+    return isinstance(cell, list) and bool(cell) and all(type(item) is int for item in cell)
 
 
 def _message_problem(message: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from studio.domain.cell_structure import Relation, parts, relations, structure
+from studio.domain.cell_structure import Relation, loaded, parts, relations, structure
 from studio.domain.columns import Column
 from studio.domain.features import Feature
 from studio.domain.findings import Finding
@@ -51,6 +51,12 @@ class FirstRows:
         self._rows = rows
         self._offset = offset
         self.total = len(rows)
+
+    def loaded(self, mixed: Iterable[str]) -> FirstRows:
+        """The same rows as the datasets library reads them, where the cells of some columns are of several kinds."""
+        names = list(mixed)
+        rows = [{**row, **{name: loaded(row[name]) for name in names if name in row}} for row in self._rows]
+        return FirstRows(rows, self._offset, self.findings)
 
     def cells(self, name: str) -> Iterator[Alike]:
         for number, row in enumerate(self._rows, self._offset):

@@ -1,0 +1,102 @@
+"""What the rules of several methods have in common: the column that is missing, and who speaks last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from studio.domain.cell_structure import ABOUT, QUESTIONS, unsaid
+from studio.domain.dataset_cells import Cells, quoted
+from studio.domain.findings import Fix
+
+_NEEDS = {
+    "sft": "`text` (or the column that dataset_text_field names), `messages`, `prompt` with `completion`, "
+    "`conversations` with from and value, or `input_ids`",
+    "dpo": "`chosen` and `rejected`, with or without `prompt`",
+    "reward": "`chosen` and `rejected`, with or without `prompt`",
+    "kto": "`prompt`, `completion` and `label`, or `chosen` and `rejected`",
+    "grpo": "`prompt`",
+    "rloo": "`prompt`",
+    "distillation": "`prompt`",
+}
+# What others call the columns that TRL knows by one name.
+_ALIASES = {
+    "prompt": ("question", "instruction", "input", "query", "problem"),
+    "completion": ("response", "answer", "output", "solution"),
+    "chosen": ("preferred", "positive", "better", "response_chosen"),
+    "rejected": ("dispreferred", "negative", "worse", "response_rejected"),
+    "label": ("labels", "score", "rating", "feedback"),
+    "messages": ("conversation", "conversations", "dialog", "chat"),
+}
+_SHOWN = 20  # columns of a dataset that are named in a sentence
+_METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
+
+
+def is_chat(kind: str) -> bool | None:
+    """Whether a kind is a conversation's; None where there is no kind."""
+    return kind == "messages" if kind else None
+
+
+def check_vision(cells: Cells) -> None:
+    """Images: whether they are taken hangs on the model."""
+    name = next((name for name in ("images", "image") if name in cells), None)
+    if name:
+        cells.unsure = True
+        why = "With a model of text alone TRL stops at a column of that name."
+        cells.add("warning", name, f"`{name}` makes this data for a vision-language model.", why)
+
+
+def last_role(cell: Any) -> str:
+    """Who speaks last in messages or turns; "" where there are none. Others call the user human."""
+    last = cell[-1] if isinstance(cell, list) and cell else None
+    return str(last.get("role", last.get("from", ""))).replace("human", "user") if isinstance(last, dict) else ""
+
+
+def warn_last_speaker(cells: Cells, name: str) -> None:
+    """Conversations of which the user's part is learnt as the answer."""
+    rows = cells.where(name, lambda cell: last_role(cell) == "user")
+    cells.add_rows("warning", name, rows, "ends with the user", "The model learns to speak the user's part.")
+
+
+def missing(cells: Cells, method: str, name: str, before: str = "", fix: Fix | None = None) -> None:
+    """The finding for a column that is not there, with the column that may be meant."""
+    likely = next((alias for alias in _ALIASES.get(name, ()) if alias in cells), None)
+    hint = f" `{likely}` may be it: TRL renames nothing, a mapping to a prepared copy does." if likely else ""
+    others = [other for other in _METHODS if other != method and _takes(other, cells)]
+    if others:
+        hint += f" As it is, {quoted(others)} can learn from it."
+    shown, more = list(cells.columns)[:_SHOWN], len(cells.columns) - _SHOWN
+    has = f"{', '.join(f'`{one}`' for one in shown)} and {more:,} more" if more > 0 else quoted(shown) or "no columns"
+    cells.add(
+        "error",
+        name,
+        f"There is no column `{name}`. This data has {has}.",
+        f"{before}{method} takes {_NEEDS[method]}.{hint}",
+        fix=fix,
+    )
+
+
+def _takes(method: str, cells: Cells) -> bool:
+    """Whether a method finds the columns that it needs, their cells aside."""
+    wanted = {
+        "sft": (("text",), ("messages",), ("prompt", "completion"), ("input_ids",)),
+        "kto": (("chosen", "rejected"), ("prompt", "completion", "label")),
+        "dpo": (("chosen", "rejected"),),
+        "reward": (("chosen", "rejected"),),
+    }.get(method, (("prompt",),))
+    return any(all(name in cells for name in names) for names in wanted)
+
+
+def warn_unsaid(cells: Cells, told: str, cure: str) -> None:
+    """A question in a column that TRL does not read, where what is learnt does not hold it."""
+    field = cells.values.get("dataset_text_field")
+    for name in QUESTIONS:
+        if name not in cells or name in (told, field) or (name in ABOUT and told != "chosen"):
+            continue
+        if cells.kind(name) not in ("text", "messages"):
+            continue
+        if cells.related(unsaid(name, told)):
+            what = f"`{name}` is not used: TRL looks for a column named `prompt`."
+            if "prompt" in cells:
+                what = f"`{name}` is not used, and is no part of `prompt`."
+            cells.add("warning", name, what, f"`{told}` is learnt without it. {cure}")
+            return
