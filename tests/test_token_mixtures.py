@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,25 @@ def test_the_dataset_at_fault_is_named(desk: Desk, sets: dict[str, Path], tmp_pa
         assert words in desk.tokens.reason(recipe, looked)
         assert desk.tokens.count(recipe, looked).count is None
         assert desk.tokens.open_question(recipe, looked, 0) == ""
+
+
+def test_data_of_the_hub_have_totals_once_they_are_read(
+    tmp_path: Path, counter: TokenCounter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with running(FakeHub()) as served:
+        huggingface_hub.close_session()
+        lines = "".join(json.dumps({"text": f"far {n}"}) + "\n" for n in range(203))
+        served.datasets["org/far"] = Repo({}, {"train.jsonl": lines.encode()})
+        desk = Desk(tmp_path, counter, served.url)
+        for recipe, held in ((mixed({"path": "org/far"}), 0), (mixed({"path": "org/far"}, test_split_size=20), 20)):
+            # As of a file that is too large to be counted when it is looked at.
+            looked = [replace(one, num_rows=None) for one in desk.looked(recipe)]
+            told = desk.tokens.count(recipe, looked).count
+            assert told is not None
+            assert (told.rows, told.total, told.held, told.whole) == (203, 203, held, True)
+            assert told.total_tokens == round(told.tokens * (203 - held) / 203)
+        huggingface_hub.close_session()
 
 
 def test_rows_of_the_hub_stand_beside_those_of_files(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from studio.adapters import datafiles
 from studio.adapters.hub import HubClient
@@ -40,6 +40,14 @@ class Share:
         written = _written(one.files or (one.name,)) if one.source == "local" else one.num_rows
         columns = [column.name for column in one.columns]
         return [one.name, one.source, one.config, one.split, columns, self.entry, written]
+
+
+class Taken(NamedTuple):
+    """Rows that are counted, how the child is to read them, and how many the data have, where that is known by now."""
+
+    rows: list[Row]
+    kind: str
+    total: int | None
 
 
 def shares_of(mix: Mix, looked: Sequence[Inspection]) -> tuple[Share, ...]:
@@ -88,16 +96,19 @@ def _unknown(one: Inspection, part: Part) -> str:
     return ""
 
 
-def rows_of(shares: Sequence[Share], number: int, paths: Paths, hub: HubClient) -> tuple[list[Row], str]:
+def rows_of(shares: Sequence[Share], number: int, paths: Paths, hub: HubClient) -> Taken:
     """About `number` rows, and how the child is to read them: as the datasets library reads json, or as told.
 
     They have the columns of all datasets, as after TRL has put one behind the other. Raises StudioError.
     """
-    taken = [(share, size) for share, size in zip(shares, _sizes(shares, number), strict=True) if size]
+    sized = list(zip(shares, _sizes(shares, number), strict=True))
+    taken = [(share, size) for share, size in sized if size]
     names = dict.fromkeys(column.name for share, _ in taken for column in share.looked.columns)
     rows: list[Row] = []
     forms = set()
+    counts = [share.rows for share, size in sized if not size]
     for share, size in taken:
+        known = share.rows
         if share.looked.source == "local":
             source = _source(share.looked, paths)
             forms.add(source.format)
@@ -105,14 +116,16 @@ def rows_of(shares: Sequence[Share], number: int, paths: Paths, hub: HubClient) 
             told = list(_spread(source, split, share, size))
         else:
             forms.add("hub")
-            told = _from_hub(share, size, hub)
+            told, known = _from_hub(share, size, hub)
+        counts.append(known)
         # A column that is left out here may be one of another dataset, and then its cells are empty.
         own = {column.name for column in share.looked.columns}
         rows += [{name: plain(row.get(name)) if name in own else None for name in names} for row in told]
     if not rows:
         raise StudioError("There are no rows to count.", "Choose another split.")
     # Dates and numbers in texts are told by the library's own reader, where it reads the same format.
-    return rows, "json" if forms == {"json"} else "rows"
+    total = None if None in counts else sum(count or 0 for count in counts)
+    return Taken(rows, "json" if forms == {"json"} else "rows", total)
 
 
 def countable(looked: Sequence[Inspection]) -> int:
@@ -163,9 +176,12 @@ def _places(share: Share, number: int, blocks: int) -> Iterator[tuple[int, int]]
         yield share.first + begin + free * block // max(1, blocks - 1), end - begin
 
 
-def _from_hub(share: Share, number: int, hub: HubClient) -> list[Row]:
-    """Rows as the Hub tells them, in pages from all over the data; of one that says no more, those that came."""
-    one = share.looked
+def _from_hub(share: Share, number: int, hub: HubClient) -> tuple[list[Row], int | None]:
+    """Rows as the Hub tells them, in pages from all over the data; of one that says no more, those that came.
+
+    Beside them how many the share has: some data tell that only once they are read.
+    """
+    one, known = share.looked, share.rows
     rows: list[Row] = []
     chosen = chosen_files(hub, share.entry)
     for first, length in _places(share, number, -(-number // _AT_ONCE)):
@@ -174,9 +190,13 @@ def _from_hub(share: Share, number: int, hub: HubClient) -> list[Row]:
             raise StudioError(page.finding.message, "The count can wait for it.")
         if page.finding is not None:
             break
+        if share.rows is None and page.total is not None:
+            known = max(0, page.total - share.first)
         # A cell that was cut short is left out by the client: its row would be counted wrongly.
         rows += [row for row in page.rows if all(column.name in row for column in one.columns)]
-    return rows
+        if share.rows is None and known is not None and first - share.first + length >= known:
+            break
+    return rows, known
 
 
 def _written(names: Sequence[str]) -> list[int]:

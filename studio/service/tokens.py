@@ -18,6 +18,7 @@ from studio.adapters.tokens import TokenCounter
 from studio.domain.arguments import Catalog
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
+from studio.domain.mixture import entries_of, held_out
 from studio.domain.model_checks import TEMPLATED
 from studio.domain.model_facts import needed_files, weights_among
 from studio.domain.plain_json import plain
@@ -28,7 +29,7 @@ from studio.service.data import Inspection
 from studio.service.mixing import mix_of
 from studio.service.models import Models, named_models
 from studio.service.paths import Paths
-from studio.service.token_rows import Row, Share, against, rows_of, shares_of
+from studio.service.token_rows import Share, Taken, against, rows_of, shares_of
 
 SAMPLE = 500  # rows that are counted at once
 SHOWN = 8  # examples that are shown as text at a time
@@ -58,8 +59,9 @@ class _Wanted:
     """A question for the worker: which rows are counted, by which model's tokenizer, under which values."""
 
     shares: tuple[Share, ...]
-    total: int | None  # rows of the data, of which `held` are held out for evaluation
+    total: int | None  # rows of the data, of which `held` are held out for evaluation, by `test_split_size`
     held: int
+    test_size: Any
     method: str
     model: tuple[str, str]  # name and revision
     values: Mapping[str, Any]
@@ -78,7 +80,7 @@ class KnownTokens:
         self.counts: OrderedDict[str, Counted] = OrderedDict()
         self.asked: set[str] = set()  # samples that somebody wanted to have counted
         self.whole: set[str] = set()  # questions of which somebody wanted all rows
-        self.rows: OrderedDict[str, tuple[list[Row], str]] = OrderedDict()
+        self.rows: OrderedDict[str, Taken] = OrderedDict()
 
     def keep(self, key: str, counted: Counted) -> None:
         with self.lock:
@@ -215,9 +217,10 @@ class Tokens:
         rows, held = ALL if every else SAMPLE, mix.split[1] if mix.split else 0
         sample = _digest(about)
         rows_key = _digest([sample, [(one.first, one.rows) for one in shares], rows])
-        key = _digest([rows_key, values, held])
+        size = recipe.get("test_split_size") if entries_of(recipe.values) else None
+        key = _digest([rows_key, values, held if mix.total is not None else size])
         model = self._model(recipe)
-        return _Wanted(shares, mix.total, held, recipe.method, model, values, rows, sample, rows_key, key)
+        return _Wanted(shares, mix.total, held, size, recipe.method, model, values, rows, sample, rows_key, key)
 
     # --- the answer
 
@@ -225,7 +228,7 @@ class Tokens:
         try:
             folder = self._tokenizer(*wanted.model)
             values = self._resolved(wanted)
-            rows, kind = self._rows(wanted)
+            taken = self._rows(wanted)
         except StudioError as error:
             return Counted(trouble=f"{error.message} {error.hint}".strip())
         asked = {
@@ -233,17 +236,20 @@ class Tokens:
             "values": values,
             "model": str(folder),
             "stamp": stamp(folder),
-            "kind": kind,
+            "kind": taken.kind,
             "key": wanted.rows_key,
             "first": first,
             "shown": SHOWN,
         }
-        told = self._known.counter.ask(asked, rows)
+        told = self._known.counter.ask(asked, taken.rows)
         if "trouble" in told:
             return Counted(trouble=str(told["trouble"]))
         samples = dict(before.samples) if before else {}
         samples |= {first + place: one for place, one in enumerate(told.get("samples", ()))}
-        return Counted(TokenCount.from_json(wanted.method, wanted.total, told, wanted.held), samples)
+        total, held = wanted.total, wanted.held
+        if total is None and taken.total is not None:  # of the Hub's data it may be known once they are read
+            total, (_, held) = taken.total, held_out(taken.total, wanted.test_size) or (0, 0)
+        return Counted(TokenCount.from_json(wanted.method, total, told, held), samples)
 
     def _tokenizer(self, name: str, revision: str) -> Path:
         """The folder with a model's tokenizer: its own, or that in the local cache, brought there where need be."""
@@ -287,8 +293,8 @@ class Tokens:
             values["chat_template_path"] = str(file or self._tokenizer(source, "main"))
         return values
 
-    def _rows(self, wanted: _Wanted) -> tuple[list[Row], str]:
-        """The rows of a sample, and how the child is to read them."""
+    def _rows(self, wanted: _Wanted) -> Taken:
+        """The rows of a sample, kept for the next count of them."""
         with self._known.lock:
             kept = self._known.rows.get(wanted.rows_key)
         told = kept or rows_of(wanted.shares, wanted.rows, self._paths, self._hub)
