@@ -90,6 +90,24 @@ def test_a_refusal_is_said_with_the_way_out() -> None:
     assert one(replace(GOOD, tokenizer="OSError: no file")).where.name == "model_name_or_path"
 
 
+def test_a_refusal_keeps_from_starting_only_where_it_is_sure() -> None:
+    refused = replace(GOOD, refusal="TemplateError: roles must alternate", examples=0, kept=0, total=100)
+    for changes, values, level in (
+        ({"refuses": "rows"}, {}, "error"),
+        ({"refuses": "rows", "total": 1000}, {}, "warning"),
+        ({"refuses": "rows", "total": None}, {}, "warning"),
+        ({"refuses": "rows", "held": 20}, {}, "warning"),
+        ({"refuses": "rows"}, {"streaming": True}, "warning"),
+        ({"refuses": "rows"}, {"assistant_only_loss": True}, "error"),
+        ({"refuses": ""}, {}, "warning"),
+        ({"refuses": "always", "total": 1000}, {}, "error"),
+    ):
+        found = one(replace(refused, **changes), **values)
+        assert (found.level, found.fix) == (level, None), (changes, values)
+        assert found.why == "It says: TemplateError: roles must alternate"
+    assert one(replace(refused, refuses="rows")).message == "TRL stops while it reads the data."
+
+
 def test_start_tokens_end_tokens_and_masked_examples() -> None:
     assert "two start tokens" in one(replace(GOOD, double_bos=100)).message
     endless = one(replace(GOOD, ends=0, closing="<|im_end|>"))

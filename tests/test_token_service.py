@@ -174,6 +174,59 @@ def test_a_template_that_never_ends_is_ended_and_the_next_count_works(
     assert desk.tokens.count(other, desk.looked(other)).count is not None
 
 
+def test_a_template_that_refuses_is_said_for_every_method(
+    base: Path, counter: TokenCounter, sets: dict[str, Path], catalog: Catalog
+) -> None:
+    desk = Desk(base, counter)
+    broken, strict = twin(base / "broken", "{{ }} }"), twin(base / "strict", "{{ raise_exception('No such role.') }}")
+    reward = {"reward_funcs": ["think_format_reward"]}
+    for method, rows, model, level, words in (
+        ("sft", "chats", broken, "error", "TemplateSyntaxError"), ("sft", "chats", strict, "error", "No such role."),
+        ("grpo", "prompts", broken, "error", "TemplateSyntaxError"),
+        ("grpo", "prompts", strict, "warning", "No such role."),  # TRL reads prompts while it trains
+    ):  # fmt: skip
+        told = sft(sets[rows], model)
+        recipe = replace(told, method=method, values=dict(told.values) | (reward if method == "grpo" else {}))
+        looked = desk.looked(recipe)
+        counted = desk.tokens.count(recipe, looked)
+        assert counted.count is not None, counted.trouble
+        assert words in counted.count.refusal
+        (found,) = desk.tokens.findings(recipe, looked, catalog)
+        assert (found.level, found.where.name) == (level, "dataset_name")
+    unpacked = sft(sets["chats"], packing=True, max_length=None)
+    counted = desk.tokens.count(unpacked, desk.looked(unpacked))
+    assert counted.count is not None
+    assert "`max_length` can't be `None`" in counted.count.refusal
+
+
+def test_what_is_wrong_with_a_tokenizer_is_named(
+    base: Path, counter: TokenCounter, sets: dict[str, Path], catalog: Catalog
+) -> None:
+    desk = Desk(base, counter)
+    torn, none, own = (twin(base / name) for name in ("torn", "none", "own"))
+    (torn / "tokenizer.json").write_text("{not json")
+    for file in none.iterdir():
+        if file.name not in ("config.json", "generation_config.json", "model.safetensors"):
+            file.unlink()
+    told = json.loads((own / "tokenizer_config.json").read_text())
+    named = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": ["own.Own", None]}}
+    (own / "tokenizer_config.json").write_text(json.dumps({**told, **named}))
+    (own / "own.py").write_text("raise SystemExit\n")
+    # transformers has a tokenizer of its own for the demo's kind of model, and takes that.
+    config = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(json.dumps({**config, "model_type": "llama"}))
+    for model, words in (
+        (torn, "tokenizer.json of the model cannot be read"), (none, "holds no tokenizer"), (own, "code of others"),
+    ):  # fmt: skip
+        recipe = sft(sets["chats"], model)
+        looked = desk.looked(recipe)
+        counted = desk.tokens.count(recipe, looked)
+        assert counted.count is not None, counted.trouble
+        assert words in counted.count.tokenizer
+        (found,) = desk.tokens.findings(recipe, looked, catalog)
+        assert (found.level, found.why) == ("warning", counted.count.tokenizer)
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads the child's environment")
 def test_the_child_knows_no_token(base: Path, sets: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")

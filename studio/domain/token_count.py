@@ -23,8 +23,8 @@ class TokenCount:
     examples lose some to `max_length`, the others are dropped. `tokens` reach the model, `trained` of them are
     learnt, packed where the recipe packs. `packed` is how many sequences packing makes of them, or would make, of
     `packed_tokens`; `unpacked` how many examples a recipe that packs would keep without. For methods that generate,
-    `room` is what a generation may take. `refusal` is what TRL says where it refuses the recipe, `tokenizer` why that
-    cannot be loaded.
+    `room` is what a generation may take. `refusal` is what TRL says where it refuses the recipe; it `refuses` so
+    `always`, or where it reads these `rows`, or `` where that is not sure. `tokenizer` is why that cannot be loaded.
     """
 
     method: str
@@ -49,6 +49,7 @@ class TokenCount:
     eos: str = ""
     closing: str = ""
     refusal: str = ""
+    refuses: str = ""
     tokenizer: str = ""
     remarks: tuple[str, ...] = ()
     shown_of: int = 0
@@ -158,8 +159,8 @@ def token_findings(
 ) -> Iterator[Finding]:
     """What is wrong with how the recipe's `values` have the sample read; `takes` are the method's options."""
     if count.tokenizer:
-        why = f"transformers says: {count.tokenizer}"
-        yield finding("warning", "model_name_or_path", "The model's tokenizer cannot be loaded from here.", why)
+        message = "The model's tokenizer cannot be loaded from here."
+        yield finding("warning", "model_name_or_path", message, count.tokenizer)
         return
     if count.refusal:
         yield _refused(count, values)
@@ -191,10 +192,14 @@ def token_findings(
 
 def _refused(count: TokenCount, values: Mapping[str, Any]) -> Finding:
     said = count.refusal.partition(": ")[2] or count.refusal
-    if values.get("assistant_only_loss") is True:
+    if values.get("assistant_only_loss") is True and count.examples:
         fix = Fix("Learn from the whole text", {"assistant_only_loss": False})
         return finding("error", "assistant_only_loss", "Every token would be masked.", f"TRL stops: {said}", fix)
-    return finding("warning", "dataset_name", "TRL stops while it reads the sample.", f"It says: {count.refusal}")
+    # A streamed row is read when it is its turn, and one that is held out perhaps never.
+    every = count.exact and not values.get("streaming") and not values.get("dataset_streaming")
+    level: Any = "error" if count.refuses == "always" or (count.refuses == "rows" and every) else "warning"
+    what = "data" if every else "sample"
+    return finding(level, "dataset_name", f"TRL stops while it reads the {what}.", f"It says: {count.refusal}")
 
 
 def _lost(count: TokenCount, values: Mapping[str, Any]) -> Iterator[Finding]:

@@ -288,8 +288,10 @@ def _part(part: Mapping[str, Any], count: TokenCount, dropped: bool) -> str:
         said.append("none learnt")
     if part["cut"]:
         said.append(f"{pieces.count(part['cut'])} cut off")
-    if "starts" in part:
+    if part.get("starts"):
         said.append(f"{len(part['starts'])} examples packed into one" if len(part["starts"]) != 1 else "one example")
+    elif "starts" in part:
+        said.append("cut from all examples in a row")  # the strategy wrapped knows no seams
     title = {"chosen": "Better answer", "rejected": "Worse answer"}.get(part["name"], "")
     head = f"<b>{pieces.spoken(title)}</b> " if title else ""
     more = part["length"] - min(len(part["ids"]), _SHOWN)

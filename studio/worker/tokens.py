@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from studio.worker.refusals import refuses, trouble, words
 from studio.worker.stand_in import GENERATING, READING, Remarks, context, trainer
 from studio.worker.token_samples import ROW, kept_places, packed_sample, prompt_sample, sample
 from studio.worker.token_sums import counted, double_bos, packed_sums
@@ -47,7 +48,7 @@ def serve() -> None:
             except MemoryError:
                 answer = {"trouble": "It takes more memory than a sample may."}
             except Exception as error:  # noqa: BLE001 - whatever a library raises becomes an answer
-                answer = {"trouble": _words(error)}
+                answer = {"trouble": words(error)}
             Path(asked["answer"]).write_text(json.dumps(answer), encoding="utf-8")
             _say(answers)
 
@@ -76,11 +77,14 @@ class Counter:
             rows = self._read(asked)
             try:
                 whole = self._tokenised(asked, rows)
+                prompts = asked["method"] in GENERATING
+                done = self._prompts(whole, rows) if prompts else self._sequences(asked, whole, rows)
+            except MemoryError:
+                raise
             except Exception as error:  # noqa: BLE001 - TRL's refusal, or the tokenizer's
-                trouble = _tokenizer_trouble(Path(asked["model"]))
-                return {"rows": len(rows), "refusal": _words(error), "tokenizer": trouble, "examples": 0}
-            prompts = asked["method"] in GENERATING
-            _keep(self._done, key, self._prompts(whole, rows) if prompts else self._sequences(asked, whole, rows))
+                refused = {"refusal": words(error), "refuses": refuses(error, asked["kind"])}
+                return {"rows": len(rows), "examples": 0, "tokenizer": trouble(Path(asked["model"])), **refused}
+            _keep(self._done, key, done)
         told, show = self._done[key]
         shown = range(asked["first"], min(asked["first"] + asked["shown"], told["shown_of"]))
         return {**told, "samples": [show(place) for place in shown]}
@@ -151,7 +155,7 @@ class Counter:
                 except Exception as error:
                     if method != "sft" or not values.get("assistant_only_loss"):
                         raise
-                    refusal = _words(error)
+                    refusal = words(error)
                     values["assistant_only_loss"] = False
                     made = trainer(method, {**values, **_UNCUT}, model, rows, self.folder / "out")
             _keep(self._whole, key, _Whole(made, str(model), refusal, list(dict.fromkeys(remarks))[:5]))
@@ -185,22 +189,6 @@ def _listening() -> Iterator[list[str]]:
         yield remarks.said
     finally:
         logger.removeHandler(remarks)
-
-
-def _tokenizer_trouble(model: Path) -> str:
-    """Why the tokenizer itself cannot be loaded; `` where it can."""
-    from transformers import AutoProcessor
-
-    try:
-        AutoProcessor.from_pretrained(model, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001 - whatever it raises is the reason
-        return _words(error)
-    return ""
-
-
-def _words(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}"[:400] if said else type(error).__name__
 
 
 def _limit() -> None:
