@@ -11,12 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import studio
-from studio.adapters.processes import end_below
 
 SECONDS = 20.0  # for each function
 _IMPORTS = 60.0  # for what is imported before the first, on a slow machine
@@ -28,12 +27,14 @@ def try_rewards(
     task: Mapping[str, Any],
     files: Mapping[str, bytes],
     environment: Mapping[str, str],
+    end_below: Callable[[int], None],
     seconds: float = SECONDS,
     memory: int = MEMORY,
 ) -> list[dict[str, Any]]:
     """What each of the task's `functions` gave: `values`, or a `trouble`. One that does not end is told as such.
 
-    `files` are what a run's folder would hold, by relative path. Nothing of the child is left when this returns.
+    `files` are what a run's folder would hold, by relative path. `end_below` ends all that a process of the given
+    number has started. Nothing of the child is left when this returns.
     """
     functions: Sequence[Mapping[str, Any]] = task["functions"]
     place = str(Path(studio.__file__).resolve().parent.parent)
@@ -56,11 +57,11 @@ def try_rewards(
             child = subprocess.Popen(
                 command, cwd=run, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-            in_time = _wait(child, over, _IMPORTS + seconds * (len(functions) + 1))
+            in_time = _wait(child, over, end_below, _IMPORTS + seconds * (len(functions) + 1))
         return _answers(functions, out, stacks, run, seconds, in_time)
 
 
-def _wait(child: subprocess.Popen[bytes], over: Path, seconds: float) -> bool:
+def _wait(child: subprocess.Popen[bytes], over: Path, end_below: Callable[[int], None], seconds: float) -> bool:
     """Waits for the child's work, and ends it and all that it has started; whether the work came to an end."""
     until = time.monotonic() + seconds
     try:

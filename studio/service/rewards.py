@@ -11,6 +11,7 @@ from typing import Any
 
 from studio.adapters.builtin_rewards import built_in_rewards
 from studio.adapters.machine import has_package
+from studio.adapters.processes import end_below
 from studio.adapters.reward_trial import try_rewards
 from studio.domain.arguments import Catalog
 from studio.domain.errors import StudioError
@@ -198,7 +199,7 @@ class Rewards:
             "model": place if any(one["tokens"] for one in listed) else None,
             "state": any("trainer_state" in text for text in texts.values()),
         }
-        return try_rewards(task, files, self._access.environment())
+        return try_rewards(task, files, self._access.environment(), end_below)
 
 
 def _counts_tokens(reward: Reward, text: str, settings: Mapping[str, Any]) -> bool:
