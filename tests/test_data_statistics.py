@@ -92,9 +92,19 @@ def test_equal_rows_have_equal_prints(column: str) -> None:
     assert shared([found[:2]], [found[5:]]) == (5 if column == "nothing" else 2)
 
 
-def told(folder: Path, data: Path, **values: Any) -> list[Finding]:
+def told(folder: Path, data: Path, method: str = "sft", **values: Any) -> list[Finding]:
     studio = Studio(Home(folder / "home"))
-    return list(studio.inspect(str(data), "sft", values=values, all_rows=True).findings)
+    return list(studio.inspect(str(data), method, values=values, all_rows=True).findings)
+
+
+def test_rows_that_rewards_tell_apart_are_no_repetition(tmp_path: Path) -> None:
+    rows = [{"id": n, "doc_id": n, "prompt": "Guess a number.", "solution": {"is": str(n)}} for n in range(100)]
+    data = write(tmp_path / "solved.jsonl", rows)
+    assert told(tmp_path, data, "grpo") == []
+    (same,) = told(tmp_path, data, "distillation")
+    assert same.message == "99 of the 100 rows (99 %) are like an earlier one."
+    (same,) = told(tmp_path, write(tmp_path / "same.jsonl", [{**row, "solution": {"is": "1"}} for row in rows]), "rloo")
+    assert same.message == "99 of the 100 rows (99 %) are like an earlier one."
 
 
 def test_repeated_rows_and_a_leak_are_told(tmp_path: Path) -> None:

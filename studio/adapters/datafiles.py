@@ -95,8 +95,7 @@ class DataSource:
         Where those are all of `count` rows they tell more.
         """
         if self.format in ("parquet", "arrow"):
-            file = self._files(split)[0]
-            with _readable(file):
+            with _readable(file := self._files(split)[0]):
                 return schema_features(_schema(self.place, file, self.format))
         return told_by(columns, self.format, count is not None and count <= _SAMPLE_ROWS)
 

@@ -13,7 +13,7 @@ from typing import Any
 from studio.adapters import datafiles
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.hubviewer import statistics_told
-from studio.domain.cell_structure import LOOKED_INTO
+from studio.domain.cell_structure import LOOKED_INTO, tells_rows_apart
 from studio.domain.columns import Column
 from studio.domain.dataset_statistics import Statistics
 from studio.domain.errors import StudioError
@@ -26,6 +26,8 @@ from studio.service.other_splits import chained, in_order
 
 Key = tuple[Any, ...]
 _SAMPLE = 1000  # rows that statistics go by until all are counted
+_REWARDED = ("grpo", "rloo")
+_UNREAD = ("image", "audio", "other")  # cells that are long, and no text
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,9 @@ def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
     field = values.get("dataset_text_field")
     wanted = (*LOOKED_INTO, *([field] if isinstance(field, str) and field not in LOOKED_INTO else []))
     names = {column.name for column in looked.columns}
+    if looked.method in _REWARDED:  # rewards read every column, so rows that differ in any are no repetition
+        more = [column.name for column in looked.columns if not any(kind in column.type for kind in _UNREAD)]
+        wanted = (*wanted, *(name for name in more if name not in wanted and tells_rows_apart(name)))
     # In JSON a column may begin in any row.
     wanted = tuple(name for name in wanted if name in names or source.format == "json")
     place = tuple(splits).index(split)
