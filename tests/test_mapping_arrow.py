@@ -270,3 +270,15 @@ def test_marks_of_reasoning_stay_single_in_whole_batches_too(mark: int) -> None:
     mapping = DataMapping("prompt-completion", roles)
     same(map_batch(mapping, batch), by_rows(mapping, batch))
     assert all(str(row["completion"]).count("<think>") == 1 for row in map_batch(mapping, batch).table.to_pylist())
+
+
+def test_calls_of_tools_that_are_written_out_are_read_row_by_row() -> None:
+    said = [{"from": "human", "value": "Hi"}, {"from": "Function_Call ", "value": '{"name": "weather"}'}]
+    broken = [{"from": "human", "value": "Hi"}, {"from": "function_call", "value": "weather"}]
+    mapping = DataMapping("language modeling", (("conversation", Source("c", "messages")),))
+    batch = pa.RecordBatch.from_pydict({"c": pa.array([said, broken], TURNS)})
+    with pytest.raises(MoreThanText):
+        map_batch(mapping, batch)
+    mapped = map_batch(mapping, batch, as_json=True)
+    assert mapped.origin.tolist() == [0]
+    assert [number for number, _ in mapped.bad] == [1]

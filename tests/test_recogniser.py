@@ -270,6 +270,19 @@ def test_reasoning_that_is_marked_already_is_marked_once() -> None:
     assert made(recognised("sft", told))[1]["completion"][0]["content"] == told[1]["answer"]
 
 
+def test_a_call_of_a_tool_that_is_written_out_is_one() -> None:
+    (row, *_) = made(recognised("sft", FORMATS["sharegpt_calls"][0]))
+    assert [turn["role"] for turn in row["messages"]] == ["system", "user", "assistant", "tool", "assistant"]
+    call = {"name": "weather", "arguments": {"city": "Lima"}}
+    assert row["messages"][2]["tool_calls"] == [{"type": "function", "function": call}]
+    for method in ("grpo", "distillation"):
+        (asked, *_) = made(recognised(method, FORMATS["sharegpt_calls"][0]))
+        assert [turn["role"] for turn in asked["prompt"]] == ["system", "user", "assistant", "tool"]
+    broken = [{"from": "human", "value": "Hi"}, {"from": "function_call", "value": "weather()"}]
+    (_, why), *_ = recognised("sft", [*FORMATS["sharegpt_calls"][0], {"conversations": broken}]).bad
+    assert "a call of a tool that is no JSON" in str(why)
+
+
 def test_the_user_decides_from_which_score_an_answer_is_good() -> None:
     rows = [{"prompt": ASKED[n], "response": GOOD[n], "score": n} for n in range(4)]
     proposal = recognised("kto", rows)

@@ -57,7 +57,7 @@ def graded(text: tuple[str, ...], right: bool) -> Any:
     return lambda n: {"is_correct": right, "solution": text[n]}
 
 
-_TOOL = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
+TOOL = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
 CALL = [{"type": "function", "function": {"name": "weather", "arguments": "{}"}}]
 
 
@@ -67,6 +67,15 @@ def calling(n: int) -> list[dict[str, Any]]:
         {"role": "assistant", "content": None, "tool_calls": CALL},
         {"role": "tool", "content": "sunny", "name": "weather"},
         {"role": "assistant", "content": GOOD[n]},
+    ]
+
+
+def calling_humans(n: int) -> list[dict[str, Any]]:
+    return [
+        {"from": "human", "value": ASKED[n]},
+        {"from": "function_call", "value": '{"name": "weather", "arguments": {"city": "Lima"}}'},
+        {"from": "observation", "value": "sunny"},
+        {"from": "gpt", "value": GOOD[n]},
     ]
 
 
@@ -95,7 +104,7 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         {"sft": {"system": "system", "conversations": "conversation"}},
     ),
     "openai_tools": (
-        _rows(messages=calling, tools=json.dumps(_TOOL)),
+        _rows(messages=calling, tools=json.dumps(TOOL)),
         {"sft": {"messages": "conversation", "tools": "tools"}},
     ),
     "openai_json": (
@@ -222,6 +231,14 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
     "hh_prompt": (
         _rows(prompt=lambda n: transcript(n, ("",) * 4), response=GOOD),
         {"sft": {"prompt": "question", "response": "answer"}},
+    ),
+    "sharegpt_calls": (
+        _rows(conversations=calling_humans, tools=json.dumps(TOOL), system=SYSTEM),
+        {"sft": {"conversations": "conversation", "tools": "tools", "system": "system"}},
+    ),
+    "stack_exchange_paired": (
+        _rows(qid=lambda n: n, question=ASKED, response_j=GOOD, response_k=POOR),
+        {method: {"question": "question", "response_j": "chosen", "response_k": "rejected"} for method in PAIRS},
     ),
     "text_elsewhere": (_rows(content=GOOD, url="x"), {"sft": {"content": "text"}}),
     "document": (_rows(document=GOOD), {"sft": {"document": "text"}}),

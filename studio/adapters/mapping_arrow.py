@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.adapters.columntypes import ColumnTypes, Mixed, Unwritable, first_odd, unwritable
-from studio.domain.conversations import BLANK, SPEAKERS
+from studio.domain.conversations import BLANK, CALLING, SPEAKERS
 from studio.domain.mapped_rows import map_row
 from studio.domain.mapping import MADE, BadRow, DataMapping, Source
 
@@ -181,7 +181,8 @@ class _Whole:
         roles = {role for role, _ in mapping.roles}
         if mapping.target == "language modeling" and roles == {"conversation"}:
             source = mapping.source("conversation")
-            return source is not None and source.reading == "messages" and self._turn_fields(source) is not None
+            plain = source is not None and source.reading == "messages" and self._turn_fields(source) is not None
+            return plain and not self._calls_tools()
         asked = "question" in roles or mapping.target == "language modeling"
         wanted = {
             "language modeling": {"text"},
@@ -196,6 +197,10 @@ class _Whole:
             known = known | {"keep"} | (set() if mapping.after else {"solution"})
         plain = asked and wanted <= roles <= known and all(self._plain(role, source) for role, source in mapping.roles)
         return plain and not self._thinks()
+
+    def _calls_tools(self) -> bool:
+        """Whether a speaker is one whose text is a call of a tool, which rows alone are read for."""
+        return bool(self.compute.any(self.compute.is_in(self._named(), self.arrow.array(CALLING))).as_py())
 
     def _thinks(self) -> bool:
         """Whether marks of reasoning stand in the cells already, which rows alone are read for."""
@@ -269,17 +274,23 @@ class _Whole:
         """The lists, and of all their turns the speakers as TRL names them (null where not known) and the texts."""
         source = self.mapping.source("conversation")
         assert source is not None
-        who, what = self._turn_fields(source) or ("", "")
+        _, what = self._turn_fields(source) or ("", "")
         lists = self.column(source)
         turns = lists.flatten()
-        # Only what is plainly a speaker's name is known here: others are left to the reader of single rows.
-        named = self.compute.ascii_lower(
-            self.compute.utf8_trim(turns.field(who).cast(self.arrow.string()), characters=BLANK)
-        )
+        named = self._named()
         names = self.arrow.array(list(SPEAKERS))
         roles = self.arrow.array(list(SPEAKERS.values()))
         speakers = roles.take(self.compute.index_in(named, names))
         return lists, speakers, turns.field(what).cast(self.arrow.string())
+
+    def _named(self) -> Any:
+        """What the speakers of all turns are called."""
+        source = self.mapping.source("conversation")
+        assert source is not None
+        who, _ = self._turn_fields(source) or ("", "")
+        called = self.column(source).flatten().field(who).cast(self.arrow.string())
+        # Only what is plainly a speaker's name is known here: others are left to the reader of single rows.
+        return self.compute.ascii_lower(self.compute.utf8_trim(called, characters=BLANK))
 
     # --- what they become
 

@@ -19,6 +19,8 @@ SPEAKERS = {
     ),
     **dict.fromkeys(("function", "observation", "function_response", "tool_response"), "tool"),
 }
+# Who speaks where the assistant calls a tool: the text is the call, as JSON.
+CALLING = ("function_call", "tool_call")
 _EXTRAS = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
 # Of two pairs of speakers a transcript has one: among Human and Assistant an `A:` is an option to choose.
 _MARKS = {long: re.compile(rf"(?:^|\n\n)({pair}): ?") for long, pair in ((True, "Human|Assistant"), (False, "H|A"))}
@@ -85,7 +87,10 @@ def _message(one: Any) -> Message:
     if not isinstance(one, dict):
         raise Unreadable("has a message that is no object with role and content")
     said = one.get("role") if one.get("role") is not None else one.get("from")
-    role = SPEAKERS.get(said.strip().casefold()) if isinstance(said, str) else None
+    speaker = said.strip().casefold() if isinstance(said, str) else ""
+    if speaker in CALLING:
+        return {"role": "assistant", "content": "", "tool_calls": _calls(one.get("value", one.get("content")))}
+    role = SPEAKERS.get(speaker)
     if role is None:
         named = f"of the role {said!r}, which is not known" if isinstance(said, str) else "without a role"
         raise Unreadable(f"has a message {named}")
@@ -100,6 +105,21 @@ def _message(one: Any) -> Message:
     if role == "assistant" and is_blank(content) and "tool_calls" not in extras:
         raise Unreadable("has a message in which the assistant says nothing")
     return {"role": role, "content": content, **extras}
+
+
+def _calls(cell: Any) -> list[dict[str, Any]]:
+    """The calls of tools that a message writes out: one, or several in a list."""
+    try:
+        told = json.loads(cell) if isinstance(cell, str) else cell
+    except (ValueError, RecursionError):
+        told = None
+    every = told if isinstance(told, list) else [told]
+    named = [one for one in every if isinstance(one, dict) and isinstance(one.get("name"), str)]
+    if not named or len(named) < len(every):
+        raise Unreadable("has a call of a tool that is no JSON with name and arguments")
+    return [
+        {"type": "function", "function": {"name": one["name"], "arguments": one.get("arguments", {})}} for one in named
+    ]
 
 
 def _joined(blocks: list[Any]) -> str:

@@ -27,11 +27,11 @@ NAMES = {
             "positive",
             "accepted",
         ),
-        *("better_response", "good", "win"),
+        *("response_j", "better_response", "good", "win"),
     ),
     "rejected": (
         *("rejected", "dispreferred", "worse", "rejected_response", "response_rejected", "rejected_answer", "negative"),
-        *("worse_response", "bad", "lose", "unpreferred"),
+        *("response_k", "worse_response", "bad", "lose", "unpreferred"),
     ),
     "winner": (
         *("winner", "preference", "preferred", "better", "better_response_id", "choice", "label", "labels", "verdict"),

@@ -15,6 +15,7 @@ from studio.service.preparing import LEAVE, Job
 from studio.ui import pieces
 from studio.ui.pieces import spoken
 
+UNASKED = "In {count} of these rows the question is left out: the conversation beside it asks another one."
 _SHOWN = 2  # rows before and after
 
 
@@ -50,10 +51,7 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
         more += f" {told}"
     if proposal.unasked:
         count = str(len(proposal.unasked))
-        more += " " + spoken(
-            "In {count} of these rows the question is left out: the conversation beside it asks another one.",
-            count=count,
-        )
+        more += f" {spoken(UNASKED, count=count)}"
     tone = "ok" if proposal.sure else "warn"
     reset = f' <button type="button" class="ts-btn quiet" data-mapping="reset">{spoken("As proposed")}</button>'
     again = reset if chosen else ""
