@@ -15,7 +15,10 @@ from fakehub import FakeHub, Repo, running
 from test_datafiles import loaded_by_datasets
 
 from studio.adapters.home import Home
+from studio.adapters.hub import HubClient
 from studio.domain.methods import METHOD_NAMES
+from studio.service.data import inspect
+from studio.service.paths import Paths
 from studio.service.studio import Studio
 
 FULL = pa.table({"prompt": ["a", "b"], "completion": ["c", "d"]})
@@ -126,13 +129,12 @@ def hub() -> Iterator[FakeHub]:
         yield started
 
 
-def test_the_hub(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", hub.url)
-    monkeypatch.setenv("TRL_STUDIO_VIEWER", hub.viewer)
+def test_the_hub(hub: FakeHub, tmp_path: Path) -> None:
     hub.datasets["org/zero"] = Repo(files={"train.parquet": parquet(NONE)})
     hub.datasets["org/none"] = Repo(files={"train.parquet": parquet()})
     for name in ("org/zero", "org/none"):
-        looked = Studio(Home(tmp_path / "home")).inspect(name, "sft")
+        client = HubClient(hub.url, hub.viewer, None, patience=60)  # a busy machine takes its time
+        looked = inspect(name, "sft", Paths(tmp_path, tmp_path), client)
         (wrong,) = looked.findings
         assert (looked.verdict, wrong.level, wrong.where.name) == ("reject", "error", "train.parquet")
 
