@@ -105,7 +105,7 @@ class Api:
             recipe: the text of a TRL YAML, or a command line; relative paths in it start at the server's folder
             method: the method, where the recipe's first comment (# trl sft --config recipe.yaml) does not name it
             elsewhere: check it as for another machine
-            by_trl: also ask TRL's own config classes, which takes some seconds
+            by_trl: also ask TRL's own config classes and count a sample's tokens, which takes some seconds
         Returns:
             Findings: level (error, warning or note), where, message, why, fix; with an error a run does not start
         """
