@@ -57,6 +57,7 @@ DATA_FAMILY = (
     *("packed", "dataschema", "cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts"),
     *("wholecheck", "splitcheck"),
 )
+MAPPING_FAMILY = ("columntypes", "mapping_arrow")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8
 
 
@@ -118,7 +119,10 @@ def test_adapters_do_not_import_each_other() -> None:
         if part_of(importer) != "adapters":
             continue
         me = importer.rsplit(".", 1)[-1]
-        family = next((names for names in (RUN_FAMILY, METRICS_FAMILY, FILES_FAMILY, DATA_FAMILY) if me in names), ())
+        family = next(
+            (names for names in (RUN_FAMILY, METRICS_FAMILY, FILES_FAMILY, DATA_FAMILY, MAPPING_FAMILY) if me in names),
+            (),
+        )
         before = family[: family.index(me)] if family else ()
         wrong += [
             f"{at(path, node)}: {me} imports {module}"
