@@ -196,19 +196,25 @@ def test_a_context_is_asked_whatever_holds_the_question() -> None:
     apart = [{"question": turns(n)[:1], "context": NOTE, "answer": GOOD[n]} for n in range(4)]
     told = [{**row, "chosen": [{"role": "system", "content": NOTE}, *row["chosen"]],
              "rejected": [{"role": "system", "content": NOTE}, *row["rejected"]]} for row in beside]  # fmt: skip
+    inside = [{name: cell for name, cell in row.items() if name != "prompt"} for row in beside]
+    open_ended = [{"messages": turns(n)[:1], "context": NOTE, "response": GOOD[n]} for n in range(4)]
+    plain = [{"input": ASKED[n], "context": NOTE, "output": GOOD[n]} for n in range(4)]
     both = [{"role": "user", "content": f"{ASKED[0]}\n\n{NOTE}"}]
     roles = {"question": "question", "context": "context", "answer": "answer"}
     for method, rows, asked in (
         ("dpo", beside, both),
         ("kto", beside, both),
         ("sft", apart, both),
+        ("dpo", inside, both),
+        ("sft", open_ended, both),
+        ("sft", plain, both),
         ("dpo", told, [{"role": "system", "content": NOTE}, {"role": "user", "content": ASKED[0]}]),
     ):
         proposal = recognised(method, rows)
         assert "context" in proposal.roles.values()
         assert proposal.sure
         assert made(proposal)[0]["prompt"] == asked
-        assert method != "sft" or proposal.roles == roles
+        assert rows is not apart or proposal.roles == roles
 
 
 def test_a_question_that_the_conversation_beside_it_does_not_ask_is_said() -> None:

@@ -187,10 +187,11 @@ class Finder:
         if not carried and "question" not in self.found.values():
             return False
         self._take("system", "text")
-        contexts = [one for one in self._called("context") if self.readings[one.name] == "text"] + inputs
-        if len(contexts) == 1 and known:
+        contexts = [one for one in self._called("context") if self.readings[one.name] == "text"]
+        contexts += inputs if known or not carried else []
+        if len(contexts) == 1:
             self.found[contexts[0].name] = "context"
-        elif contexts and known:
+        elif contexts:
             self.unclear.append("context")
         return "question" in self.found.values()
 
