@@ -49,15 +49,18 @@ def beside(source: DataSource, read: str) -> tuple[OtherSplit, ...]:
 
 def _headed(source: DataSource, one: OtherSplit) -> OtherSplit:
     try:
-        if all(file.stat().st_size == 0 for file in one.files) or source.num_rows(one.name) == 0:
-            return replace(one, empty=True)
-    except (StudioError, OSError):
-        pass  # what is broken is told below, or by the check of all rows
-    try:
-        columns = source.columns(one.name)
-        return replace(one, columns=tuple(columns), rows=tuple(source.rows(one.name, _FIRST)))
+        columns, rows = source.columns(one.name), source.rows(one.name, _FIRST)
+        return replace(one, columns=tuple(columns), rows=tuple(rows), empty=not rows)
     except StudioError as error:
-        return replace(one, trouble=error)
+        return replace(one, empty=True) if _is_empty(source, one) else replace(one, trouble=error)
+
+
+def _is_empty(source: DataSource, one: OtherSplit) -> bool:
+    """Whether a split whose columns could not be told has no rows, and is not broken."""
+    try:
+        return all(file.stat().st_size == 0 for file in one.files) or source.num_rows(one.name) == 0
+    except (StudioError, OSError):
+        return False
 
 
 # --- which of them count
