@@ -14,13 +14,41 @@ from studio.domain.errors import StudioError
 
 # What is raised of a file that ends too early or was never packed; bzip2 raises a plain OSError.
 BROKEN = (gzip.BadGzipFile, EOFError, lzma.LZMAError)
-_OPENED: dict[str, Callable[[BinaryIO], io.BufferedIOBase]] = {
-    ".gz": lambda raw: gzip.GzipFile(fileobj=raw, mode="rb"),
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-}
 _NAMES = {".gz": "gzip", ".bz2": "bzip2"}
 _CLOSED = {".zst": "zstd", ".lz4": "lz4", ".zip": "zip", ".7z": "7z", ".rar": "rar"}
+
+
+class _Gzip(gzip.GzipFile):
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__(fileobj=raw, mode="rb")
+        self._raw = raw
+
+    def close(self) -> None:
+        super().close()
+        self._raw.close()
+
+
+class _Bzip2(bz2.BZ2File):
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__(raw, "rb")
+        self._raw = raw
+
+    def close(self) -> None:
+        super().close()
+        self._raw.close()
+
+
+class _Xz(lzma.LZMAFile):
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__(raw, "rb")
+        self._raw = raw
+
+    def close(self) -> None:
+        super().close()
+        self._raw.close()
+
+
+_OPENED: dict[str, Callable[[BinaryIO], io.BufferedIOBase]] = {".gz": _Gzip, ".bz2": _Bzip2, ".xz": _Xz}
 
 
 def is_packed(file: PurePath) -> bool:
@@ -37,38 +65,10 @@ def unpacked(file: PurePath, raw: BinaryIO) -> BinaryIO:
         raw.close()
         raise StudioError(f"{file} is packed as {_CLOSED[file.suffix]}, which is not read here.", "Unpack it.")
     opener = _OPENED.get(file.suffix)
-    return raw if opener is None else cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, _Both(opener(raw), raw))))
+    return raw if opener is None else cast(BinaryIO, opener(raw))
 
 
 def not_whole(file: PurePath) -> StudioError:
     """What is said of a packed file whose end is missing, or that is none."""
     name = _NAMES.get(file.suffix) or file.suffix.lstrip(".") or "packed"
     return StudioError(f"{file} is no whole {name} file.", "Download or pack it again.")
-
-
-class _Both(io.RawIOBase):
-    """What comes out of a packed file; the file itself is closed with it."""
-
-    def __init__(self, inner: io.BufferedIOBase, packed: BinaryIO) -> None:
-        self._inner, self._packed = inner, packed
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        return self._inner.readinto(buffer)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._inner.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._inner.tell()
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            self._inner.close()
-            self._packed.close()
