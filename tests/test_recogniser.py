@@ -251,6 +251,11 @@ def test_scores_may_be_written_out_as_text() -> None:
     proposal = recognised("dpo", lists)
     assert proposal.sure
     assert made(proposal)[0]["chosen"] == turns(0)[1:]
+    nested: Rows = [
+        {"prompt": ASKED[n], "completions": [{"response": POOR[n], "score": "2"}, {"response": GOOD[n], "score": "10"}]}
+        for n in range(4)
+    ]
+    assert made(recognised("dpo", nested))[0]["chosen"] == turns(0)[1:]
     single: Rows = [{"prompt": ASKED[n], "response": GOOD[n], "rating": str(n + 1)} for n in range(4)]
     proposal = recognised("kto", [*single, {**single[0], "rating": "N/A"}])
     assert (proposal.roles["rating"], proposal.needs_threshold) == ("score", True)

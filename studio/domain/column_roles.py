@@ -54,6 +54,7 @@ _SCORE_FIELDS = (
     *("is_correct", "correct", "label", "overall_score", "score", "rating", "reward", "fine-grained_score"),
     *("is_good", "thumbs_up", "quality"),
 )
+_WRITTEN_SCORES = ("overall_score", "score", "rating", "reward")  # also where they are text
 # Words in the name of a number that say which of two is the better one.
 _HIGHER = frozenset(
     {"score", "rating", "reward", "quality", "correct", "correctness", "label", "good", "grade", "stars", "accuracy"}
@@ -325,9 +326,10 @@ def rated_fields(column: Column) -> tuple[str, str] | None:
     """
     if column.type not in ("struct", "list<struct>"):
         return None
-    texts = [field.name for field in column.fields if field.type == "text"]
+    written = [one.name for one in column.fields if one.type == "text" and one.name.casefold() in _WRITTEN_SCORES]
+    texts = [field.name for field in column.fields if field.type == "text" and field.name not in written]
     named = [name for name in texts if name.casefold() in _ANSWER_FIELDS] or texts
-    scores = [field.name for field in column.fields if field.type in ("boolean", "integer", "number")]
+    scores = [field.name for field in column.fields if field.type in ("boolean", "integer", "number")] or written
     known = [name for wanted in _SCORE_FIELDS for name in scores if name.casefold() == wanted]
     best = known[:1] or [name for name in scores if better_of(name)] or scores
     return (named[0], best[0]) if len(named) == 1 and len(best) == 1 else None
