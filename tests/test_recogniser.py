@@ -282,15 +282,15 @@ def test_reasoning_that_is_marked_already_is_marked_once() -> None:
 
 
 def test_a_call_of_a_tool_that_is_written_out_is_one() -> None:
-    (row, *_) = made(recognised("sft", FORMATS["sharegpt_calls"][0]))
-    assert [turn["role"] for turn in row["messages"]] == ["system", "user", "assistant", "tool", "assistant"]
+    (row, *_) = made(recognised("sft", FORMATS["sharegpt_tools"][0]))
+    assert [turn["role"] for turn in row["messages"]] == ["user", "assistant", "tool", "assistant"]
     call = {"name": "weather", "arguments": {"city": "Lima"}}
-    assert row["messages"][2]["tool_calls"] == [{"type": "function", "function": call}]
+    assert row["messages"][1]["tool_calls"] == [{"type": "function", "function": call}]
     for method in ("grpo", "distillation"):
-        (asked, *_) = made(recognised(method, FORMATS["sharegpt_calls"][0]))
-        assert [turn["role"] for turn in asked["prompt"]] == ["system", "user", "assistant", "tool"]
+        (asked, *_) = made(recognised(method, FORMATS["sharegpt_tools"][0]))
+        assert [turn["role"] for turn in asked["prompt"]] == ["user", "assistant", "tool"]
     broken = [{"from": "human", "value": "Hi"}, {"from": "function_call", "value": "weather()"}]
-    (_, why), *_ = recognised("sft", [*FORMATS["sharegpt_calls"][0], {"conversations": broken}]).bad
+    (_, why), *_ = recognised("sft", [*FORMATS["sharegpt_tools"][0], {"conversations": broken}]).bad
     assert "a call of a tool that is no JSON" in str(why)
 
 

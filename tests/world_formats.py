@@ -232,9 +232,9 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         _rows(prompt=lambda n: transcript(n, ("",) * 4), response=GOOD),
         {"sft": {"prompt": "question", "response": "answer"}},
     ),
-    "sharegpt_calls": (
-        _rows(conversations=calling_humans, tools=json.dumps(TOOL), system=SYSTEM),
-        {"sft": {"conversations": "conversation", "tools": "tools", "system": "system"}},
+    "sharegpt_tools": (
+        _rows(conversations=calling_humans, tools=json.dumps(TOOL)),
+        {"sft": {"conversations": "conversation", "tools": "tools"}},
     ),
     "stack_exchange_paired": (
         _rows(qid=lambda n: n, question=ASKED, response_j=GOOD, response_k=POOR),
