@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from studio.adapters import databatches
 from studio.adapters.columntypes import ColumnTypes, Mixed, Unwritable, is_json
 from studio.adapters.datafiles import open_source
 from studio.domain.dataset_types import judge
@@ -220,3 +221,35 @@ def test_any_cells_come_back_or_are_refused(batches: list[list[Any]]) -> None:
     assert all(array.type.equals(arrays[0].type) for array in arrays)
     for array, batch in zip(arrays, batches, strict=True):
         assert [back(cell, array.type) for cell in array.to_pylist()] == batch
+
+
+def test_answers_of_a_csv_are_the_cells_as_written(tmp_path: Path, home: Path) -> None:
+    said = ["0", "12", "007", "1.50", "1e3", "12345678901234567890", "True", " 5"]
+    path = tmp_path / "train.csv"
+    path.write_text("q,a,extra\n" + "".join(f"Why {n}?,{cell},{n}\n" for n, cell in enumerate([*said, ""])))
+    mapping = DataMapping("prompt-only", (*KEPT.roles, ("solution", Source("a"))))
+    read = loaded(made(path, home, mapping, leave_out=True))["train"]
+    assert read["solution"][:] == said
+    assert read["extra"][:] == list(range(len(said))), "what is kept is what TRL would see"
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_batches_of_long_cells_are_of_few_rows(tmp_path: Path, form: str, dictionary: bool) -> None:
+    same = "x" * 50_000
+    table = pa.table(
+        {"q": [f"{n}" for n in range(3000)], "a": [same if dictionary else f"{n}{same}" for n in range(3000)]}
+    )
+    path = tmp_path / f"train.{form}"
+    if form == "parquet":
+        pq.write_table(table, path, use_dictionary=dictionary)
+    else:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    place = 0
+    for batch in databatches.batches([path], form, ["a", "q"]):
+        assert batch.first == place
+        assert batch.arrow.nbytes <= 17 << 20
+        assert batch.arrow.column("q").to_pylist() == [f"{n}" for n in range(place, place + batch.count)]
+        place += batch.count
+    assert place == 3000

@@ -14,6 +14,9 @@ from studio.domain.errors import StudioError
 from studio.domain.row_text import csv_rows, csv_types, json_rows
 
 ROWS = 8192  # of a batch at most
+_BYTES = 16 << 20  # of a batch at most, unless it is one row
+_READ_ROWS = 1024  # that are read of parquet at once: few, as a long text may lie there once for many rows
+_BUFFER = 1 << 20  # bytes of a parquet column that are read at once
 _TEXT_ROWS = 4096
 _TEXT_SIZE = 8 << 20  # characters of a batch of text, at most by one row more
 _SAMPLE_ROWS = 200  # that tell the types of a CSV
@@ -34,11 +37,16 @@ class Batch:
 
 
 def batches(
-    files: Iterable[Path], form: str, columns: Iterable[str] | None = None, decoded: frozenset[str] = frozenset()
+    files: Iterable[Path],
+    form: str,
+    columns: Iterable[str] | None = None,
+    decoded: frozenset[str] = frozenset(),
+    texts: frozenset[str] = frozenset(),
 ) -> Iterator[Batch]:
     """The rows of files of one format (a builder's name), of some `columns` alone where they are given.
 
-    `decoded` are columns that hold JSON as text. Raises StudioError, with the file, where one is broken.
+    `decoded` are columns that hold JSON as text; `texts` those whose cells a CSV is to give as they are written, where
+    it gives numbers otherwise. Raises StudioError, with the file, where one is broken.
     """
     import pyarrow
 
@@ -51,7 +59,7 @@ def batches(
             elif form == "json" and _has_lines(file):
                 yield from _json_batches(file, wanted)
             else:
-                yield from (_gathered(batch, wanted) for batch in _text_batches(file, form))
+                yield from (_gathered(batch, wanted) for batch in _text_batches(file, form, texts))
         except BROKEN as error:
             raise not_whole(file) from error
         except pyarrow.ArrowException as error:
@@ -63,17 +71,17 @@ def batches(
 
 
 def _arrow_batches(file: Path, form: str, columns: list[str] | None) -> Iterator[Batch]:
-    import pyarrow
-    import pyarrow.parquet
 
     first = 0
-    if form == "parquet":
-        with pyarrow.parquet.ParquetFile(file) as opened:
-            there = None if columns is None else [name for name in columns if name in opened.schema_arrow.names]
-            for batch in opened.iter_batches(batch_size=ROWS, columns=there):
-                yield Batch(file, first, batch)
-                first += batch.num_rows
-        return
+    for batch in _parquet_batches(file, columns) if form == "parquet" else _stored_batches(file, columns):
+        yield Batch(file, first, batch)
+        first += batch.num_rows
+
+
+def _stored_batches(file: Path, columns: list[str] | None) -> Iterator[Any]:
+    """The rows of an arrow file: views of it."""
+    import pyarrow
+
     with pyarrow.memory_map(str(file)) as source:
         try:
             reader = pyarrow.ipc.open_stream(source)
@@ -82,10 +90,52 @@ def _arrow_batches(file: Path, form: str, columns: list[str] | None) -> Iterator
             reader = (opened.get_batch(number) for number in range(opened.num_record_batches))
         for whole in reader:
             kept = whole if columns is None else whole.select([name for name in columns if name in whole.schema.names])
-            for start in range(0, kept.num_rows, ROWS):
-                batch = kept.slice(start, ROWS)
-                yield Batch(file, first, batch)
-                first += batch.num_rows
+            yield from _portions(kept)
+
+
+def _parquet_batches(file: Path, columns: list[str] | None) -> Iterator[Any]:
+    """The rows of a parquet file, of whose row groups one may be all of it: small reads, put together again."""
+    import pyarrow
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as opened:
+        names = opened.schema_arrow.names
+        there = names if columns is None else [name for name in columns if name in names]
+        held: list[Any] = []
+        for group in range(opened.metadata.num_row_groups):
+            size = max(1, min(_READ_ROWS, _BYTES // max(_row_bytes(opened.metadata.row_group(group), there), 1)))
+            for batch in opened.iter_batches(batch_size=size, row_groups=[group], columns=there):
+                weight = sum(one.nbytes for one in held) + batch.nbytes
+                if held and (weight > _BYTES or sum(one.num_rows for one in held) + batch.num_rows > ROWS):
+                    yield from _portions(_joined(held))
+                    held = []
+                held.append(batch)
+        if held:
+            yield from _portions(_joined(held))
+
+
+def _row_bytes(group: Any, columns: list[str]) -> int:
+    """About how many bytes a row of a row group has in some columns, as far as its head tells."""
+    stored = (group.column(number) for number in range(group.num_columns))
+    sizes = [one.total_uncompressed_size for one in stored if one.path_in_schema.split(".")[0] in columns]
+    return sum(sizes) // max(group.num_rows, 1)
+
+
+def _joined(held: list[Any]) -> Any:
+    import pyarrow
+
+    return held[0] if len(held) == 1 else pyarrow.Table.from_batches(held).combine_chunks()
+
+
+def _portions(batch: Any) -> Iterator[Any]:
+    """Rows in parts that are neither of too many rows nor of too many bytes, unless one row alone is."""
+    count = batch.num_rows
+    if count <= ROWS and (count <= 1 or batch.nbytes <= _BYTES):
+        yield batch
+        return
+    half = ROWS if count > ROWS else count // 2
+    for start in range(0, count, half):
+        yield from _portions(batch.slice(start, half))
 
 
 def _decoded(batch: Batch, names: frozenset[str]) -> Batch:
@@ -175,10 +225,10 @@ def _opened(file: Path) -> BinaryIO:
     return unpacked(file, file.open("rb"))
 
 
-def _text_batches(file: Path, form: str) -> Iterator[Batch]:
+def _text_batches(file: Path, form: str, texts: frozenset[str] = frozenset()) -> Iterator[Batch]:
     first, size, kept = 0, 0, []
     with _opened(file) as binary:
-        for row in _text_rows(binary, file, form):
+        for row in _text_rows(binary, file, form, texts):
             kept.append(row)
             size += _size(row)
             if len(kept) >= _TEXT_ROWS or size >= _TEXT_SIZE:
@@ -197,7 +247,7 @@ def _size(cell: Any) -> int:
     return len(cell) if isinstance(cell, str) else 16
 
 
-def _text_rows(binary: BinaryIO, file: Path, form: str) -> Iterator[dict[str, Any]]:
+def _text_rows(binary: BinaryIO, file: Path, form: str, texts: frozenset[str]) -> Iterator[dict[str, Any]]:
     if form == "json":
         yield from json_rows(binary, str(file))
     elif form == "text":
@@ -206,7 +256,7 @@ def _text_rows(binary: BinaryIO, file: Path, form: str) -> Iterator[dict[str, An
     else:
         rows = csv_rows(binary, str(file), "\t" if ".tsv" in file.suffixes else ",")
         ahead = list(islice(rows, _SAMPLE_ROWS))
-        types = csv_types(ahead)
+        types = {name: convert for name, convert in csv_types(ahead).items() if name not in texts}
         for row in chain(ahead, rows):
             yield {name: _typed(cell, types.get(name, str)) for name, cell in row.items()}
 

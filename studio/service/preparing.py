@@ -266,7 +266,9 @@ def _mapped(
     columns = source.columns(split)
     decoded = frozenset(column.name for column in columns if "json" in column.type)
     wanted = order.mapping.columns()
-    for batch in databatches.batches(source.files[split], source.format, wanted, decoded & set(wanted)):
+    # What is text for TRL is the cell as it is written, 007 and 1.50, and not the number that it would be.
+    texts = frozenset(one.column for _, one in order.mapping.roles if one.reading not in ("value", "rated", "list"))
+    for batch in databatches.batches(source.files[split], source.format, wanted, decoded & set(wanted), texts):
         if job.stopped:
             raise StudioError(_STOPPED, _AGAIN)
         try:
