@@ -169,3 +169,17 @@ def test_other_data_and_another_method_have_nothing_to_do_with_it(
     grpo = Form(Recipe("grpo"), drawn=True)
     grpo.choose_dataset(page.studio, str(tmp_path / "sums.jsonl"))
     assert not shown(card, grpo)["goes on"]
+
+
+def test_what_was_prepared_is_not_said_of_the_next_dataset(
+    page: Page, card: MappingCard, gate: threading.Event, tmp_path: Path
+) -> None:
+    form = opened_form(page, tmp_path)
+    press(card, form, "said-once")
+    gate.set()
+    assert form.mapping.job is not None
+    assert form.mapping.job.wait(60)
+    card._look(form)
+    assert form.notice.startswith("Prepared as said-once: ")
+    form.choose_dataset(page.studio, str(tmp_path / "sums.jsonl"))
+    assert form.notice == ""

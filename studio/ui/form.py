@@ -200,6 +200,8 @@ class Form:
     def choose_dataset(self, studio: Studio, name: str, config: str | None = None) -> None:
         """Another dataset, by name or path: looked at, and written into the recipe as TRL can load it."""
         self.typed, self.detailed = hub_name(name), False
+        if self.notice.startswith("Prepared as "):  # that was the one before
+            self.notice = ""
         catalog = studio.arguments.get()
         keys = ("dataset_name", "datasets", "dataset_config")
         if not self.typed:
