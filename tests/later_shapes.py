@@ -350,3 +350,10 @@ _for("sft", "ids_all_empty_packed", {"packing": True}, input_ids=[[]] * 4)
 _for("sft", "kwargs_null_pairs", **PAIRS, chat_template_kwargs=[None] * 4)
 _for("sft", "aol_pairs_turns", AOL, **CHAT_PAIRS, conversations=TURNS)
 _for("sft", "aol_pairs_turns_text", AOL, **PAIRS, conversations=TURNS)
+
+# lists beside texts, and masks that are too short
+_for("sft", "text_completion_hollow_third", text=TEXT, completion=_swap(GOOD, 2, []))
+_for("sft", "text_chosen_hollow_third", text=TEXT, chosen=_swap([["a"]] * 4, 2, []))
+_for("sft", "text_messages_hollow_third", text=TEXT, messages=_swap([["a"]] * 4, 2, []))
+_for("sft", "ids_completion_mask_short", input_ids=IDS, completion_mask=[[1, 1]] * 4)
+_for("sft", "ids_completion_mask_short_only", COL, input_ids=IDS, completion_mask=[[1, 1]] * 4)

@@ -186,7 +186,7 @@ EQUAL = Relation(("chosen", "rejected"), "equal", _equal)
 STRANGERS = Relation(("chosen", "rejected"), "strangers", _strangers)
 UNANSWERED = Relation(("prompt", "completion"), "unanswered", _unanswered)
 UNEVEN = Relation(("input_ids", "labels"), "uneven", _uneven)
-FEWER = Relation(("input_ids", "assistant_masks"), "fewer", _fewer)
+FEWER = {name: Relation(("input_ids", name), "fewer", _fewer) for name in ("assistant_masks", "completion_mask")}
 
 
 def unsaid(question: str, told: str) -> Relation:
@@ -212,14 +212,15 @@ def relations(names: Iterable[str]) -> list[Relation]:
     texts = [name for name in known if name == "text" or name not in LOOKED_INTO]
     told = ["prompt"] if "prompt" in known else [*texts, *(name for name in ("messages", "chosen") if name in known)]
     found = [unsaid(name, text) for text in told for name in asked if text == "chosen" or name not in ABOUT]
-    found += [one for one in (EQUAL, UNANSWERED, UNEVEN, FEWER) if set(one.names) <= known]
+    found += [one for one in (EQUAL, UNANSWERED, UNEVEN, *FEWER.values()) if set(one.names) <= known]
     if {"chosen", "rejected"} <= known and "prompt" not in known:
         found.append(STRANGERS)
     if "completion" in known:
         found += [left_open(text) for text in texts]
     if "input_ids" not in known:
         learnt = [*texts, *(name for name in ("messages", "conversations", "completion") if name in known)]
-        found += [fits(name, marks) for name in learnt for marks in ("labels", "assistant_masks") if marks in known]
+        marked = [name for name in ("labels", *FEWER) if name in known]
+        found += [fits(name, marks) for name in learnt for marks in marked]
     return found
 
 

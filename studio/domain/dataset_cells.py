@@ -177,8 +177,14 @@ class Cells:
                 self.add(
                     "warning", name, f"`{name}` is not used, and holds messages where the others hold text.", why + end
                 )
+        self.check_hollow(names)
+
+    def check_hollow(self, names: Iterable[str]) -> None:
+        """Columns that are not used, but that TRL may look into to tell text from messages."""
+        why = "TRL looks for a first message in one of these columns, another one from run to run, and stops at none."
+        for name in names:
             hollow = self.where(name, lambda cell: isinstance(cell, list) and not cell)
-            self.add_rows("error", name, hollow, "is not used, and is an empty list", why + "It stops at such a list.")
+            self.add_rows("error", name, hollow, "is not used, and is an empty list", why)
 
     def _wrong_kind(self, name: str, kind: str) -> None:
         why = "It must hold text, or messages: a list of objects with role and content."

@@ -97,6 +97,7 @@ def _texts(cells: Cells, field: str) -> None:
     cells.same_kind([field, *chats])
     if cells.kind(field) != "other":  # which has been told
         cells.check(field, "text", empty="warning")
+    cells.check_hollow([name for name in SPEAKING if name in cells and name not in (*chats, "messages", field)])
     warn_unsaid(cells, field, "Put it into that text, or name the two `prompt` and `completion` in a copy.")
     if "completion" in cells and field != "completion" and cells.related(left_open(field)):
         cells.unsure = True
@@ -254,8 +255,7 @@ def _check_marks(cells: Cells, told: str) -> None:
             cells.add_rows("error", name, wrong, "is no list of marks", "TRL takes one for each token, and stops.")
             if wrong:
                 return
-        if name != "completion_mask":
-            _check_length(cells, name, told)
+        _check_length(cells, name, told)
     if not names and "input_ids" in cells:
         names = ["input_ids"]
     _check_drop(cells, names[0] if names else "")
@@ -300,7 +300,7 @@ def _check_length(cells: Cells, name: str, told: str) -> None:
         level: Literal["error", "warning"] = "error" if hopeless else "warning"
         cells.add(level, name, f"`{name}` says what to learn of tokens that are still to be made.", why)
         return
-    relation: Relation = UNEVEN if name == "labels" else FEWER
+    relation: Relation = UNEVEN if name == "labels" else FEWER[name]
     uneven = cells.related(relation)
     if not uneven:
         return
