@@ -435,6 +435,11 @@ def test_conversations_without_an_answer_are_told() -> None:
     assert lost.message == none
 
 
+def test_an_empty_list_is_no_text() -> None:
+    error = the_error(verdict("sft", SHAPES["empty_list_text"]))
+    assert error.message == "`text` holds an empty list and not text in row 2."
+
+
 def test_two_empty_answers_are_equal() -> None:
     found = warned("dpo", {"prompt": "a", "chosen": "", "rejected": ""})
     assert "`chosen` equals `rejected` in row 0." in found
@@ -455,6 +460,12 @@ def test_an_empty_text_field_is_told() -> None:
     assert error.message == "dataset_text_field is empty."
     assert error.fix is not None
     assert error.fix.unset == ("dataset_text_field",)
+
+
+def test_the_first_row_of_a_mixture_may_be_another() -> None:
+    rows = SHAPES["pairs_conversations_empty_first"]
+    assert verdict("sft", rows, datasets=[{"path": "a"}]).verdict == "reject"
+    assert verdict("sft", rows, datasets=[{"path": "a"}, {"path": "b"}]).verdict == "unknown"
 
 
 def test_a_reward_argument_is_no_column() -> None:

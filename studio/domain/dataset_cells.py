@@ -20,6 +20,7 @@ KIND_WORDS = {
     "messages": "messages (a list of role and content)",
     "turns": "a conversation with from and value",
     "list": "a list that holds no messages",
+    "empty": "an empty list",
     "struct": "a single object where a list of messages belongs",
     "null": "nothing",
     "integer": "numbers",

@@ -146,7 +146,10 @@ def _check_first_conversation(cells: Cells) -> None:
     renamed = any(one.row == 0 and kind_of(one.cell) == "turns" for one in cells.cells("conversations"))
     rows = empty if renamed else [Alike(0, 1, one.cell) for one in empty if one.row == 0]
     why = "TRL looks there for from and value before anything else, and stops at an empty list. Leave the column out."
-    cells.add_rows("error", "conversations", rows, "is empty", why)
+    mixture = cells.values.get("datasets")
+    mixed = isinstance(mixture, list) and len(mixture) > 1  # whose first row may be another dataset's
+    cells.unsure |= mixed and bool(rows)
+    cells.add_rows("warning" if mixed else "error", "conversations", rows, "is empty", why)
 
 
 # --- prompts with completions
