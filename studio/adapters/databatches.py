@@ -118,7 +118,7 @@ def _row_bytes(group: Any, columns: list[str]) -> int:
     """About how many bytes a row of a row group has in some columns, as far as its head tells."""
     stored = (group.column(number) for number in range(group.num_columns))
     sizes = [one.total_uncompressed_size for one in stored if one.path_in_schema.split(".")[0] in columns]
-    return sum(sizes) // max(group.num_rows, 1)
+    return int(sum(sizes) // max(group.num_rows, 1))
 
 
 def _joined(held: list[Any]) -> Any:
