@@ -531,3 +531,27 @@ def test_columns_from_features() -> None:
     odd = column_of_feature("x", {"_type": text, "a": text})
     assert (odd.type, odd.field_names) == ("struct", ("_type", "a"))
     assert column_of_feature("x", "nonsense").type == "other"
+
+
+ASKED = [{"role": "user", "content": "Why?"}]
+SAID = [*ASKED, {"role": "assistant", "content": "So."}]
+
+
+@pytest.mark.parametrize(
+    ("method", "row", "holds"),
+    [
+        ("sft", {"messages": SAID}, True),
+        ("sft", {"text": "a b", "history": SAID}, False),
+        ("sft", {"input_ids": [1, 2], "messages": SAID}, False),
+        ("grpo", {"prompt": "Why?", "completion": SAID}, False),
+        ("grpo", {"prompt": ASKED, "solution": "So."}, True),
+        ("dpo", {"prompt": "Why?", "chosen": SAID}, True),
+    ],
+)
+def test_a_chat_template_is_needed_where_the_method_learns_from_messages(
+    tmp_path: Path, method: str, row: dict[str, Any], holds: bool
+) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    looked = inspect(str(tmp_path / "a.jsonl"), method, Paths(tmp_path, tmp_path), HubClient())
+    assert looked.holds_messages is holds
+    assert (looked.verdict == "reject") is (method == "dpo")

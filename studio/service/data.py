@@ -39,7 +39,8 @@ class Inspection:
     configuration that is loaded where none is named: "" where there is none, None where nobody knows. `left_out` tells
     of files that lie there and are not loaded, `rowless` of those and of splits in which there are no rows, `others`
     are the splits of local data that are loaded beside it. `features` are the datasets library's own types of the
-    columns, as far as they are known without reading on, `form` the builder's name of local data.
+    columns, as far as they are known without reading on, `form` the builder's name of local data. `conversational` is
+    whether the method learns from messages, None where that is not known, or hangs on what is wrong.
     """
 
     name: str
@@ -66,11 +67,19 @@ class Inspection:
     others: tuple[OtherSplit, ...] = field(default=(), repr=False)
     features: Mapping[str, Feature] = field(default_factory=dict, repr=False)
     form: str = ""
+    conversational: bool | None = None
 
     @property
     def whole(self) -> bool:
         """Whether every row was looked at."""
         return self.seen is not None and not self.seen.failed and self.seen.total == self.num_rows
+
+    @property
+    def holds_messages(self) -> bool:
+        """Whether a chat template is needed, as far as it is known: of data that is refused, by any of its columns."""
+        if self.conversational is None and self.verdict == "reject":
+            return any(column.type == "messages" for column in self.columns)
+        return self.conversational is True
 
     @property
     def looked_at(self) -> str:
@@ -318,7 +327,8 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
     # Only columns that some method takes were compared: where these are others, rows that differ would seem alike.
     alike = repeats(looked.name, looked.seen, values) if looked.seen and judged.verdict != "reject" else ()
     more = [*missing, *elsewhere, *looked.left_out, *alike, *same_split(values)]
-    return replace(looked, verdict=verdict, type=kind, findings=(*judged.findings, *more))
+    chat = judged.conversational
+    return replace(looked, verdict=verdict, type=kind, conversational=chat, findings=(*judged.findings, *more))
 
 
 def _not_there(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:

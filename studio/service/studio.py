@@ -219,8 +219,7 @@ class Studio:
         completed = _completed(recipe, prepared)
         found += too_few_rows(completed, catalog, rows_to_learn_from(recipe.values, looked))
         found += self.rewards.findings(recipe, looked)
-        turns = any(column.type == "messages" for one in looked for column in one.columns)
-        found += (told := self.models.findings(recipe, turns, elsewhere))
+        found += (told := self.models.findings(recipe, any(one.holds_messages for one in looked), elsewhere))
         found += self.layers.findings(recipe, catalog)
         found += [] if elsewhere else self.saving.findings(completed, catalog)
         # What the template has told of the end of turns, the tokens of a sample would say again.
