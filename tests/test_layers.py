@@ -52,7 +52,7 @@ RUN_FAMILY = (
     "launching",
 )
 METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
-FILES_FAMILY = ("packed", "dataschema", "datafiles", "rowless")
+FILES_FAMILY = ("packed", "dataschema", "arrowfiles", "datafiles", "rowless")
 DATA_FAMILY = (
     *("packed", "dataschema", "cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts"),
     *("wholecheck", "splitcheck"),

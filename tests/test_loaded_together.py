@@ -77,7 +77,7 @@ def test_the_verdict_is_trls(case: str, known: dict[str, Any], studio: Studio) -
         ("eval_label", "In the split test: `label` is None and not true or false in row 1.", "test.jsonl", 1),
         ("more_columns", "In the split test: `more` begins in row 3,", "test.jsonl", 3),
         ("other_type", "In the split test: `messages` changes its type in row 0:", "test.jsonl", 0),
-        ("empty", "In the split test: it holds no rows.", "test.jsonl", None),
+        ("empty", "__EMPTY__", "test.jsonl", None),
         ("cut", "In the split test: ", "test.parquet", 0),
     ],
 )

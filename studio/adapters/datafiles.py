@@ -9,9 +9,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import chain, islice
-from pathlib import Path, PurePath
-from typing import Any, BinaryIO, Protocol, cast
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
+from studio.adapters.arrowfiles import Files, LocalFiles, arrow_rows, batches, parquet, schema_of
 from studio.adapters.dataschema import schema_columns, schema_features
 from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
 from studio.domain.columns import Column, column_of
@@ -24,34 +25,10 @@ from studio.domain.row_index import RowIndex
 _SAMPLE_ROWS = 200
 _SAMPLE_BYTES = 32 << 20
 _COUNTED_BYTES = 64 << 20  # files of text up to this size are read through to count their rows
-_BUFFER = 1 << 20  # bytes of a parquet column that are read at once
-_BATCH_BYTES = 8 << 20  # of decoded rows
 NO_SCRIPTS = "Datasets that are loaded by a script are refused: TRL's loader runs none. Use one in data files."
 
 
-class Files(Protocol):
-    """Where files are read from: this machine, or a repository by ranges. `stamp` changes with a file's content."""
-
-    @property
-    def local(self) -> bool: ...
-
-    def open(self, file: PurePath) -> BinaryIO: ...
-
-    def stamp(self, file: PurePath) -> Hashable: ...
-
-
-class _Local:
-    local = True
-
-    def open(self, file: PurePath) -> BinaryIO:
-        return Path(file).open("rb")
-
-    def stamp(self, file: PurePath) -> Hashable:
-        status = Path(file).stat()
-        return status.st_mtime_ns, status.st_size
-
-
-_LOCAL = _Local()
+_LOCAL = LocalFiles()
 
 
 @dataclass(frozen=True)
@@ -79,13 +56,18 @@ class DataSource:
 
     def columns(self, split: str | None = None) -> list[Column]:
         """The columns and their types: from the file's schema, or told from its first rows (json, csv)."""
-        file = self._files(split)[0]
-        with _readable(file):
+        first, *more = self._files(split)
+        with _readable(first):
             if self.format in ("parquet", "arrow"):
-                return schema_columns(_schema(self.place, file, self.format))
-            sample = list(self._sample(file))
+                return schema_columns(schema_of(self.place, first, self.format))
+        sample: list[dict[str, Any]] = []
+        for file in (first, *(more if self.format in ("json", "text") else ())):  # a csv without a header is none
+            with _readable(file):
+                sample = list(self._sample(file))
+            if sample:
+                break
         if not sample:
-            raise StudioError(f"{file} holds no rows.", "Choose a file with data in it.")
+            raise StudioError(f"{first} holds no rows.", "Choose a file with data in it.")
         names = dict.fromkeys(name for row in sample for name in row)
         return [column_of(name, (row.get(name) for row in sample)) for name in names]
 
@@ -96,7 +78,7 @@ class DataSource:
         """
         if self.format in ("parquet", "arrow"):
             with _readable(file := self._files(split)[0]):
-                return schema_features(_schema(self.place, file, self.format))
+                return schema_features(schema_of(self.place, file, self.format))
         return told_by(columns, self.format, count is not None and count <= _SAMPLE_ROWS)
 
     def rows(self, split: str | None = None, n: int = 20, offset: int = 0) -> list[dict[str, Any]]:
@@ -120,12 +102,17 @@ class DataSource:
         """Whether a split has any rows."""
         return next(self._iterate(split, 0), None) is not None
 
+    def is_array(self, split: str) -> bool:
+        """Whether a split's first file of JSON is one list."""
+        with _readable(file := self._files(split)[0]), _binary(self.place, file) as opened:
+            return opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+
     def first_group(self, file: Path) -> int | None:
         """The rows of the first row group of a parquet file; None where it has none, and in other formats."""
         if self.format != "parquet":
             return None
         with _readable(file):
-            found = _parquet(self.place, file).metadata
+            found = parquet(self.place, file).metadata
             return int(found.row_group(0).num_rows) if found.num_row_groups else None
 
     def recipe_values(self) -> dict[str, Any]:
@@ -171,7 +158,7 @@ class DataSource:
                 if self.format in ("parquet", "arrow"):
                     count = self._count(file) or 0
                     if skip < count:
-                        yield from _arrow_rows(self.place, file, self.format, skip)
+                        yield from arrow_rows(self.place, file, self.format, skip)
                 else:
                     yield from self._text_rows(file, skip)
                     count = self._index(file).total or 0  # it is known now: the end has been seen
@@ -195,9 +182,9 @@ class DataSource:
     def _count(self, file: Path, through: bool = False) -> int | None:
         with _readable(file):
             if self.format == "parquet":
-                return int(_parquet(self.place, file).metadata.num_rows)
+                return int(parquet(self.place, file).metadata.num_rows)
             if self.format == "arrow":
-                return sum(int(batch.num_rows) for batch in _batches(self.place, file))
+                return sum(int(batch.num_rows) for batch in batches(self.place, file))
             index = self._index(file)
             if through:
                 return index.count(partial(_binary, self.place, file))
@@ -319,82 +306,3 @@ def _broken(place: Path, error: Exception) -> StudioError:
 
 def _binary(place: Files, file: Path) -> BinaryIO:
     return unpacked(file, place.open(file))
-
-
-def _parquet(place: Files, file: Path) -> Any:
-    import pyarrow.parquet
-
-    # By default it would read whole row groups ahead, and one may be all of a big file.
-    source, buffer = (str(file), _BUFFER) if place.local else (place.open(file), _BUFFER // 8)
-    return pyarrow.parquet.ParquetFile(source, buffer_size=buffer, pre_buffer=False)
-
-
-@contextmanager
-def _arrow(place: Files, file: Path) -> Iterator[tuple[Any, Iterator[Any]]]:
-    """The schema and the record batches of an arrow file, of either kind; here mapped and not read."""
-    import pyarrow
-
-    with pyarrow.memory_map(str(file)) if place.local else pyarrow.PythonFile(place.open(file)) as source:
-        try:
-            reader = pyarrow.ipc.open_stream(source)
-            yield reader.schema, iter(reader)
-            return
-        except (pyarrow.ArrowInvalid, OSError):
-            source.seek(0)
-            opened = pyarrow.ipc.open_file(source)
-        yield opened.schema, (opened.get_batch(number) for number in range(opened.num_record_batches))
-
-
-def _batches(place: Files, file: Path) -> Iterator[Any]:
-    with _arrow(place, file) as (_, batches):
-        yield from batches
-
-
-def _schema(place: Files, file: Path, form: str) -> Any:
-    if form == "parquet":
-        return _parquet(place, file).schema_arrow
-    with _arrow(place, file) as (schema, _):
-        return schema
-
-
-def _arrow_rows(place: Files, file: Path, form: str, skip: int) -> Iterator[dict[str, Any]]:
-    columns = {column.name: column for column in schema_columns(_schema(place, file, form))}
-    batches = _parquet_batches(place, file, skip) if form == "parquet" else _skipped(_batches(place, file), skip)
-    for batch in batches:
-        for start in range(0, batch.num_rows, 20):
-            for row in batch.slice(start, 20).to_pylist():
-                yield {name: _plain(cell, columns[name].type) for name, cell in row.items()}
-
-
-def _parquet_batches(place: Files, file: Path, skip: int) -> Iterator[Any]:
-    opened = _parquet(place, file)
-    groups = list(range(opened.metadata.num_row_groups))
-    while groups and skip >= opened.metadata.row_group(groups[0]).num_rows:
-        skip -= opened.metadata.row_group(groups.pop(0)).num_rows
-    if not groups:
-        return iter(())
-    first = opened.metadata.row_group(groups[0])
-    size = max(1, min(1000 if skip else 100, _BATCH_BYTES * first.num_rows // max(first.total_byte_size, 1)))
-    # Threads over a Python file can keep the interpreter from ending.
-    batches = opened.iter_batches(batch_size=size, row_groups=groups, use_threads=place.local)
-    return _skipped(batches, skip)
-
-
-def _skipped(batches: Iterator[Any], skip: int) -> Iterator[Any]:
-    for batch in batches:
-        if skip < batch.num_rows:
-            yield batch.slice(skip)
-        skip = max(0, skip - batch.num_rows)
-
-
-def _plain(cell: Any, kind: str) -> Any:
-    """A cell as JSON would have it: JSON columns decoded, bytes and times as a few words."""
-    if "json" in kind and isinstance(cell, str):
-        return json.loads(cell)
-    if isinstance(cell, dict):
-        return {name: _plain(value, "") for name, value in cell.items()}
-    if isinstance(cell, (list, tuple)):
-        return [_plain(value, kind) for value in cell]
-    if isinstance(cell, bytes):
-        return f"({len(cell):,} bytes)"
-    return cell if cell is None or isinstance(cell, (str, bool, int, float)) else str(cell)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features
+from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features, type_words
 from studio.adapters.fitting import Misfit, fitted, whole
 from studio.adapters.jsonpieces import Mixed, NullFirst, are_times, as_time, first_mixed, loaded, pieces, rows_of
 from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
@@ -142,7 +142,8 @@ class Pieces:
             before = "the split that is loaded before it has" if self._typed else "the first rows have"
             message = f"`{error.column}` begins in row {row}, and {before} no such column."
             return Finding("error", where, message, f"{_STOPS} Give every row the same keys.")
-        message = f"`{error.column}` changes its type in row {row}: {_type(error.found)}, after {_type(error.wanted)}."
+        found, wanted = type_words(error.found), type_words(error.wanted)
+        message = f"`{error.column}` changes its type in row {row}: {found}, after {wanted}."
         return Finding("error", where, message, _STOPS)
 
     def _null_first(self, error: NullFirst) -> Finding:
@@ -313,7 +314,10 @@ class Pieces:
             for place, cell in enumerate(frame[name])
             if isinstance(cell, int) and not -(1 << 63) <= cell < 1 << 63
         )
-        place, name, cell = min(cells, key=lambda one: one[0])
+        first = min(cells, key=lambda one: one[0], default=None)
+        if first is None:
+            return self._stop(f"{self.file} holds numbers that no column of numbers holds.", "Write them as text.")
+        place, name, cell = first
         row = self.start + place
         message = f"`{name}` holds {cell} in row {row}, and a whole number has at most 64 bits."
         why = "The datasets library stops there with an OverflowError. Leave the column out of the file."
@@ -375,25 +379,15 @@ class Pieces:
 
     def _columns_of(self, table: Any) -> Piece:
         """Some columns of a file with a schema; those that it lacks are null."""
-        schema = pa.schema([field for field in self._schema if field.name in self._wanted])
-        found = {}
+        wanted, held, found = set(self._wanted), set(table.column_names), {}
+        schema = pa.schema([field for field in self._schema if field.name in wanted])
+        there = fitted(table.select([name for name in schema.names if name in held]), schema)
         for name in schema.names:
-            there = table.select([one for one in schema.names if one in table.column_names])
-            array = whole(fitted(there, schema).column(name))
+            array = whole(there.column(name))
             found[name] = decoded(array, self._columns[name]) if name in self._json else array
         piece = Piece(self.start, table.num_rows, found)
         self.start += table.num_rows
         return piece
-
-
-def _type(arrow: str) -> str:
-    """An Arrow type in our words."""
-    if arrow.startswith(("list", "large_list")):
-        return "a list"
-    if arrow.startswith("struct"):
-        return "an object"
-    words = {"string": "text", "large_string": "text", "bool": "true or false", "null": "nothing", "double": "numbers"}
-    return words.get(arrow, "whole numbers" if "int" in arrow else arrow)
 
 
 def _first_line(error: object) -> str:

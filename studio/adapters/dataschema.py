@@ -98,3 +98,13 @@ def _as_json(cell: Any, column: Column) -> Any:
     if isinstance(cell, list) and item is not None:
         return [_as_json(one, item) for one in cell]
     return cell
+
+
+def type_words(arrow: str) -> str:
+    """An Arrow type in our words."""
+    if arrow.startswith(("list", "large_list")):
+        return "a list"
+    if arrow.startswith("struct"):
+        return "an object"
+    words = {"string": "text", "large_string": "text", "bool": "true or false", "null": "nothing", "double": "numbers"}
+    return words.get(arrow, "whole numbers" if "int" in arrow else arrow)

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import BinaryIO, cast
@@ -13,7 +14,7 @@ from typing import BinaryIO, cast
 from studio.domain.errors import StudioError
 
 # What is raised of a file that ends too early or was never packed; bzip2 raises a plain OSError.
-BROKEN = (gzip.BadGzipFile, EOFError, lzma.LZMAError)
+BROKEN = (gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error)
 _NAMES = {".gz": "gzip", ".bz2": "bzip2"}
 _CLOSED = {".zst": "zstd", ".lz4": "lz4", ".zip": "zip", ".7z": "7z", ".rar": "rar"}
 

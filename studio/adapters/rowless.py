@@ -9,6 +9,7 @@ from studio.domain.findings import Finding, Where
 
 _NO_GROUP = "The datasets library takes the size of its first part for all and stops, whatever rows come after it. "
 _NO_ROWS = "The datasets library makes no split of no rows: TRL would stop while loading the data. "
+_MOST = 100  # files of a split that are opened
 _CURE = "Leave it out, or write it anew with the rows that belong there."
 
 
@@ -19,7 +20,7 @@ def rowless(source: DataSource, split: str | None = None) -> Rowless:
     for name in source.splits if split is None else (split,):
         try:
             # Of what is on the Hub one file is asked, since each takes its time.
-            asked = source.files[name] if source.place.local else source.files[name][:1]
+            asked = source.files[name][: _MOST if source.place.local else 1]
             stops = [file for file in asked if source.first_group(file) == 0]
             empty = not source.has_rows(name)
         except StudioError:

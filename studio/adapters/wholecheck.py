@@ -31,7 +31,8 @@ def check_all(
     has the readers of the splits that are loaded before, whose types hold for this one; its own is put behind them.
     """
     known, asked_for = list(columns), list(wanted)
-    names = [column.name for column in known if column.name in set(asked_for)]
+    kept = set(asked_for)
+    names = [column.name for column in known if column.name in kept]
     seen = AllRows(names)
     # Where a file has no schema, columns may begin in any row.
     told = asked_for if form == "json" else names

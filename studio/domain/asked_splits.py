@@ -132,7 +132,7 @@ def split_findings(name: str, splits: Sequence[str], values: Mapping[str, Any]) 
         if split in splits:
             continue
         why, fix = _KEYERROR, _other_split(argument, splits, values)
-        if base_split(split) in splits:
+        if isinstance(split, str) and base_split(split) in splits:
             why = f"It takes the name of a split alone: slices and sums are taken in `datasets`. {_KEYERROR}"
             if argument == "dataset_train_split" and not evaluates and as_mixture(values):
                 fix = Fix(

@@ -25,7 +25,7 @@ from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
 from studio.service import preview
 from studio.service.mixing import aligned, entry_source
-from studio.service.other_splits import OtherSplit, beside, findings_of_others
+from studio.service.other_splits import OtherSplit, beside, chained, findings_of_others, judged_too
 from studio.service.paths import HUB_NAME, Paths, hub_name, looks_like_path
 
 
@@ -251,10 +251,12 @@ def _alone(values: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any
 def _of_mixture(looked: Inspection, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Inspection:
     """The inspection, with what is wrong with its entry in the mixture."""
     read = looked.read_split or looked.split
+    # Of files without rows it has been told which they are.
+    count = looked.num_rows if looked.num_rows or not looked.rowless.files else None
     findings = [
         *looked.findings,
         *config_findings(looked.name, looked.configs, looked.usual, entry.get("name"), "datasets"),
-        *entry_findings(looked.name, entry, looked.splits, read, looked.num_rows, values),
+        *entry_findings(looked.name, entry, looked.splits, read, count, values),
     ]
     if "datasets" in looked.values and entry.get("path") not in BUILDERS and not own_files(entry):
         findings.append(entry_by_builder(entry, looked.values, values))
@@ -262,7 +264,7 @@ def _of_mixture(looked: Inspection, entry: Mapping[str, Any], values: Mapping[st
     if selected == []:
         findings.append(no_columns(looked.name, entry, values))
     for name in selected if isinstance(selected, list) else ():
-        if name not in names:
+        if not isinstance(name, str) or name not in names:
             findings.append(Finding("error", Where("column", str(name)), f"There is no column '{name}' to select."))
     wrong = any(found.level == "error" for found in findings)
     return replace(looked, verdict="reject" if wrong else looked.verdict, findings=tuple(findings))
@@ -347,13 +349,12 @@ def _not_there(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
 
 def _rowless(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
     """What stops the loading since there are no rows. Of a mixture's entry, its own split has a Finding elsewhere."""
-    found = list(looked.rowless.files)
+    streams = not chained(looked, values)  # else all splits are made, whichever are asked for
+    asked = {looked.split, looked.read_split, *judged_too(looked, values)}
+    of = {str(file): one.name for one in looked.others for file in one.files}
+    found = [one for one in looked.rowless.files if not streams or of.get(one.where.name, looked.split) in asked]
     if looked.entry is not None:
         return found
-    asked = {looked.split, values.get("dataset_train_split", "train")}
-    if values.get("eval_strategy", "no") not in ("no", None, False):
-        asked.add(values.get("dataset_test_split", "test"))
-    streams = values.get("dataset_streaming") is True  # else all splits are made, whichever are asked for
     found += [finding for split, finding in looked.rowless.splits if not streams or split in asked]
     if looked.num_rows == 0 and not found:
         what = f"{looked.name} has no rows in '{looked.split}'."

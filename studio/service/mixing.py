@@ -94,6 +94,9 @@ def entry_source(entry: Mapping[str, Any], paths: Paths) -> DataSource | None:
         str(split): tuple(base / name for pattern in _each(named) for name in matching(pattern, names))
         for split, named in listed.items()
     }
+    for split, members in chosen.items():
+        if not members:
+            raise StudioError(f"{base} has no file {_words(listed[split])}.", "Check the names in `data_files`.")
     form = next((format_of(file.name) for members in chosen.values() for file in members), None) or "json"
     return open_files(f"{base}/{_words(files)}", form, chosen)
 
@@ -144,7 +147,7 @@ def aligned(looked: list[Inspection], values: Mapping[str, Any]) -> list[Inspect
     nothing = all_held_out(mix.total, values.get("test_split_size")) if mix and not streams else None
     if mix and not streams and not any(errors(list(one.findings)) for one in result):
         nothing = nothing or no_rows(mix.total)
-    if nothing:
+    if nothing and result:
         result[-1] = _with(result[-1], [nothing])
     return result
 

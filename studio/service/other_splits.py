@@ -26,7 +26,10 @@ _LOADED = "The datasets library loads every split of the data, also those that n
 
 @dataclass(frozen=True)
 class OtherSplit:
-    """A split beside the one that was looked at, its columns and first rows; `trouble` says why there are none."""
+    """A split beside the one that was looked at, its columns and first rows; `trouble` says why there are none.
+
+    `array` says that it is JSON that is one list.
+    """
 
     name: str
     form: str
@@ -35,6 +38,7 @@ class OtherSplit:
     rows: tuple[dict[str, Any], ...] = ()
     trouble: StudioError | None = None
     empty: bool = False
+    array: bool = False
 
 
 def beside(source: DataSource, read: str) -> tuple[OtherSplit, ...]:
@@ -50,7 +54,8 @@ def beside(source: DataSource, read: str) -> tuple[OtherSplit, ...]:
 def _headed(source: DataSource, one: OtherSplit) -> OtherSplit:
     try:
         columns, rows = source.columns(one.name), source.rows(one.name, _FIRST)
-        return replace(one, columns=tuple(columns), rows=tuple(rows), empty=not rows)
+        array = source.format == "json" and source.is_array(one.name)
+        return replace(one, columns=tuple(columns), rows=tuple(rows), empty=not rows, array=array)
     except StudioError as error:
         return replace(one, empty=True) if _is_empty(source, one) else replace(one, trouble=error)
 
@@ -58,7 +63,7 @@ def _headed(source: DataSource, one: OtherSplit) -> OtherSplit:
 def _is_empty(source: DataSource, one: OtherSplit) -> bool:
     """Whether a split whose columns could not be told has no rows, and is not broken."""
     try:
-        return all(file.stat().st_size == 0 for file in one.files) or source.num_rows(one.name) == 0
+        return all(file.stat().st_size == 0 for file in one.files) or not source.has_rows(one.name)
     except (StudioError, OSError):
         return False
 
@@ -134,10 +139,12 @@ def _loading(looked: Inspection, one: OtherSplit, seen: AllRows | None, values: 
     where = Where("file", str(one.files[0]))
     broken = [found for found in seen.findings if found.level == "error"] if seen is not None else []
     if (one.empty or (seen is not None and not seen.total)) and not broken:
-        if _stops_empty(looked, one):
-            yield Finding("error", where, "it holds no rows.", f"{_LOADED} It stops at an empty one: take it away.")
+        if _stops_empty(looked, one) and not _told_rowless(looked, one):
+            yield Finding("error", where, "There are no rows.", f"{_LOADED} It stops at an empty one: take it away.")
     elif seen is not None:
         yield from broken
+        if not broken and chained(looked, values) and one.array:  # such a file is read by itself
+            yield from _strange(looked, one)
     elif one.trouble is not None:
         yield Finding("error", where, one.trouble.message, f"{_LOADED} {one.trouble.hint}")
     elif chained(looked, values):
@@ -150,6 +157,13 @@ def _stops_empty(looked: Inspection, one: OtherSplit) -> bool:
     return looked.entry is None or bare or one.form == "parquet"
 
 
+def _told_rowless(looked: Inspection, one: OtherSplit) -> bool:
+    """Whether it is told elsewhere that a split, or one of its files, has no rows."""
+    files = {found.where.name for found in looked.rowless.files}
+    splits = {name for name, _ in looked.rowless.splits} if looked.entry is None else set()
+    return one.name in splits or any(str(file) in files for file in one.files)
+
+
 def _strange(looked: Inspection, one: OtherSplit) -> Iterator[Finding]:
     """A column that the first split lacks, as far as the first rows can tell."""
     first = looked.splits[:1] == (looked.read_split,)
@@ -159,7 +173,7 @@ def _strange(looked: Inspection, one: OtherSplit) -> Iterator[Finding]:
     names = {column.name for column in looked.columns}
     strange = next((column.name for column in one.columns if column.name not in names), None)
     if strange is not None:
-        what = f"it has a column `{strange}`, and {looked.read_split} has none."
+        what = f"There is a column `{strange}`, and {looked.read_split} has none."
         why = f"{_LOADED} They must have the columns of the first one."
         yield Finding("error", Where("file", str(one.files[0])), what, why)
 

@@ -199,8 +199,10 @@ def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
         return None
     try:
         source = _opened(looked)
+        if looked.files:  # they are of the split that an entry names, whatever it is called
+            source = replace(source, files={looked.read_split or "train": tuple(map(Path, looked.files))})
         split = looked.read_split if looked.read_split in source.splits else source.splits[0]
-        files = tuple(Path(file) for file in looked.files) or source.files[split]
+        files = source.files[split]
         held_out = () if looked.files else _held_out(source, split, values)
         stamps = _stamps((*files, *held_out))
         splits, chains = in_order(replace(looked, read_split=split), files, values), chained(looked, values)
@@ -211,10 +213,14 @@ def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
     wanted = (*LOOKED_INTO, *([field] if isinstance(field, str) and field not in LOOKED_INTO else []))
     names = {column.name for column in looked.columns}
     if looked.method in _REWARDED:  # rewards read every column, so rows that differ in any are no repetition
-        more = [column.name for column in looked.columns if not any(kind in column.type for kind in _UNREAD)]
+        first = looked.rows[0] if looked.rows else names  # columns that begin later make no other question of it
+        told = [column for column in looked.columns if column.name in first]
+        more = [column.name for column in told if not any(kind in column.type for kind in _UNREAD)]
         wanted = (*wanted, *(name for name in more if name not in wanted and tells_rows_apart(name)))
-    # In JSON a column may begin in any row.
-    wanted = tuple(name for name in wanted if name in names or source.format == "json")
+    # In JSON a column may begin in any row, and an entry may leave some out.
+    selected = (looked.entry or {}).get("columns")
+    late = () if source.format != "json" else selected if isinstance(selected, list) else wanted
+    wanted = tuple(name for name in wanted if name in names or name in late)
     place = tuple(splits).index(split)
     key = (source.format, len(files), stamps, others, place, chains, wanted)
     columns = {one.name: one.columns for one in looked.others if one.columns}
