@@ -77,7 +77,7 @@ def test_the_verdict_is_trls(case: str, known: dict[str, Any], studio: Studio) -
         ("eval_label", "In the split test: `label` is None and not true or false in row 1.", "test.jsonl", 1),
         ("more_columns", "In the split test: `more` begins in row 3,", "test.jsonl", 3),
         ("other_type", "In the split test: `messages` changes its type in row 0:", "test.jsonl", 0),
-        ("empty", "__EMPTY__", "test.jsonl", None),
+        ("empty", "{test.jsonl} holds no rows: 'test' is empty.", "test.jsonl", None),
         ("cut", "In the split test: ", "test.parquet", 0),
     ],
 )
@@ -86,7 +86,7 @@ def test_what_is_wrong_in_another_split_names_its_file_and_row(
 ) -> None:
     method, values = known[case]
     (error,) = wrong(judged(studio, method, values)[1])
-    assert error.message.startswith(said), error
+    assert error.message.startswith(said.replace("{test.jsonl}", error.where.name)), error
     assert (error.where.kind, error.where.name) == ("file", str(Path(values["dataset_name"]) / file))
     assert error.where.row == row
 

@@ -231,7 +231,7 @@ def first_odd(cells: Iterable[Any], known: Any) -> int:
             known = united(known, type_of([cell]))
             if _holds_json(known):
                 _text(cell)
-        except Mixed:
+        except (Mixed, OverflowError, ValueError):
             return place
     return 0
 

@@ -105,7 +105,7 @@ def _parquet_batches(file: Path, columns: list[str] | None) -> Iterator[Any]:
         for group in range(opened.metadata.num_row_groups):
             size = max(1, min(_READ_ROWS, _BYTES // max(_row_bytes(opened.metadata.row_group(group), there), 1)))
             for batch in opened.iter_batches(batch_size=size, row_groups=[group], columns=there):
-                weight = sum(one.nbytes for one in held) + batch.nbytes
+                weight = sum(map(_weight, held)) + _weight(batch)
                 if held and (weight > _BYTES or sum(one.num_rows for one in held) + batch.num_rows > ROWS):
                     yield from _portions(_joined(held))
                     held = []
@@ -127,10 +127,24 @@ def _joined(held: list[Any]) -> Any:
     return held[0] if len(held) == 1 else pyarrow.Table.from_batches(held).combine_chunks()
 
 
+def _weight(batch: Any) -> int:
+    """About the bytes of a batch's cells: of cells that are named by number, each as long as they are on average."""
+    import pyarrow
+
+    total = 0
+    for column in batch.columns:
+        if pyarrow.types.is_dictionary(column.type) and isinstance(column, pyarrow.DictionaryArray):
+            each = column.dictionary.nbytes // max(1, len(column.dictionary))
+            total += column.indices.nbytes + each * len(column)
+        else:
+            total += column.nbytes
+    return int(total)
+
+
 def _portions(batch: Any) -> Iterator[Any]:
     """Rows in parts that are neither of too many rows nor of too many bytes, unless one row alone is."""
     count = batch.num_rows
-    if count <= ROWS and (count <= 1 or batch.nbytes <= _BYTES):
+    if count <= ROWS and (count <= 1 or _weight(batch) <= _BYTES):
         yield batch
         return
     half = ROWS if count > ROWS else count // 2

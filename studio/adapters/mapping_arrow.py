@@ -127,6 +127,10 @@ def _table(rows: list[dict[str, Any]], origin: list[int], types: ColumnTypes) ->
         try:
             columns[name] = types.column(name, cells)
         except Mixed:
+            # What no file can hold is left out first: the others may be of one type.
+            odd = {origin[place]: BadRow(why, name) for place, cell in enumerate(cells) if (why := unwritable(cell))}
+            if odd:
+                raise _OddRows(odd) from None
             raise MixedTypes(name, origin[first_odd(cells, known)]) from None
         except Unwritable as found:
             raise _OddRows({origin[place]: BadRow(why, name) for place, why in found.places.items()}) from None

@@ -9,7 +9,7 @@ from typing import Any
 
 from studio.domain.columns import Column, kind_of, prevailing
 from studio.domain.conversations import is_json_messages, is_transcript
-from studio.domain.mapping import DataMapping, Source, number
+from studio.domain.mapping import MADE, DataMapping, Source, number
 from studio.domain.verdict_words import BAD, GOOD, codes, says_good_or_bad, winner_words
 
 Sources = tuple[tuple[str, Source], ...]
@@ -119,6 +119,9 @@ def resolve(
         return Resolved(missing=f"Two columns are {ROLE_WORDS[twice]}; one can be.")
     sources: list[tuple[str, Source]] = []
     for name, role in played.items():
+        if role == "keep" and name in MADE:
+            what = f"`{name}` has a meaning of its own for TRL, and is not kept under that name: choose another role."
+            return Resolved(missing=what)
         source = source_of(known[name], role, rows)
         if source is None:
             return Resolved(missing=f"`{name}` cannot be {ROLE_WORDS[role]}: it holds {known[name].type}.")

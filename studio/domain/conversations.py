@@ -89,12 +89,16 @@ def _message(one: Any) -> Message:
     said = one.get("role") if one.get("role") is not None else one.get("from")
     speaker = said.strip().casefold() if isinstance(said, str) else ""
     if speaker in CALLING:
-        return {"role": "assistant", "content": "", "tool_calls": _calls(one.get("value", one.get("content")))}
+        return {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": _calls(one.get("value") if one.get("value") is not None else one.get("content")),
+        }
     role = SPEAKERS.get(speaker)
     if role is None:
         named = f"of the role {said!r}, which is not known" if isinstance(said, str) else "without a role"
         raise Unreadable(f"has a message {named}")
-    content = one.get("content") if "content" in one else one.get("value")
+    content = one.get("content") if one.get("content") is not None else one.get("value")
     if isinstance(content, list):
         content = _joined(content)
     extras = {key: one[key] for key in _EXTRAS if one.get(key)}

@@ -116,8 +116,8 @@ class Finder:
 
     def _solution(self) -> None:
         """What rewards compare with; the model does not see it."""
-        named = [column for column in self._called("solution") if column.type in ("text", "integer", "number")]
         kinds = ("text", "integer", "number", "boolean")
+        named = [column for column in self._called("solution") if column.type in kinds]
         others = [column for column in self._called("answer") if column.type in kinds]
         every = {column.name: column for column in [*named, *others] if column.name not in self.found}
         if len(every) == 1:
@@ -163,7 +163,9 @@ class Finder:
     def _speaking(self, role: str) -> bool:
         if self._take(role, "text", "messages", "json"):
             return True
-        return role not in self.unclear and self._take(role, types=("boolean",))  # the answers are yes and no
+        if role in self.unclear or not self._called("question"):
+            return False
+        return self._take(role, types=("boolean",))  # the answers are yes and no
 
     def _ask(self, questions_of: str = "") -> bool:
         """The question with what belongs to it. `input` is the question where nothing else is, else its context."""

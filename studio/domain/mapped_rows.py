@@ -132,8 +132,13 @@ class _Cells:
         if not any(message["role"] == "user" for message in asked):
             source = self.mapping.source(role)
             raise BadRow("has no question before the answer", source.column if source else "")
-        head = before if before and asked[0]["role"] != "system" else []
-        return head + asked
+        place = 1 if asked[0]["role"] == "system" else 0
+        if place and before[:1] == asked[:1]:
+            before = before[1:]
+        if place and any(message["role"] == "system" for message in before):
+            source = self.mapping.source(role)
+            raise BadRow("has a system message of its own beside that column", source.column if source else "")
+        return [*asked[:place], *before, *asked[place:]]
 
     def unasked(self) -> bool:
         """Whether the question's column says something that the prompt, made of an answer's own column, does not."""

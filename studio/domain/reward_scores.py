@@ -82,6 +82,8 @@ def boxed_in(text: str) -> str | None:
 def plain_math(text: str) -> str:
     """A text whose minus signs, fractions and separators are plain characters, where they are those of LaTeX."""
     bare = text.replace("\u2212", "-").replace("{,}", ",").replace("\\$", "$").replace("\\%", "%")
+    bare = re.sub(r"(?<=\d),?\\[!,; ](?=\d{3}(?!\d))", "", bare)  # LaTeX's thin spaces between thousands
+    bare = re.sub(r"(\d)\s*\\(?:text|mbox|mathrm)\{[^{}]*\}(?:\^\{?\d\}?)?", r"\1", bare)  # a unit
     return LATEX_FRACTION.sub(
         lambda found: f"{found[1].strip() + ' ' if found[1] else ''}{found[2] or found[4]}/{found[3] or found[5]}", bare
     )

@@ -67,7 +67,8 @@ def winner_words(one: str, other: str, winner: str, rows: list[dict[str, Any]]) 
     second = (*(f"{stem}{ends[1]}" for stem in _STEMS), high)
     if _known(said, {*first, *second}):
         # With nothing but 1 the two may be 0 and 1, as well as 1 and 2.
-        unclear = ends == ("1", "2") and "1" in said and "2" not in said and all(map(_is_number, said))
+        lone = {("1", "2"): "2", ("0", "1"): "0"}.get(ends)
+        unclear = lone is not None and "1" in said and lone not in said and all(map(_is_number, said))
         return None if unclear else (tuple(dict.fromkeys(first)), tuple(dict.fromkeys(second)))
     # As SHP has it: the label is 1 where the first of the two was liked better.
     if said and set(said) <= {"0", "1"} and low == "human_ref_a":

@@ -382,5 +382,5 @@ def held_out(said: str) -> tuple[str, float]:
 
 
 def _words(form: Form) -> str:
-    found = draft_of(form)
-    return before_after.words(form.looked[0], form.mapping, found) if found is not None and found.offered else ""
+    found, looked = draft_of(form), looked_at(form)
+    return before_after.words(looked, form.mapping, found) if looked and found is not None and found.offered else ""

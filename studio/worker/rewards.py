@@ -45,6 +45,8 @@ def _watched(work: Callable[[], None], over: Path) -> None:
     studio = os.getppid()
     child = os.fork()
     if child == 0:
+        with contextlib.suppress(OSError):
+            os.setpgid(0, 0)  # what is sent to the group of that code does not reach this process
         try:
             work()
         except BaseException:  # noqa: BLE001 - this process is a copy that must not go on as the other
