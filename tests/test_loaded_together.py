@@ -167,7 +167,7 @@ def test_a_split_of_parquet_is_read_by_the_types_of_the_first(tmp_path: Path, st
         ("csv_gap", 1, "'n' is integer in {b.csv} and number in {a.csv}."),
         ("dates", 1, "'n' is string in {b.jsonl} and timestamp[s] in {a.jsonl}."),
         ("text_messages", 1, "{b.jsonl} has no `text`, which {a.jsonl} has: TRL would stop at its rows."),
-        ("asked_text", 1, "{b.jsonl} has no `prompt`, which {a.jsonl} has: TRL would stop at its rows."),
+        ("asked_text", 0, "{a.jsonl} has no `text`, which {b.jsonl} has: TRL would stop at its rows."),
         ("dpo_prompts", 0, "{a.jsonl} has no `prompt`, which {b.jsonl} has: TRL would stop at its rows."),
         ("template_kwargs", 1, "{b.jsonl} has no `chat_template_kwargs`, which {a.jsonl} has: TRL would stop at its "
          "rows."),

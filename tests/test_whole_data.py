@@ -290,7 +290,7 @@ def test_a_check_that_fails_says_nothing_of_the_rows(tmp_path: Path, monkeypatch
     def fail(*_: Any, **__: Any) -> AllRows:
         raise RuntimeError("no such thing")
 
-    monkeypatch.setattr("studio.adapters.wholecheck.check_all", fail)
+    monkeypatch.setattr("studio.adapters.splitcheck.check_all", fail)
     path = write(tmp_path / "a.jsonl", [{"text": "a"}, {"text": "b"}])
     looked = Studio(Home(tmp_path / "home")).inspect(str(path), "sft", all_rows=True)
     assert (looked.num_rows, looked.whole, looked.to_json()["checked"]) == (2, False, 2)

@@ -163,6 +163,8 @@ def _nulls(array: Any) -> Any:
 def _worth_asking(relation: Relation, one: Any, other: Any) -> list[int]:
     """The rows for which a relation may hold, as far as is looked for it."""
     if relation.quick != "left open":
+        if relation.quick != "unsaid":
+            return list(range(min(len(one), _ASKED)))
         return [int(place) for place in np.flatnonzero(~(_nulls(one) | _nulls(other)))[:_ASKED]]
     if not _is_text(one.type) or (_is_text(other.type) and not other.null_count):
         return []
