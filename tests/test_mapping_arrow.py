@@ -16,7 +16,7 @@ from test_dataset_types import columns_of
 from world_formats import FORMATS
 
 from studio.adapters import databatches
-from studio.adapters.mapping_arrow import Mapped, _Whole, map_batch, map_rows
+from studio.adapters.mapping_arrow import Mapped, MixedTypes, _Whole, map_batch, map_rows
 from studio.domain.column_roles import BAD, GOOD
 from studio.domain.dataset_types import judge
 from studio.domain.errors import StudioError
@@ -280,3 +280,26 @@ def test_calls_of_tools_that_are_written_out_are_read_row_by_row() -> None:
     mapped = map_batch(mapping, batch)
     assert mapped.origin.tolist() == [0]
     assert [number for number, _ in mapped.bad] == [1]
+
+
+def test_a_cell_that_no_file_can_hold_is_named_before_a_change_of_type() -> None:
+    mapping = DataMapping("prompt-only", (("question", Source("q")), ("keep", Source("k"))))
+    rows = [{"q": "a?", "k": 1}, {"q": "b?", "k": 1 << 70}, {"q": "c?", "k": 2}]
+    mapped = map_rows(mapping, rows)
+    assert list(mapped.origin) == [0, 2]
+    ((number, why),) = mapped.bad
+    assert (number, why.column) == (1, "k")
+    with pytest.raises(MixedTypes) as caught:
+        map_rows(mapping, [*rows, {"q": "d?", "k": "x"}])
+    assert (caught.value.column, caught.value.row) == ("k", 3)
+
+
+def test_cells_that_are_named_by_number_weigh_as_long_as_they_are(tmp_path: Path) -> None:
+    """Of a few long texts that all rows share, the whole list of them comes with each part of a batch."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([n % 2 for n in range(3000)]), pa.array(["a" * 5000, "b" * 5000]))
+    schema = pa.schema([("t", texts.type)])
+    with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as file, pa.ipc.new_stream(file, schema) as out:
+        out.write_table(pa.table({"t": texts}))
+    found = list(databatches.batches([tmp_path / "a.arrow"], "arrow"))
+    assert sum(one.arrow.num_rows for one in found) == 3000
+    assert len(found) <= 4

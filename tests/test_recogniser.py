@@ -538,3 +538,53 @@ def test_messages_written_out_as_text_are_warned_of_and_offered_to_be_mended(
         assert drafted.offered
         assert [number for number, _ in drafted.proposal.bad] == [4] * len(more)
         assert judge(method, columns_of(made(drafted.proposal)), made(drafted.proposal)).findings == ()
+
+
+# --- nothing is dropped or guessed in silence
+
+
+def test_what_stands_before_the_answers_is_in_the_prompt_or_the_row_is_named() -> None:
+    own = [{"role": "system", "content": "Own."}]
+    greeting = [{"role": "assistant", "content": "Hello."}]
+
+    def rows(before: list[dict[str, str]], system: str) -> Rows:
+        said = [[*before, {"role": "assistant", "content": text}] for text in ("good", "poor")]
+        return [{"system": system, "prompt": f"q {n}?", "chosen": said[0], "rejected": said[1]} for n in range(4)]
+
+    proposal = recognised("dpo", rows(greeting, "S1"))
+    assert [one["content"] for one in made(proposal)[0]["prompt"]] == ["S1", "Hello.", "q 0?"]
+    same = recognised("dpo", rows(own, "Own."))
+    assert [one["content"] for one in made(same)[0]["prompt"]] == ["Own.", "q 0?"]
+    other = recognised("dpo", rows(own, "S1"))
+    assert not other.sure
+    assert {str(why) for _, why in other.bad} == {"`chosen` has a system message of its own beside that column"}
+
+
+@pytest.mark.parametrize("name", ["labels", "text", "messages"])
+def test_a_column_that_cannot_be_kept_under_its_name_is_told(name: str) -> None:
+    rows: Rows = [{"prompt": f"q {n}?", name: f"x {n}"} for n in range(4)]
+    told = propose("grpo", {"prompt": "question", name: "keep"}, columns_of(rows), rows)
+    assert (told.mapping, told.sure) == (None, False)
+    assert told.missing.startswith(f"`{name}` has a meaning of its own for TRL")
+
+
+def test_true_and_false_are_answers_only_where_something_is_asked() -> None:
+    rows: Rows = [{"title": f"t {n}", "content": f"One. Two. Three. {n}", "target": n % 2 == 0} for n in range(8)]
+    assert "answer" not in recognised("sft", rows).roles.values()
+    asked: Rows = [{"question": f"Is {n} even?", "final_answer": n % 2 == 0} for n in range(8)]
+    assert recognised("grpo", asked).roles == {"question": "question", "final_answer": "solution"}
+
+
+def test_a_lone_1_is_asked_for_where_counting_may_begin_with_0() -> None:
+    proposal = recognised("dpo", compared([1, 1, 1, 1], ends="01"))
+    assert (proposal.mapping, proposal.sure) == (None, False)
+    assert {"1/0", "0/1"} <= set(proposal.codes)
+
+
+def test_turns_with_both_pairs_of_fields_are_read_by_the_one_that_holds_something() -> None:
+    turn = {"role": None, "content": None}
+    said = [{**turn, "from": "human", "value": "Hi"}, {**turn, "from": "gpt", "value": "Ho"}]
+    proposal = recognised("sft", [{"conversations": said}] * 4)
+    assert made(proposal)[0]["messages"] == [
+        {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"},
+    ]  # fmt: skip

@@ -95,6 +95,14 @@ def test_numbers_as_people_write_them(text: str, number: float | None) -> None:
     assert scores.number_of(text) == number
 
 
+def test_thin_spaces_and_units_of_latex() -> None:
+    for text, number in (
+        (r"\boxed{10,\!080}", 10080), (r"\boxed{10\,080}", 10080), (r"\boxed{12\text{ cm}^2}", 12),
+        (r"\boxed{3\,5}", None), (r"\boxed{1{,}000{,}000}", 1_000_000),
+    ):  # fmt: skip
+        assert scores.number_of(scores.boxed_in(text)) == number, text
+
+
 def test_right_numbers() -> None:
     settings = {"column": "answer", "find": "last number", "expected_find": "after the marker"}
     answer = ["2 + 2 = 4\n#### 4", "#### 1,000", "no number"]

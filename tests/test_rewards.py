@@ -473,13 +473,21 @@ def leaves_and_quits(completions, **kwargs):
     os._exit(0)
 
 
+def leaves_and_signals(completions, **kwargs):
+    leaves(completions)
+    import signal
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    return [1.0] * len(completions)
+
+
 def leaves_and_stays(completions, **kwargs):
     leaves(completions)
     time.sleep(300)
 """
 
 
-@pytest.mark.parametrize("name", ["leaves", "leaves_and_quits", "leaves_and_stays"])
+@pytest.mark.parametrize("name", ["leaves", "leaves_and_quits", "leaves_and_stays", "leaves_and_signals"])
 def test_nothing_that_code_has_started_is_left(
     studio: Studio, catalog: Catalog, looked: list[Inspection], tmp_path: Path, monkeypatch: Any, name: str
 ) -> None:
@@ -492,7 +500,7 @@ def test_nothing_that_code_has_started_is_left(
     assert len(pids) == 2
     assert [pid for pid in pids if ProcessId.of(pid) is not None] == []
     words = [one.message for one in trial.findings]
-    if name == "leaves":
+    if name in ("leaves", "leaves_and_signals"):
         assert (trial.sums, words) == ((1.0, 1.0), [])
     else:
         assert words == [f"`{name}` " + ("ended its process." if "quits" in name else "did not end within 10 s.")]
