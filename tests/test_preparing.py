@@ -18,14 +18,18 @@ from fakehub import FakeHub, Repo, running
 from world_formats import FORMATS, Rows
 
 from studio.adapters.datafiles import open_source
+from studio.adapters.hub import HubClient
 from studio.adapters.hubdownload import HubDownload
 from studio.adapters.prepared import PreparedWriter, free_name, record_of
 from studio.domain.dataset_types import judge
 from studio.domain.errors import StudioError
 from studio.domain.mapping import DataMapping
 from studio.domain.recogniser import recognise
-from studio.service.data import Inspection
+from studio.service.data import Inspection, inspect
+from studio.service.mappings import Choice, draft
+from studio.service.paths import Paths
 from studio.service.preparing import Job, Order, Preparing, Unmapped, own_test, prepare
+from studio.ui import before_after
 
 GSM8K = [{"question": f"What is {n} and {n}?", "answer": f"Add them.\n#### {n + n}"} for n in range(3000)]
 
@@ -389,3 +393,20 @@ def test_trl_trains_on_it(tmp_path: Path, home: Path, method: str, format: str, 
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "eval_loss" in done.stdout + done.stderr
+
+
+def test_what_the_page_shows_of_a_table_is_what_is_written(home: Path, tmp_path: Path) -> None:
+    """Digits of a CSV stay as they are written, before, after and in the prepared file."""
+    cells = ["0", "", "007", "1.50", "1e3", "12345678901234567890", "True", "12"]
+    path = tmp_path / "a.csv"
+    path.write_text("question,answer\n" + "".join(f"What is {n}?,{cell}\n" for n, cell in enumerate(cells)))
+    looked = inspect(str(path), "grpo", Paths(tmp_path, tmp_path), HubClient())
+    drafted = draft(looked, Choice(), {})
+    assert drafted is not None
+    shown = [row for _, some in drafted.proposal.tried for row in some]
+    made = prepare(order(path, "grpo", mapping=drafted.proposal.mapping, share=0.0, leave_out=True), home)
+    assert [row.get("solution") for row in shown] == [cell for cell in cells if cell]
+    assert rows_of(made, "train") == shown
+    html = before_after.words(looked, Choice(), drafted)
+    assert "1.50" not in html
+    assert html.count(">0<") == 2

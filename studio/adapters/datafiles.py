@@ -90,6 +90,16 @@ class DataSource:
         names = dict.fromkeys(chain(self._names(split), *found))
         return [{name: row.get(name) for name in names} for row in found]
 
+    def written(self, split: str, n: int) -> list[dict[str, Any]]:
+        """The first rows of a split of csv with their cells as they are written; none of other formats."""
+        found: list[dict[str, Any]] = []
+        for file in self._files(split) if self.format == "csv" else ():
+            with _readable(file):
+                found += islice(self._index(file).rows(partial(_binary, self.place, file), 0, True), n - len(found))
+            if len(found) >= n:
+                break
+        return found
+
     def num_rows(self, split: str | None = None, through: bool = False) -> int | None:
         """How many rows a split has; None where it takes to read big files `through`, and that is not wanted."""
         files = self._files(split)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -74,6 +74,20 @@ class DataMapping:
     def columns(self) -> list[str]:
         """The columns that it reads, each once."""
         return list(dict.fromkeys(source.column for _, source in self.roles))
+
+    def as_text(self) -> frozenset[str]:
+        """Columns whose cells a CSV gives as they are written, 007 and 1.50, and not as the numbers they would be."""
+        return frozenset(one.column for _, one in self.roles if one.reading not in ("value", "rated", "list"))
+
+    def as_read(self, rows: Sequence[Row], written: Sequence[Row]) -> list[Row]:
+        """Rows as they are mapped, where `written` are those of a CSV as they stand there; none for other data."""
+        if len(written) != len(rows):
+            return list(rows)
+        texts = self.as_text()
+        return [
+            {**row, **{name: cell for name, cell in said.items() if name in texts and name in row}}
+            for row, said in zip(rows, written, strict=True)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The documented form, without what is empty."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,12 +46,17 @@ class Proposal:
     sure: bool = False
 
 
-def recognise(method: str, columns: Iterable[Column], rows: list[dict[str, Any]]) -> Proposal:
-    """Which roles the columns seem to play for a method; a role that two might play is left to the user."""
+def recognise(
+    method: str, columns: Iterable[Column], rows: list[dict[str, Any]], written: Sequence[Row] = ()
+) -> Proposal:
+    """Which roles the columns seem to play for a method; a role that two might play is left to the user.
+
+    `written` are the rows of a csv as they stand there.
+    """
     found = Finder(method, list(columns), rows)
     roles, unclear = found.roles()
     settings = Settings(after=final_mark(roles, rows))
-    proposal = propose(method, roles, found.columns, rows, settings)
+    proposal = propose(method, roles, found.columns, rows, settings, written)
     return replace(proposal, unclear=unclear, sure=proposal.sure and not unclear)
 
 
@@ -61,8 +66,12 @@ def propose(
     columns: Iterable[Column],
     rows: list[dict[str, Any]],
     settings: Settings | None = None,
+    written: Sequence[Row] = (),
 ) -> Proposal:
-    """What these roles come to, tried on the first rows and shown to the judge."""
+    """What these roles come to, tried on the first rows and shown to the judge.
+
+    `written` are the rows of a csv as they stand there.
+    """
     settings = settings or Settings()
     resolved: Resolved = resolve(method, roles, columns, rows, settings)
     proposal = Proposal(
@@ -73,13 +82,14 @@ def propose(
         return proposal
     tried: list[tuple[int, tuple[Row, ...]]] = []
     bad: list[tuple[int, BadRow]] = []
-    for number, row in enumerate(rows):
+    read = resolved.mapping.as_read(rows, written)
+    for number, row in enumerate(read):
         try:
             tried.append((number, tuple(map_row(resolved.mapping, row))))
         except BadRow as why:
             bad.append((number, why))
     leaks = tuple(number for number, made in tried if any(map(_tells_its_answer, made)))
-    unasked = tuple(number for number, _ in tried if is_unasked(resolved.mapping, rows[number]))
+    unasked = tuple(number for number, _ in tried if is_unasked(resolved.mapping, read[number]))
     sure = bool(tried) and not bad and not leaks and not unasked
     sure = sure and verdict(method, [row for _, made in tried for row in made]) == "accept"
     return replace(proposal, tried=tuple(tried), bad=tuple(bad), leaks=leaks, unasked=unasked, sure=sure)

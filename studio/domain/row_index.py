@@ -29,11 +29,14 @@ class RowIndex:
         self._types: dict[str, Callable[[str], Any]] | None = None
         self._lock = threading.Lock()
 
-    def rows(self, open: Callable[[], BinaryIO], start: int = 0) -> Iterator[dict[str, Any]]:
-        """Rows from number `start` on, read as they are asked for; what lies before is skipped, not decoded."""
+    def rows(self, open: Callable[[], BinaryIO], start: int = 0, written: bool = False) -> Iterator[dict[str, Any]]:
+        """Rows from number `start` on, read as they are asked for; what lies before is skipped, not decoded.
+
+        With `written` the cells of a csv are texts as they stand there.
+        """
         if self.total is not None and start >= self.total:
             return
-        types = self._column_types(open) if self.format in ("csv", "tsv") else {}
+        types = self._column_types(open) if self.format in ("csv", "tsv") and not written else {}
         reader = self._reader(open, self._mark_before(start))
         reader.wanted = start
         for found in reader:

@@ -40,7 +40,8 @@ class Inspection:
     of files that lie there and are not loaded, `rowless` of those and of splits in which there are no rows, `others`
     are the splits of local data that are loaded beside it. `features` are the datasets library's own types of the
     columns, as far as they are known without reading on, `form` the builder's name of local data. `conversational` is
-    whether the method learns from messages, None where that is not known, or hangs on what is wrong.
+    whether the method learns from messages, None where that is not known, or hangs on what is wrong. `written` are
+    the rows of a csv with their cells as they stand there.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Inspection:
     features: Mapping[str, Feature] = field(default_factory=dict, repr=False)
     form: str = ""
     conversational: bool | None = None
+    written: tuple[dict[str, Any], ...] = field(default=(), repr=False, compare=False)
 
     @property
     def whole(self) -> bool:
@@ -292,7 +294,7 @@ def _opened_source(
     try:
         chosen = split if split in source.splits else source.splits[0]
         columns = source.columns(chosen)
-        head = source.rows(chosen, rows)
+        head, written = source.rows(chosen, rows), source.written(chosen, rows)
     except StudioError as error:
         return _refused(name, method, Where("file", name), error)
     count = None
@@ -303,7 +305,7 @@ def _opened_source(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
         left_out=source.left_out, rowless=rowless(source), others=beside(source, chosen), features=features,
-        form=source.format,
+        form=source.format, written=tuple(written),
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))
 

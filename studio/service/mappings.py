@@ -69,12 +69,12 @@ def draft(looked: Inspection, choice: Choice, values: Mapping[str, Any]) -> Draf
 
 def _drafted(looked: Inspection, choice: Choice, values: Mapping[str, Any]) -> Draft:
     rows = list(looked.rows)
-    proposal = recognise(looked.method, looked.columns, rows)
+    proposal = recognise(looked.method, looked.columns, rows, looked.written)
     if choice.roles is not None or choice.settings is not None:
         unclear = proposal.unclear if choice.roles is None else ()
         roles = proposal.roles if choice.roles is None else choice.roles
         settings = choice.settings or Settings(after=final_mark(roles, rows))
-        changed = propose(looked.method, roles, looked.columns, rows, settings)
+        changed = propose(looked.method, roles, looked.columns, rows, settings, looked.written)
         proposal = replace(changed, unclear=unclear, sure=changed.sure and not unclear)
     own = _own_words(looked, proposal, values)
     test = own_test(looked.splits, looked.split)

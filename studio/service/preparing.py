@@ -266,8 +266,7 @@ def _mapped(
     columns = source.columns(split)
     decoded = frozenset(column.name for column in columns if "json" in column.type)
     wanted = order.mapping.columns()
-    # What is text for TRL is the cell as it is written, 007 and 1.50, and not the number that it would be.
-    texts = frozenset(one.column for _, one in order.mapping.roles if one.reading not in ("value", "rated", "list"))
+    texts = order.mapping.as_text()
     for batch in databatches.batches(source.files[split], source.format, wanted, decoded & set(wanted), texts):
         if job.stopped:
             raise StudioError(_STOPPED, _AGAIN)

@@ -98,9 +98,9 @@ def _sides(looked: Inspection, found: Draft) -> str:
     proposal = found.proposal
     if proposal.mapping is None or not proposal.tried:
         return ""
-    read = proposal.mapping.columns()
+    read, before = proposal.mapping.columns(), proposal.mapping.as_read(looked.rows, looked.written)
     rows = "".join(
-        f'<div class="ts-side-row before">{_cells({name: looked.rows[number].get(name) for name in read})}</div>'
+        f'<div class="ts-side-row before">{_cells({name: before[number].get(name) for name in read})}</div>'
         f'<div class="ts-side-row after">{"".join(_made(row) for row in made)}</div>'
         for number, made in proposal.tried[:_SHOWN]
     )
