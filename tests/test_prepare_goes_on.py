@@ -86,6 +86,7 @@ def press(card: MappingCard, form: Form, name: str) -> list[Any]:
         "after": "####",
         "leave_out": False,
         "better": None,
+        "code": None,
     }
     return card._prepare(*(said[one] for one in card.controls), form)
 
