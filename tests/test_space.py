@@ -173,7 +173,10 @@ def use_as_visitor(opened: Opened, url: str) -> None:
     expect(page.locator("#runs-list")).to_contain_text("Only the owner of this Space, ada")
     expect(page.locator("#run-head")).to_have_count(0)
     page.get_by_role("link", name="Sign out").click()
+    expect(page.locator(".ts-top")).to_contain_text("Sign in")
     expect(page.locator(".ts-top")).not_to_contain_text("bob")
+    # The page that came after signing out is at the tab that was left: it is there only then.
+    expect(page.locator('button[role=tab][data-tab-id="runs"]')).to_have_attribute("aria-selected", "true")
 
 
 def start_as_owner(opened: Opened, url: str, home: Path) -> Run:
