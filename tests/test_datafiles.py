@@ -362,7 +362,7 @@ def test_words_of_what_is_broken(tmp_path: Path) -> None:
     assert "Download it again" in found.why
     assert looked.looked_at == "No rows could be looked at."
     looked = inspect("~nobody-at-all/x.jsonl", "sft", Paths(tmp_path, tmp_path), HubClient())
-    assert looked.verdict == "reject"
+    assert looked.findings[0].message == "~nobody-at-all/x.jsonl is in the home folder of a user who is not here."
 
 
 def test_a_missing_path_names_its_neighbours(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import lzma
 import zlib
 from collections.abc import Callable
@@ -19,37 +18,33 @@ _NAMES = {".gz": "gzip", ".bz2": "bzip2"}
 _CLOSED = {".zst": "zstd", ".lz4": "lz4", ".zip": "zip", ".7z": "7z", ".rar": "rar"}
 
 
-class _Gzip(gzip.GzipFile):
-    def __init__(self, raw: BinaryIO) -> None:
-        super().__init__(fileobj=raw, mode="rb")
-        self._raw = raw
+class _Closing:
+    """Closes the packed file with what comes out of it."""
+
+    raw: BinaryIO
 
     def close(self) -> None:
-        super().close()
-        self._raw.close()
+        super().close()  # type: ignore[misc]
+        self.raw.close()
 
 
-class _Bzip2(bz2.BZ2File):
-    def __init__(self, raw: BinaryIO) -> None:
-        super().__init__(raw, "rb")
-        self._raw = raw
-
-    def close(self) -> None:
-        super().close()
-        self._raw.close()
+class _Gzip(_Closing, gzip.GzipFile):
+    pass
 
 
-class _Xz(lzma.LZMAFile):
-    def __init__(self, raw: BinaryIO) -> None:
-        super().__init__(raw, "rb")
-        self._raw = raw
-
-    def close(self) -> None:
-        super().close()
-        self._raw.close()
+class _Bzip2(_Closing, bz2.BZ2File):
+    pass
 
 
-_OPENED: dict[str, Callable[[BinaryIO], io.BufferedIOBase]] = {".gz": _Gzip, ".bz2": _Bzip2, ".xz": _Xz}
+class _Xz(_Closing, lzma.LZMAFile):
+    pass
+
+
+_OPENED: dict[str, Callable[[BinaryIO], _Gzip | _Bzip2 | _Xz]] = {
+    ".gz": lambda raw: _Gzip(fileobj=raw, mode="rb"),
+    ".bz2": _Bzip2,
+    ".xz": _Xz,
+}
 
 
 def is_packed(file: PurePath) -> bool:
@@ -66,7 +61,11 @@ def unpacked(file: PurePath, raw: BinaryIO) -> BinaryIO:
         raw.close()
         raise StudioError(f"{file} is packed as {_CLOSED[file.suffix]}, which is not read here.", "Unpack it.")
     opener = _OPENED.get(file.suffix)
-    return raw if opener is None else cast(BinaryIO, opener(raw))
+    if opener is None:
+        return raw
+    opened = opener(raw)
+    opened.raw = raw
+    return cast(BinaryIO, opened)
 
 
 def not_whole(file: PurePath) -> StudioError:

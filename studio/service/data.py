@@ -372,8 +372,8 @@ def _opened(name: str, paths: Paths) -> StudioError:
         datafiles.open_source(paths.base / Path(name).expanduser())
     except StudioError as error:
         return error
-    except RuntimeError:  # the home folder of somebody who is not there
-        pass
+    except RuntimeError:
+        return StudioError(f"{name} is in the home folder of a user who is not here.", "Check the name after the ~.")
     return StudioError(f"{name} cannot be read.", "Check the path.")
 
 
