@@ -23,6 +23,7 @@ from studio.domain.recipe import Recipe
 from studio.service.studio import Studio
 from studio.ui.controls import Control, argument_named
 from studio.ui.form import Form
+from studio.ui.late_answers import drawn_again
 from studio.ui.page import Page
 from studio.ui.steps import TABS
 
@@ -96,19 +97,25 @@ def test_an_edit_that_overtakes_a_slow_answer_is_drawn_again(page: Page) -> None
     table = next(place for place, one in enumerate(pieces) if getattr(one, "elem_id", None) == "profiles")
     page.summary(form)
     page.surroundings(form)
-    quiet = page._drawn_again(form)[number:]
+    quiet = drawn_again(page, form, 0)[number:]
     assert all(one == gr.skip() for one in quiet)
-    slow = page.surroundings(form)[-len(pieces) :]
+    slow = page.surroundings(form)[-len(pieces) - 2 : -2]
     form.set(page.catalog, "accelerate_config", "zero2", True)
-    again = page._drawn_again(form)[number:]
+    *again, signal = drawn_again(page, form, 0)[number:]
     assert again[table] != slow[table]
     assert len(again) == len(pieces)
     typed = [place for place, one in enumerate(pieces) if isinstance(one, gr.Textbox)]
     assert typed
     assert all(again[place] == gr.skip() for place in typed)
+    # What was drawn in its place may be overtaken itself: it is looked at again, and drawn where it was.
+    assert all(one == gr.skip() for one in drawn_again(page, form, signal)[number:])
+    form.set(page.catalog, "accelerate_config", "zero3", True)
+    *third, last = drawn_again(page, form, signal)[number:]
+    assert third[table] not in (again[table], slow[table])
+    assert last > signal
     # Of two late answers the older one may come last.
     page.surroundings(form)
-    assert page._drawn_again(form)[number:][table] == again[table]
+    assert drawn_again(page, form, 0)[number:][table] == third[table]
 
 
 # Every method, through the handler that the component calls -----------------------------------------------------

@@ -42,8 +42,8 @@ class Form:
     rows of it are, `typing` that its dataset is being typed and `words` what of it, `detailed` that the fields of its
     one entry were asked for, `mapping` what was chosen to map it by, `example` the one whose tokens are shown, `before`
     is the form that a larger change replaced, `card` the card last drawn, `sent` what the controls were last given,
-    `surrounded` the forms that late answers may have been drawn from, `editing` the own code of rewards that its
-    editor holds.
+    `surrounded` the forms that late answers may have been drawn from, `again` the signal and the form of what was last
+    drawn in their place, `editing` the own code of rewards that its editor holds.
     """
 
     recipe: Recipe
@@ -74,6 +74,7 @@ class Form:
     card: str = field(default="", repr=False)
     sent: Recipe | None = field(default=None, repr=False)
     surrounded: tuple[tuple[float, Form], ...] = field(default=(), repr=False)
+    again: tuple[int, Form] | None = field(default=None, repr=False)
     editing: str = ""
 
     @property
@@ -83,14 +84,14 @@ class Form:
 
     def as_drawn(self) -> Form:
         """The form as pieces of the page are drawn from it, to be compared with a later one."""
-        return replace(self, before=None, findings=(), card="", sent=None, surrounded=())
+        return replace(self, before=None, findings=(), card="", sent=None, surrounded=(), again=None)
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""
-        kept = self.drawn, self.surrounded, self.editing
+        kept = self.drawn, self.surrounded, self.again, self.editing
         for one in fields(self):
             setattr(self, one.name, getattr(other, one.name))
-        self.drawn, self.surrounded, self.editing = kept
+        self.drawn, self.surrounded, self.again, self.editing = kept
 
     def remember(self) -> None:
         """Keeps the form as it is, for `undo`; called before a change that replaces what the user made."""

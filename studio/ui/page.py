@@ -15,7 +15,7 @@ from studio.domain.following import FOLLOWING
 from studio.domain.methods import method_named
 from studio.domain.overlay import depends
 from studio.service.studio import Studio
-from studio.ui import alerts, api, pieces, space
+from studio.ui import alerts, api, late_answers, pieces, space
 from studio.ui.blocks import Blocks, field_row, only_news
 from studio.ui.card import CARD_SCRIPT, card, rewards_code, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, is_worded_by_method, read, shown, words
@@ -26,7 +26,6 @@ from studio.ui.steps import next_step
 from studio.ui.tabs import compute, data, launch, lora, method, model, options, recipes, runs, training
 from studio.ui.words import say, translate
 
-_LATE = 20.0  # seconds that an answer may be on its way
 RELOAD = "<div data-reload></div>"  # what the page's script answers by loading the page again
 
 
@@ -169,7 +168,7 @@ class Page:
     def everything(self, form: Form) -> list[Any]:
         """All that the form shows: after another method, an opened recipe, an applied fix."""
         summary = self.summary(form)
-        self.note(form)
+        late_answers.note(form)
         displayed = form.sent = form.displayed()
         values = [
             gr.update(
@@ -205,7 +204,7 @@ class Page:
         The summary follows as an event of its own (`late`): this answer, which comes through the queue, may be
         overtaken by that to an edit, and must not take it back.
         """
-        self.note(form)
+        late_answers.note(form)
         shows = [
             gr.update(visible=control.visible(form.recipe, self.catalog))
             if _depends(control, "datasets", self.catalog.methods)
@@ -217,52 +216,17 @@ class Page:
 
     def _wire_signals(self) -> None:
         outputs = [*self.summary_outputs, *(component for component, _ in self.redrawn)]
-        self.late.change(self._drawn_again, [self.form], outputs, trigger_mode="always_last", **QUIET)
+        again = partial(late_answers.drawn_again, self)
+        inputs = [self.form, self.late]
+        self.late.change(again, inputs, [*outputs, self.late], trigger_mode="always_last", **QUIET)
         # Nothing dims meanwhile: it runs whenever a box is left, and mostly finds nothing new.
         quietly = {**BUSY, "show_progress": "hidden"}
         values = [control.component for control in self.controls]
-        mended = self.learn.change(self._mend, [self.form], values, trigger_mode="always_last", **QUIET)
+        mended = self.learn.change(
+            partial(late_answers.mend, self), [self.form], values, trigger_mode="always_last", **QUIET
+        )
         # What is asked for while it still finds out about an earlier state comes after it, and is not lost.
         mended.then(self._learn, [self.form], self.all_outputs, trigger_mode="always_last", **quietly)
-
-    def _drawn_again(self, form: Form) -> list[Any]:
-        """The summary where it is another one now, and all that was drawn where an edit came meanwhile.
-
-        The slow answer is on the page by now: if it was drawn before an edit whose answer overtook it, it has taken
-        back what that showed. Which of the late answers came last is not known, so all of them count.
-        """
-        shown = form.card
-        summary = self.summary(form)
-        if form.card == shown:
-            # Drawing the same card again would take it from under the mouse.
-            summary = [gr.skip()] * len(summary)
-        now, late = form.as_drawn(), time.monotonic() - _LATE
-        if all(drawn == now for moment, drawn in form.surrounded if moment > late):
-            return [*summary, *[gr.skip()] * len(self.redrawn)]
-        # What one may be typing in is left alone.
-        typed = (gr.Textbox, gr.Code)
-        drawn = [gr.skip() if isinstance(component, typed) else draw(form) for component, draw in self.redrawn]
-        return [*summary, *drawn]
-
-    def note(self, form: Form) -> None:
-        """Remembers what an answer is drawn from that edits may overtake."""
-        form.surrounded = (*form.surrounded[-7:], (time.monotonic(), form.as_drawn()))
-
-    def _mend(self, form: Form) -> list[Any]:
-        """Draws again what was edited while the answer to a larger change was on its way, and was overwritten by it."""
-        sent, form.sent = form.sent, None
-        now = form.displayed()
-        if sent is None or sent == now or sent.method != now.method:
-            return [gr.skip()] * len(self.controls)
-        drawn = []
-        for control in self.controls:
-            old, new = (shown(control, one, self.catalog) for one in (sent, now))
-            hidden = control.visible(sent, self.catalog) != control.visible(now, self.catalog)
-            seen = {"visible": control.visible(form.recipe, self.catalog)} if hidden else {}
-            drawn.append(
-                gr.update(**seen, **({"value": new} if old != new else {})) if seen or old != new else gr.skip()
-            )
-        return drawn
 
     def _learn(self, form: Form) -> list[Any]:
         news = [find_out(form) for find_out in self.learning]

@@ -12,7 +12,7 @@ from studio.adapters.machine import Machine, has_package
 from studio.domain.lora_choice import ALL_LINEAR, as_argument
 from studio.domain.model_layers import ModelLayers
 from studio.service.paths import hub_name
-from studio.ui import adapter_card, continue_card, pieces
+from studio.ui import adapter_card, continue_card, late_answers, pieces
 from studio.ui.blocks import field_row
 from studio.ui.controls import Control, controls_of, shown
 from studio.ui.events import BUSY, QUIET
@@ -126,7 +126,7 @@ def _wire(page: Page, chips: Any) -> None:
         if name != (form.recipe.get(_MODEL) or ""):
             form.set(page.catalog, _MODEL, name, bool(name))
         page.studio.layers.learn(form.recipe)
-        page.note(form)
+        late_answers.note(form)
         return [*(draw(form) for _, draw in followers), page.signal()]
 
     box = next(control.component for control in page.controls if control.name == _MODEL)
