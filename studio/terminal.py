@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from studio.domain.findings import Finding
+from studio.domain.findings import RANK, Finding
 from studio.domain.plain_json import plain
 
 
 def print_findings(found: Iterable[Finding], stream: TextIO) -> None:
-    """A line each, with the reason and the change that cures it below."""
-    for finding in found:
+    """A line each, the worst first, with the reason and the change that cures it below."""
+    for finding in sorted(found, key=lambda one: RANK[one.level]):
         line = f" (line {finding.where.line})" if finding.where.line else ""
         print(f"{finding.level}  {finding.where.name}: {finding.message}{line}", file=stream)
         if finding.why:

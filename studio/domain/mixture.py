@@ -181,7 +181,7 @@ def mixture_findings(recipe: Recipe) -> Iterator[Finding]:
         yield finding(
             "error",
             "test_split_size",
-            "Evaluation is on, and a mixture has no evaluation split.",
+            "Evaluation is on, and this data has no evaluation split.",
             "TRL stops with a KeyError after loading, unless a share of the rows is held out.",
             Fix("Do not evaluate", {}, ("eval_strategy", "eval_steps"))
             if streams

@@ -91,7 +91,8 @@ class Inspection:
         if self.seen is not None and not self.seen.failed:
             if self.whole:
                 return f"All {self.seen.total:,} rows checked in {self.seen.seconds:.1f} s."
-            return f"{self.seen.total:,} rows were checked, up to what stops the loading."
+            if self.seen.total:
+                return f"{self.seen.total:,} rows were checked, up to what stops the loading."
         if not self.rows:
             return "No rows could be looked at."
         where = ", on the Hub" if self.source == "hub" else ""

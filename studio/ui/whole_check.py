@@ -117,6 +117,6 @@ def _said(studio: Studio, form: Form, looked: Inspection) -> str:
         return pieces.spoken(RUNNING, count=first, share=f"{100 * running.share:.0f}")
     if looked.seen is not None and looked.whole:
         return pieces.spoken(DONE, count=pieces.count(looked.seen.total), seconds=f"{looked.seen.seconds:.1f}")
-    if looked.seen is not None and looked.seen.columns:
+    if looked.seen is not None and looked.seen.columns and looked.seen.total:
         return pieces.spoken(STOPPED, count=pieces.count(looked.seen.total))
     return pieces.spoken(REMOTE if looked.source == "hub" else FIRST, count=first)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.domain.findings import RANK
 from studio.domain.methods import method_named
 from studio.domain.mixture import entries_of
 from studio.service.data import Inspection
@@ -229,7 +230,8 @@ def _looked(looked: Inspection, form: Form) -> str:
 
 def _without_buttons(looked: Inspection) -> list[Any]:
     # The recipe card carries the buttons, for the same Findings.
-    return [found for found in looked.findings if found.level != "note" or looked.verdict != "accept"]
+    worst_first = sorted(looked.findings, key=lambda found: RANK[found.level])
+    return [found for found in worst_first if found.level != "note" or looked.verdict != "accept"]
 
 
 def _roles(looked: Inspection, form: Form) -> dict[str, str]:
