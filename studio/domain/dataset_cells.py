@@ -224,7 +224,8 @@ class Cells:
             empty, name, empties, "is empty", stops if empty == "error" else "There is nothing to learn in it."
         )
         for found, rows in wrong.items():
-            words = f"holds {KIND_WORDS.get(found, found)} and not {KIND_WORDS[kind]}"
+            what = KIND_WORDS.get(found, found).partition(" where ")[0]
+            words = f"holds {what} and not {KIND_WORDS[kind]}"
             self.add_rows("error", name, rows, words, stops)
         if kind in ("messages", "turns"):
             self._check_messages(name, kind)
