@@ -114,7 +114,7 @@ def test_times_and_bytes_are_no_text() -> None:
         for method in ("sft", "grpo", "rloo", "distillation"):
             rows = [{"prompt": cell, "completion": "a"}]
             error = the_error(judge(method, [column, Column("completion", "text")], rows))
-            assert (error.message, error.where.row) == ("`prompt` holds a time in row 0.", 0)
+            assert (error.message, error.where.row) == ("`prompt` holds a time in row 1.", 0)
 
 
 def test_dates_are_open_until_all_rows_were_seen() -> None:
@@ -254,20 +254,20 @@ def test_missing_columns_say_what_is_meant() -> None:
 def test_cells_name_their_row() -> None:
     null = the_error(verdict("sft", SHAPES["text_null_third"]))
     assert (null.message, null.where.to_json()) == (
-        "`text` is null in row 2.",
+        "`text` is null in row 3.",
         {"kind": "column", "name": "text", "row": 2},
     )
     rows = SHAPES["text_null_third"]
     later = judge("sft", columns_of(rows), rows, offset=40)
     assert the_error(later).where.row == 42
     empty = the_error(verdict("sft", SHAPES["messages_empty_third"]))
-    assert empty.message == "`messages` is empty in row 2."
+    assert empty.message == "`messages` is empty in row 3."
     several = the_error(verdict("sft", [{"text": None}, {"text": "a"}, {"text": None}, {"text": None}]))
-    assert several.message == "`text` is null in row 0 and 2 more of the 4 rows looked at."
+    assert several.message == "`text` is null in row 1 and 2 more of the 4 rows looked at."
     mixed = the_error(verdict("sft", SHAPES["text_mixed_number"]))
-    assert mixed.message == "`text` holds numbers and not text in row 2."
+    assert mixed.message == "`text` holds numbers and not text in row 3."
     silent = the_error(verdict("sft", SHAPES["messages_missing_content"]))
-    assert silent.message == "`messages` has a message without content in row 2."
+    assert silent.message == "`messages` has a message without content in row 3."
 
 
 def test_the_wrong_kind_is_named() -> None:
@@ -280,11 +280,11 @@ def test_the_wrong_kind_is_named() -> None:
     both = the_error(verdict("dpo", SHAPES["preference_text_prompt"]))
     assert both.message == "`prompt` holds text but `chosen` and `rejected` hold messages."
     label = the_error(verdict("kto", SHAPES["labelled_text"]))
-    assert label.message == "`label` is 'good' and not true or false in row 0 and 3 more of the 4 rows looked at."
+    assert label.message == "`label` is 'good' and not true or false in row 1 and 3 more of the 4 rows looked at."
     tools = the_error(verdict("sft", SHAPES["messages_tools_bad_text"]))
     assert (tools.where.name, tools.message) == (
         "tools",
-        "`tools` is no JSON in row 0 and 3 more of the 4 rows looked at.",
+        "`tools` is no JSON in row 1 and 3 more of the 4 rows looked at.",
     )
 
 
@@ -424,11 +424,11 @@ def test_a_question_beside_what_is_learnt_is_told() -> None:
 
 def test_conversations_without_an_answer_are_told() -> None:
     turns = [turn("gpt", "a"), turn("human", "b")]
-    ends = "`conversations` ends with the user in row 0."
+    ends = "`conversations` ends with the user in row 1."
     assert ends in warned("sft", {"conversations": turns})
     assert warned("sft", {"conversations": [turn("assistant", "a"), turn("user", "b")]}) == [ends]
     rules = {"role": "system", "content": "Be kind."}
-    none = "`messages` has no message of the assistant in row 0."
+    none = "`messages` has no message of the assistant in row 1."
     assert warned("sft", {"messages": [user("a"), rules]}) == [none]
     assert warned("sft", {"messages": [rules]}) == [none]
     lost = the_error(verdict("sft", [{"messages": [rules]}], assistant_only_loss=True))
@@ -437,12 +437,12 @@ def test_conversations_without_an_answer_are_told() -> None:
 
 def test_an_empty_list_is_no_text() -> None:
     error = the_error(verdict("sft", SHAPES["empty_list_text"]))
-    assert error.message == "`text` holds an empty list and not text in row 2."
+    assert error.message == "`text` holds an empty list and not text in row 3."
 
 
 def test_two_empty_answers_are_equal() -> None:
     found = warned("dpo", {"prompt": "a", "chosen": "", "rejected": ""})
-    assert "`chosen` equals `rejected` in row 0." in found
+    assert "`chosen` equals `rejected` in row 1." in found
     assert warned("dpo", {"prompt": "a", "chosen": None, "rejected": None}) == []
 
 
@@ -452,7 +452,7 @@ def test_a_text_that_is_ended_in_place_of_the_completion() -> None:
     assert told.fix is not None
     assert verdict("sft", rows, **told.fix.set).findings == ()
     null = the_error(verdict("sft", [*rows, {**rows[0], "text": None}]))
-    assert null.message == "`text` is no text, and stands beside prompts with completions in row 1."
+    assert null.message == "`text` is no text, and stands beside prompts with completions in row 2."
 
 
 def test_an_empty_text_field_is_told() -> None:

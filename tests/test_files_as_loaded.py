@@ -79,7 +79,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str,
 @pytest.mark.parametrize(
     ("case", "loads", "said"),
     [
-        ("null in the split", True, ["`text` is null in row 1."]),
+        ("null in the split", True, ["`text` is null in row 2."]),
         ("null in another", True, []),
         ("more in the first", True, []),
         ("empty first files", True, []),

@@ -63,7 +63,7 @@ def test_lists_that_begin_with_null(case: str, told: dict[str, tuple[Path, objec
         assert seen.total == len(loaded) == 3
         return
     (error,) = found.findings
-    assert error.message == "`meta` has a list that begins with null in row 0."
+    assert error.message == "`meta` has a list that begins with null in row 1."
     assert "broken" not in error.message + error.why
     assert error.where.to_json() == {"kind": "file", "name": str(file), "row": 0}
 

@@ -73,10 +73,10 @@ def test_the_verdict_is_trls(case: str, known: dict[str, Any], studio: Studio) -
 @pytest.mark.parametrize(
     ("case", "said", "file", "row"),
     [
-        ("eval_null", "In the split test: `text` is null in row 2.", "test.jsonl", 2),
-        ("eval_label", "In the split test: `label` is None and not true or false in row 1.", "test.jsonl", 1),
-        ("more_columns", "In the split test: `more` begins in row 3,", "test.jsonl", 3),
-        ("other_type", "In the split test: `messages` changes its type in row 0:", "test.jsonl", 0),
+        ("eval_null", "In the split test: `text` is null in row 3.", "test.jsonl", 2),
+        ("eval_label", "In the split test: `label` is None and not true or false in row 2.", "test.jsonl", 1),
+        ("more_columns", "In the split test: `more` begins in row 4,", "test.jsonl", 3),
+        ("other_type", "In the split test: `messages` changes its type in row 1:", "test.jsonl", 0),
         ("empty", "{test.jsonl} holds no rows: 'test' is empty.", "test.jsonl", None),
         ("cut", "In the split test: ", "test.parquet", 0),
     ],
@@ -109,7 +109,7 @@ def test_a_row_in_the_second_file_of_a_split_is_placed_there(tmp_path: Path, stu
     (tmp_path / "test-00000-of-00002.jsonl").write_text(lines(PAIRS))
     (tmp_path / "test-00001-of-00002.jsonl").write_text(changed(PAIRS, 1, chosen=None))
     (error,) = wrong(judged(studio, "dpo", {"dataset_name": str(tmp_path), **EVALUATED})[1])
-    assert error.message == "In the split test: `chosen` is null in row 5."
+    assert error.message == "In the split test: `chosen` is null in row 6."
     assert (Path(error.where.name).name, error.where.row) == ("test-00001-of-00002.jsonl", 5)
 
 
@@ -125,7 +125,7 @@ def test_turning_the_evaluation_on_judges_its_rows_without_reading_anew(
     studio.whole.checked(form.looked[0], form.recipe.values)
     assert take(studio, form)
     (error,) = wrong(list(form.looked))
-    assert error.message == "In the split test: `text` is null in row 2."
+    assert error.message == "In the split test: `text` is null in row 3."
     assert form.looked[0].whole
 
 
@@ -136,11 +136,11 @@ def test_the_other_splits_of_an_entry_are_loaded_too(tmp_path: Path, studio: Stu
     named = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
     for entry in ({"path": str(tmp_path)}, {"path": "json", "data_files": named}):
         (error,) = wrong(judged(studio, "sft", {"datasets": [entry]})[1])
-        assert error.message.startswith("In the split test: `more` begins in row 3")
+        assert error.message.startswith("In the split test: `more` begins in row 4")
     both = [{"path": str(tmp_path), "split": "train+test"}]
     (tmp_path / "test.jsonl").write_text(changed(TEXT, 3, text=None))
     (error,) = wrong(judged(studio, "sft", {"datasets": both})[1])
-    assert error.message == "In the split test: `text` is null in row 3."
+    assert error.message == "In the split test: `text` is null in row 4."
     alone = {"datasets": [{"path": "json", "data_files": str(tmp_path / "train.jsonl")}]}
     assert wrong(judged(studio, "sft", alone)[1]) == []
 
@@ -150,7 +150,7 @@ def test_a_split_of_parquet_is_read_by_the_types_of_the_first(tmp_path: Path, st
     rows = [{"text": None if n == 7 else f"text {n}"} for n in range(30)]
     pyarrow.parquet.write_table(table(rows, text=pyarrow.large_string()), tmp_path / "test.parquet", row_group_size=4)
     (error,) = wrong(judged(studio, "sft", {"dataset_name": str(tmp_path), **EVALUATED})[1])
-    assert (error.message, error.where.row) == ("In the split test: `text` is null in row 7.", 7)
+    assert (error.message, error.where.row) == ("In the split test: `text` is null in row 8.", 7)
 
 
 # --- the datasets of a mixture

@@ -135,7 +135,7 @@ def test_rows_that_cannot_be_mapped_stop_it_or_are_left_out(
     expect(card(studio)).to_contain_text("20 of 20 rows looked at")
     prepare(studio)
     trouble = card(studio).locator(".ts-finding.error")
-    expect(trouble).to_contain_text("A row of train.jsonl cannot be mapped: answer is empty. (row 41)")
+    expect(trouble).to_contain_text("A row of train.jsonl cannot be mapped: answer is empty. (row 42)")
     assert not (shared_app.home / "datasets/holes-sft").exists()
     card(studio).get_by_role("button", name="Leave out such rows").click()
     expect(trouble).to_have_count(0)

@@ -50,9 +50,9 @@ def test_a_flaw_far_down_is_told_by_itself(studio: StudioPage, tmp_path: Path) -
     preview, line = page.locator("#data-preview"), page.locator("#data-whole")
     choose(studio, write(tmp_path / "bad.jsonl", 30_000, 25_000))
     expect(line).to_contain_text("All 30,000 rows checked in")
-    expect(preview).to_contain_text("messages has a message without content in row 25000")
+    expect(preview).to_contain_text("messages has a message without content in row 25,001")
     expect(preview).to_contain_text("No: SFT would stop on this.")
-    expect(studio.card).to_contain_text("without content in row 25000")
+    expect(studio.card).to_contain_text("without content in row 25,001")
     # Another file has an answer of its own, and a mended one too.
     choose(studio, write(tmp_path / "good.jsonl", 20_000))
     expect(line).to_contain_text("All 20,000 rows checked in")

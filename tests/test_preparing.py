@@ -148,6 +148,7 @@ def test_a_bad_row_stops_it_with_its_place_and_leaves_nothing(tmp_path: Path, ho
     where = stopped.value.finding.where
     assert (where.kind, where.name, where.row) == ("file", str(path), 2500)
     assert "`answer` is empty" in stopped.value.message
+    assert stopped.value.message.startswith("Row 2,501 of train.jsonl cannot be mapped: ")
     assert os.listdir(home) == []
 
 

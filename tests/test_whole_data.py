@@ -124,7 +124,7 @@ def test_a_flaw_far_down_is_found(tmp_path: Path, method: str, kind: str, flaw: 
         else:
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, row_group_size=700)
         error = the_error(verdict(path, method, 20_000 if form == "jsonl" else 700))
-        assert error.message.endswith(words.format(row=row)), error
+        assert error.message.endswith(words.format(row=f"{row + 1:,}")), error
         assert error.where.row == row
 
 
@@ -135,7 +135,7 @@ def test_rows_are_counted_over_all(tmp_path: Path) -> None:
         rows[n]["chosen"] = rows[n]["rejected"]
     path = write(tmp_path / "a.jsonl", rows)
     (equal,) = verdict(path, "dpo", 200_000).findings
-    assert equal.message == "`chosen` equals `rejected` in row 1000 and 28 more of the 30,000 rows."
+    assert equal.message == "`chosen` equals `rejected` in row 1,001 and 28 more of the 30,000 rows."
     labelled = [{**rows_of("labelled")(n), "label": True} for n in range(3000)]
     (sided,) = verdict(write(tmp_path / "b.jsonl", labelled), "kto").findings
     assert (sided.level, sided.message) == ("warning", "All 3,000 rows are good.")
@@ -261,7 +261,7 @@ def test_a_whole_number_of_more_than_64_bits(tmp_path: Path) -> None:
     path.write_text("prompt,completion,n\n" + rows)
     error = the_error(verdict(path, "sft"))
     assert (error.where.name, error.where.row) == (str(path), LATE)
-    assert error.message.startswith(f"`n` holds {10**25} in row {LATE}")
+    assert error.message.startswith(f"`n` holds {10**25} in row {LATE + 1:,}, and ")
     (error,) = [one for one in look(path, 100_000).findings if one.level == "error"]
     assert error.where.row == LATE
 
@@ -279,7 +279,7 @@ def test_a_packed_file_that_is_cut_short_names_the_row(tmp_path: Path) -> None:
         (error,) = [one for one in seen.findings if one.level == "error"]
         assert seen.total == error.where.row, "the rows before it were looked at"
         assert whole <= seen.total < 5000
-        assert f"breaks off in row {seen.total}" in error.message
+        assert f"breaks off in row {seen.total + 1:,}." in error.message
     csv_file = tmp_path / "a.csv.gz"
     csv_file.write_bytes(gzip.compress(("text\n" + "abcdef\n" * 90_000).encode())[:-50])
     (error,) = [one for one in look(csv_file).findings if one.level == "error"]
@@ -322,7 +322,7 @@ def test_a_column_that_begins_late_is_there(tmp_path: Path, form: str) -> None:
     for field, late in (("extra", {"text": "b"}), ("text", {"question": "b"})):
         path = write(tmp_path / "b.jsonl", [{"text": "a"}] * 20_000 + [{"text": "a", **late, "extra": "c"}])
         looked = made.inspect(str(path), "sft", values={"dataset_text_field": field}, all_rows=True)
-        words = {"extra": "`extra` is null in row 0", "text": "`question` is not used"}[field]
+        words = {"extra": "`extra` is null in row 1", "text": "`question` is not used"}[field]
         assert looked.findings[0].message.startswith(words), looked.findings
 
 
@@ -331,7 +331,7 @@ def test_late_columns_are_in_a_preference_too(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", [*rows, {**rows[0], "tools": "no JSON"}])
     looked = Studio(Home(tmp_path / "home")).inspect(str(path), "dpo", all_rows=True)
     (error,) = [one for one in looked.findings if one.level == "error"]
-    assert (error.where.row, error.message) == (20_000, "`tools` is no JSON in row 20000.")
+    assert (error.where.row, error.message) == (20_000, "`tools` is no JSON in row 20,001.")
 
 
 # TRL's seven trainers each stop at a time where a text belongs.
@@ -393,9 +393,9 @@ def test_a_parquet_cut_short(tmp_path: Path) -> None:
     path.write_bytes(whole[:middle] + bytes(2000) + whole[middle + 2000 :])
     error = the_error(verdict(path, "sft"))
     assert str(path) in error.message
-    assert "broken after row" in error.message
     assert error.where.row is not None
     assert 0 < error.where.row < 50_000
+    assert f"broken after row {error.where.row:,}: " in error.message
 
 
 @pytest.mark.parametrize(
@@ -420,14 +420,14 @@ def test_a_column_that_changes_midway(tmp_path: Path, name: str, text: str, word
     size = 100_000 if name.endswith("jsonl") else None
     found = verdict(path, "sft", size)
     (told,) = [one for one in found.findings if one.message.startswith(words)]
-    assert told.message.split(" row ")[1].startswith(str(LATE)), told
+    assert told.message.split(" row ")[1].startswith(f"{LATE + 1:,}"), told
     assert told.where.to_json() == {"kind": "file", "name": str(path), "row": LATE}
 
 
 def test_two_thousand_columns(tmp_path: Path) -> None:
     row = {f"c{n}": n for n in range(2000)}
     path = write(tmp_path / "a.jsonl", [{**row, "text": "a"}, {**row, "text": None}])
-    assert the_error(verdict(path, "sft")).message == "`text` is null in row 1."
+    assert the_error(verdict(path, "sft")).message == "`text` is null in row 2."
     found = verdict(write(tmp_path / "b.jsonl", [row, row]), "sft")
     assert len(the_error(found).message) < 2000
 
@@ -459,10 +459,10 @@ def test_every_format_is_read_alike(tmp_path: Path) -> None:
     assert len(names) == 9
     for name in names:
         error = the_error(verdict(tmp_path / name, "dpo"))
-        assert error.message == "`chosen` is null in row 2.", name
+        assert error.message == "`chosen` is null in row 3.", name
     (tmp_path / "j.txt").write_text("one\n\nthree\n")
     (empty,) = verdict(tmp_path / "j.txt", "sft").findings
-    assert empty.message == "`text` is empty in row 1."
+    assert empty.message == "`text` is empty in row 2."
 
 
 # --- the service and the command line
@@ -484,4 +484,4 @@ def test_inspect_looks_at_all_rows(tmp_path: Path) -> None:
     code, said = studio("inspect", str(path), "--method", "sft", "--json", home=tmp_path / "home")
     told = json.loads(said)
     assert (code, told["verdict"], told["checked"]) == (1, "reject", 501)
-    assert [one["message"] for one in told["findings"]] == ["`text` is null in row 500."]
+    assert [one["message"] for one in told["findings"]] == ["`text` is null in row 501."]

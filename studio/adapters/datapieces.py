@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from studio.adapters import jsonpieces
 from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features, type_words
 from studio.adapters.fitting import Misfit, fitted, whole
 from studio.adapters.jsonpieces import Mixed, NullFirst, are_times, as_time, first_mixed, loaded, pieces, rows_of
@@ -21,7 +22,7 @@ from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
 from studio.domain.columns import Column, column_of
 from studio.domain.errors import StudioError
 from studio.domain.features import Feature
-from studio.domain.findings import Finding, Where
+from studio.domain.findings import Finding, Where, beyond, row_name
 from studio.domain.row_text import json_rows
 
 # The pieces in which the datasets library reads: the types of the first one hold for all.
@@ -113,26 +114,28 @@ class Pieces:
             raise Stopped(self._misfit(error)) from error
         except StudioError as error:
             line = re.match(r"Line (\d+) of", error.message)
-            raise self._stop(error.message, error.hint, int(line[1]) if line else None) from error
+            what = error.message if line else f"{error.message.removesuffix('.')}{beyond(self.start)}."
+            raise self._stop(what, error.hint, int(line[1]) if line else None) from error
         except BROKEN as error:
             raise self._cut(error) from error
         except UnicodeDecodeError as error:
-            raise self._stop(f"{self.file} is no UTF-8 text: {error.reason}.", "Save it as UTF-8.") from error
+            what = f"{self.file} is no UTF-8 text{beyond(self.start)}: {error.reason}."
+            raise self._stop(what, "Save it as UTF-8.") from error
         except (pa.ArrowException, OSError) as error:
-            what = f"{self.file} is broken after row {self.start}: {_first_line(error)}."
+            what = f"{self.file} is broken{beyond(self.start)}: {jsonpieces.first_line(error)}."
             raise self._stop(what, "Download it again, or write it anew.") from error
 
     def _stop(self, message: str, why: str, line: int | None = None) -> Stopped:
-        return Stopped(
-            Finding("error", Where("file", str(self.file), None if line else self.start, line), message, why)
-        )
+        where = Where("file", str(self.file), None if line else self.start, line)
+        return Stopped(Finding("error", where, message, why))
 
     def _cut(self, error: Exception) -> Stopped:
         """A packed file that breaks off: of lines it is known in which row, of others not."""
         reached = self._form == "json" and isinstance(error, EOFError) and self.start > 0
         where = Where("file", str(self.file), self.start if reached else None)
         told = not_whole(self.file)
-        what = f"{told.message.removesuffix('.')}: it breaks off in row {self.start}." if reached else told.message
+        broken = f": it breaks off in {row_name(self.start)}." if reached else "."
+        what = told.message.removesuffix(".") + broken
         return Stopped(Finding("error", where, what, told.hint))
 
     def _misfit(self, error: Misfit) -> Finding:
@@ -140,15 +143,15 @@ class Pieces:
         where = Where("file", str(self.file), row)
         if error.wanted == "no such column":
             before = "the split that is loaded before it has" if self._typed else "the first rows have"
-            message = f"`{error.column}` begins in row {row}, and {before} no such column."
+            message = f"`{error.column}` begins in {row_name(row)}, and {before} no such column."
             return Finding("error", where, message, f"{_STOPS} Give every row the same keys.")
         found, wanted = type_words(error.found), type_words(error.wanted)
-        message = f"`{error.column}` changes its type in row {row}: {found}, after {wanted}."
+        message = f"`{error.column}` changes its type in {row_name(row)}: {found}, after {wanted}."
         return Finding("error", where, message, _STOPS)
 
     def _null_first(self, error: NullFirst) -> Finding:
         row = self.start + error.place
-        what = f"`{error.column}` has a list that begins with null in row {row}."
+        what = f"`{error.column}` has a list that begins with null in {row_name(row)}."
         why = (
             "The datasets library then wants the same types in each row, lists with whole numbers and others with "
             "decimals are two, and no blank lines: it stops there. Take the null out of the list."
@@ -252,7 +255,8 @@ class Pieces:
         except NullFirst as error:
             raise Stopped(self._null_first(error)) from error
         except pa.ArrowInvalid as error:
-            raise self._stop(f"{self.file} is broken: {_first_line(error)}.", _STOPS, line) from error
+            what = f"{self.file} is broken: {jsonpieces.first_line(error)}."
+            raise self._stop(what, _STOPS, line + jsonpieces.first_unread(piece)) from error
         for path in mixed.written[before:]:
             self._warn_written(path, rows or [])
         return self._piece(table, self._raw(rows or []))
@@ -267,7 +271,7 @@ class Pieces:
 
     def _warn_written(self, path: tuple[str | int, ...], rows: list[dict[str, Any]]) -> None:
         row = self.start + first_mixed(rows, path)
-        message = f"`{path[0]}` changes its type in row {row}."
+        message = f"`{path[0]}` changes its type in {row_name(row)}."
         why = f"The datasets library then writes {len(rows):,} rows around it as JSON: texts get quotes around them."
         self.warnings.append(Finding("warning", Where("file", str(self.file), row), message, why))
 
@@ -319,14 +323,15 @@ class Pieces:
             return self._stop(f"{self.file} holds numbers that no column of numbers holds.", "Write them as text.")
         place, name, cell = first
         row = self.start + place
-        message = f"`{name}` holds {cell} in row {row}, and a whole number has at most 64 bits."
+        message = f"`{name}` holds {cell} in {row_name(row)}, and a whole number has at most 64 bits."
         why = "The datasets library stops there with an OverflowError. Leave the column out of the file."
         return Stopped(Finding("error", Where("file", str(self.file), row), message, why))
 
     def _no_csv(self, error: str) -> Stopped:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
         if not found:
-            return self._stop(f"{self.file} is no CSV: {_first_line(error)}.", "Save the table as CSV in UTF-8.")
+            what = f"{self.file} is no CSV{beyond(self.start)}: {jsonpieces.first_line(error)}."
+            return self._stop(what, "Save the table as CSV in UTF-8.")
         hint = 'A cell with commas or line breaks must stand in double quotes: "like, this".'
         what = f"Line {found[2]} of {self.file} has {found[3]} cells, and the header has {found[1]}."
         return self._stop(what, hint, int(found[2]))
@@ -388,7 +393,3 @@ class Pieces:
         piece = Piece(self.start, table.num_rows, found)
         self.start += table.num_rows
         return piece
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

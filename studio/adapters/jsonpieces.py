@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -12,7 +13,6 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.json
 
-from studio.domain.errors import StudioError
 from studio.domain.row_text import json_rows
 
 Path = tuple[str | int, ...]  # the keys from a row down to a cell; 0 stands for every item of a list
@@ -120,6 +120,26 @@ def read_piece(piece: bytes) -> Any:
     except pa.ArrowInvalid:
         return _row_by_row(piece, table)
     return table
+
+
+def first_unread(piece: bytes) -> int:
+    """How many lines come before the first one that Arrow does not read even by itself; 0 where it reads each."""
+    return _unread(piece.split(b"\n"), 0) or 0
+
+
+def _unread(lines: list[bytes], before: int) -> int | None:
+    text = b"\n".join(lines)
+    if not text.strip():
+        return None
+    try:
+        read_piece(text)
+    except pa.ArrowInvalid:
+        half = len(lines) // 2
+        if half == 0:
+            return before
+        found = _unread(lines[:half], before)
+        return _unread(lines[half:], before + half) if found is None else found
+    return None
 
 
 def _row_by_row(piece: bytes, table: Any) -> Any:
@@ -256,9 +276,10 @@ def _cells(cell: Any, path: Path) -> Iterator[Any]:
         yield cell
 
 
-def broken(error: StudioError | Exception, name: str) -> str:
-    """What is wrong with a piece, for a sentence."""
-    return error.message if isinstance(error, StudioError) else f"{name} is broken: {str(error).rstrip('.')}."
+def first_line(error: object) -> str:
+    """What went wrong with a piece, for a sentence; without Arrow's number of the row, which is that within a block."""
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    return re.sub(r" in row \d+$", "", said[0].rstrip(".")).rstrip(".")
 
 
 def are_times(cells: Iterable[Any], nothing: bool = False) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from studio.domain.cell_structure import ROLES, Relation, are_tools, token_marks, tools_in
 from studio.domain.columns import Column, kind_of
 from studio.domain.conversations import is_json_messages
-from studio.domain.findings import Finding, Fix, Level, Where
+from studio.domain.findings import Finding, Fix, Level, Where, row_name
 from studio.domain.seen_rows import Alike, FirstRows, Row, Seen
 
 # The columns that TRL looks at, in no order that it promises, to tell a conversation from text.
@@ -108,7 +108,7 @@ class Cells:
         first, count = min(one.row for one in rows), sum(one.count for one in rows)
         of = f"{self.seen.total:,} rows" if self.seen.whole else f"{self.seen.total:,} rows looked at"
         more = f" and {count - 1:,} more of the {of}" if count > 1 else ""
-        self.add(level, name, f"`{name}` {what} in row {first}{more}.", why, first)
+        self.add(level, name, f"`{name}` {what} in {row_name(first)}{more}.", why, first)
 
     # --- columns
 
@@ -153,7 +153,7 @@ class Cells:
                 what, why = (
                     ("a time", _TIMES) if time else (_UNLIKE[kind], "TRL would stop: it learns from text alone.")
                 )
-                self.add("error", name, f"`{name}` holds {what} in row {first.row}.", why, first.row)
+                self.add("error", name, f"`{name}` holds {what} in {row_name(first.row)}.", why, first.row)
         for name, kind in kinds.items():
             if kind == "text" and not odd and not self.seen.whole and self._all_dates(name):
                 self.unsure = True

@@ -12,7 +12,10 @@ Kind = Literal["argument", "column", "machine", "log", "file"]
 
 @dataclass(frozen=True)
 class Where:
-    """The place a Finding speaks of. `row` counts data rows from 0, `line` counts file lines from 1."""
+    """The place a Finding speaks of. `row` counts data rows from 0, `line` counts file lines from 1.
+
+    Words name a row by its `row_name`, which counts from 1 as the page's pager does.
+    """
 
     kind: Kind
     name: str
@@ -59,6 +62,16 @@ class Finding:
             "why": self.why,
             "fix": self.fix.to_json() if self.fix else None,
         }
+
+
+def row_name(row: int) -> str:
+    """What words call the data row that is number `row` counted from 0: `row 1` for the first, as the pager has it."""
+    return f"row {row + 1:,}"
+
+
+def beyond(rows: int) -> str:
+    """Words for a place that comes somewhere after so many rows: ` after row 41`."""
+    return f" after {row_name(rows - 1)}" if rows else f" in {row_name(0)} or later"
 
 
 def finding(level: Level, name: str, message: str, why: str = "", fix: Fix | None = None) -> Finding:

@@ -22,7 +22,7 @@ from studio.adapters.hubdownload import HubDownload, Listing
 from studio.adapters.mapping_arrow import Mapped, MixedTypes, divided, map_batch, map_rows
 from studio.adapters.prepared import PreparedWriter, free_name
 from studio.domain.errors import StudioError
-from studio.domain.findings import Finding, Where
+from studio.domain.findings import Finding, Where, row_name
 from studio.domain.mapping import BadRow, DataMapping
 from studio.domain.mixture import own_files
 from studio.service.data import Inspection
@@ -125,7 +125,8 @@ class Unmapped(StudioError):
     """A row that cannot be mapped, with where it is."""
 
     def __init__(self, file: Path, row: int, why: BadRow, hint: str = f"{LEAVE}, or choose other columns.") -> None:
-        super().__init__(f"Row {row} of {file.name} cannot be mapped: {_sentence(why)}", f"Nothing was written. {hint}")
+        what = f"{row_name(row).capitalize()} of {file.name} cannot be mapped: {_sentence(why)}"
+        super().__init__(what, f"Nothing was written. {hint}")
         told = f"A row of {file.name} cannot be mapped: {_sentence(why)}"  # its number stands beside it
         self.finding = Finding("error", Where("file", str(file), row), told, self.hint)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from studio.domain.column_roles import ROLE_WORDS
+from studio.domain.findings import row_name
 from studio.domain.mapping import Row
 from studio.domain.methods import method_named
 from studio.domain.model_facts import size_text
@@ -39,7 +40,7 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     elif proposal.bad:
         number, why = proposal.bad[0]
         count = f"{len(proposal.bad)} of the {tried} rows looked at cannot be mapped"
-        more = pieces.code(f"{count}. Row {number}: {str(why).rstrip('.')}.")
+        more = pieces.code(f"{count}. {row_name(number).capitalize()}: {str(why).rstrip('.')}.")
     else:
         more = spoken("{count} of {count} rows looked at make what {method} learns from: {type}.",
                       count=str(tried), method=label, type=proposal.mapping.target)  # fmt: skip

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from studio.domain.findings import Finding
+from studio.domain.findings import Finding, row_name
 from studio.domain.moments import seconds_since
 from studio.ui.glossary import MEANINGS
 
@@ -74,16 +74,23 @@ def finding(found: Finding, index: int | None = None, place: str = "", actions: 
         look, words = ("ts-btn", "Map the columns") if place == MAPPING else ("ts-btn quiet", "Show")
         buttons += f'<button type="button" class="{look}" data-go="{text(place)}">{spoken(words)}</button>'
     button = f'<div class="ts-actions">{buttons}</div>' if buttons else ""
-    row = "".join(
-        f" ({word} {number})"
-        for word, number in (("row", found.where.row), ("line", found.where.line))
-        if number is not None and not re.search(rf"\b{word} {number:,}\b|\b{word} {number}\b", found.message, re.I)
-    )
     why = f"<small>{code(found.why)}</small>" if found.why else ""
     return (
         f'<div class="ts-finding {found.level}"><div><b><span class="ts-sr">{found.level}: </span>'
-        f"{code(found.message)}{row}</b>{why}</div>{button}</div>"
+        f"{code(found.message)}{_unsaid(found)}</b>{why}</div>{button}</div>"
     )
+
+
+def _unsaid(found: Finding) -> str:
+    """The row and the line of a Finding, where its message does not say them."""
+    row, line, message = found.where.row, found.where.line, found.message.replace(",", "")
+    names = {}
+    if row is not None:
+        names[row_name(row)] = rf"row {row + 1}|after row {row}"
+    if line is not None:
+        names[f"line {line}"] = f"line {line}"
+    said = (name for name, words in names.items() if not re.search(rf"\b({words})\b", message, re.I))
+    return "".join(f" ({name})" for name in said)
 
 
 def findings(all_found: Iterable[Finding], first: int = 0, place: Callable[[Finding], str] = lambda found: "") -> str:

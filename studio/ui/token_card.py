@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.domain.epoch_steps import OF_A_STEP, batching_of, steps_per_epoch
+from studio.domain.findings import row_name
 from studio.domain.token_count import TokenCount, bins, summary
 from studio.service.token_rows import countable
 from studio.service.tokens import DECIDING, NAMING, Counted
@@ -255,7 +256,7 @@ def _example(form: Form, counted: Counted, count: TokenCount) -> str:
     name = "Sequence" if packed else "Example"
     where = f"{pieces.spoken(name)} {pieces.count(number + 1)}"
     if sample["row"] is not None and sample["row"] != number:
-        where += f", row {pieces.count(sample['row'] + 1)}"
+        where += f", {row_name(sample['row'])}"
     back = _button(f"example:{number - 1}", "Back", off=number <= 0)
     ahead = _button(f"example:{number + 1}", "Next", off=number + 1 >= count.shown_of)
     parts = "".join(_part(part, count, sample["dropped"]) for part in sample["parts"])
