@@ -41,7 +41,8 @@ class Inspection:
     are the splits of local data that are loaded beside it. `features` are the datasets library's own types of the
     columns, as far as they are known without reading on, `form` the builder's name of local data. `conversational` is
     whether the method learns from messages, None where that is not known, or hangs on what is wrong. `written` are
-    the rows of a csv with their cells as they stand there.
+    the rows of a csv with their cells as they stand there. `kept` is what is remembered of its files for as long as
+    nobody looks anew: it goes on into what is judged of the same look.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Inspection:
     form: str = ""
     conversational: bool | None = None
     written: tuple[dict[str, Any], ...] = field(default=(), repr=False, compare=False)
+    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def whole(self) -> bool:

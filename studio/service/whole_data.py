@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import hashlib
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,30 @@ class _Job:
     chained: bool
 
 
+@dataclass
+class _Disk:
+    """The files of a look as they were when it was first asked of them: a page asks again and again while it waits."""
+
+    source: datafiles.DataSource
+    stamps: dict[Path, tuple[int, int]] = field(default_factory=dict)
+
+    def stamp(self, files: Iterable[Path]) -> str:
+        """What changes with any of the files; short, since thousands of them may lie in a folder."""
+        told = hashlib.sha256()
+        for file in files:
+            if file not in self.stamps:
+                status = file.stat()
+                self.stamps[file] = status.st_mtime_ns, status.st_size
+            told.update(f"{file}\0{self.stamps[file]}\0".encode(errors="surrogateescape"))
+        return told.hexdigest()
+
+
 class WholeData:
-    """Checks and statistics of whole splits, remembered for as long as the files stay as they are."""
+    """Checks and statistics of whole splits, remembered for as long as the files stay as they are.
+
+    How they are is found out once for a look, and anew with another look, a count that is asked for and a check that
+    is waited for.
+    """
 
     def __init__(self) -> None:
         self._checks: Background[AllRows] = Background()
@@ -77,6 +100,7 @@ class WholeData:
 
     def checked(self, looked: Inspection, values: Mapping[str, Any]) -> Inspection:
         """The inspection with the verdict on all rows; where the data is not local, as it was."""
+        looked.kept.clear()
         job = _job(looked, values)
         return looked if job is None else with_all(looked, self._checks.now(job.key, partial(_check, job)), values)
 
@@ -107,6 +131,7 @@ class WholeData:
             context = contextvars.copy_context()  # that says whose token it is
             self._told.begin(_hub_key(looked), lambda heard: context.run(_ask_viewer, looked, hub))
             return
+        looked.kept.clear()
         job = _job(looked, {})
         if job is not None:
             self._counts.begin((*job.key[:-1], None), partial(_count, job, None))
@@ -172,45 +197,64 @@ def _files_of(looked: Inspection, split: str) -> tuple[Key, datafiles.DataSource
     """The files of a split of local data, as their key and to be read; None where there are none."""
     if looked.source != "local":
         return None
+    known: dict[str, tuple[Key, datafiles.DataSource] | None] = looked.kept.setdefault("counted", {})
+    if split in known:
+        return known[split]
     try:
-        source = _opened(looked)
-        files = source.files.get(split, ())
+        disk = _disk(looked)
+        files = disk.source.files.get(split, ())
         if looked.files:  # those that are read of a mixture's entry
             files = tuple(map(Path, looked.files)) if split == looked.split else ()
-        stamps = _stamps(files)
+        key = disk.source.format, disk.stamp(files)
     except (StudioError, OSError):
         return None
-    return ((source.format, stamps), replace(source, files={split: files})) if files else None
+    known[split] = (key, replace(disk.source, files={split: files})) if files else None
+    return known[split]
 
 
-def _opened(looked: Inspection) -> datafiles.DataSource:
+def _disk(looked: Inspection) -> _Disk:
+    """The look's files. Raises StudioError where they are gone."""
+    known = looked.kept.get("disk")
+    if isinstance(known, _Disk):
+        return known
     # Of a mixture, one may be any files; elsewhere the name says which.
     named = (looked.files[0], None) if looked.files else (looked.name, looked.config or None)
-    return datafiles.open_source(*named)
-
-
-def _stamps(files: tuple[Path, ...]) -> Key:
-    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+    found: _Disk = looked.kept.setdefault("disk", _Disk(datafiles.open_source(*named)))
+    return found
 
 
 def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
-    """What there is to check; None for data that is not local, or that could not even be opened."""
+    """What there is to check; None for data that is not local, or that could not even be opened.
+
+    It is remembered for the inspection: any change of the recipe makes another one of the same look.
+    """
     if looked.source != "local" or not looked.columns:
         return None
-    try:
-        source = _opened(looked)
-        if looked.files:  # they are of the split that an entry names, whatever it is called
-            source = replace(source, files={looked.read_split or "train": tuple(map(Path, looked.files))})
-        split = looked.read_split if looked.read_split in source.splits else source.splits[0]
-        files = source.files[split]
-        held_out = () if looked.files else _held_out(source, split, values)
-        stamps = _stamps((*files, *held_out))
-        splits, chains = in_order(replace(looked, read_split=split), files, values), chained(looked, values)
-        others = tuple((name, _stamps(members)) for name, members in splits.items() if name != split)
-    except (StudioError, OSError):
-        return None
-    field = values.get("dataset_text_field")
-    wanted = (*LOOKED_INTO, *([field] if isinstance(field, str) and field not in LOOKED_INTO else []))
+    of, jobs = looked.kept.get("jobs", (None, ()))
+    if of is not looked:
+        jobs = ()
+    known = next((job for asked, job in jobs if asked == values), None)
+    if known is None:
+        try:
+            known = _new_job(looked, values, _disk(looked))
+        except (StudioError, OSError):
+            return None
+        # Statistics and the check ask with different values in turn.
+        looked.kept["jobs"] = looked, ((dict(values), known), *jobs[:3])
+    return known
+
+
+def _new_job(looked: Inspection, values: Mapping[str, Any], disk: _Disk) -> _Job:
+    source = disk.source
+    if looked.files:  # they are of the split that an entry names, whatever it is called
+        source = replace(source, files={looked.read_split or "train": tuple(map(Path, looked.files))})
+    split = looked.read_split if looked.read_split in source.splits else source.splits[0]
+    files = source.files[split]
+    held_out = () if looked.files else _held_out(source, split, values)
+    splits, chains = in_order(replace(looked, read_split=split), files, values), chained(looked, values)
+    others = tuple((name, disk.stamp(members)) for name, members in splits.items() if name != split)
+    named = values.get("dataset_text_field")
+    wanted = (*LOOKED_INTO, *([named] if isinstance(named, str) and named not in LOOKED_INTO else []))
     names = {column.name for column in looked.columns}
     if looked.method in _REWARDED:  # rewards read every column, so rows that differ in any are no repetition
         first = looked.rows[0] if looked.rows else names  # columns that begin later make no other question of it
@@ -222,7 +266,7 @@ def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
     late = () if source.format != "json" else selected if isinstance(selected, list) else wanted
     wanted = tuple(name for name in wanted if name in names or name in late)
     place = tuple(splits).index(split)
-    key = (source.format, len(files), stamps, others, place, chains, wanted)
+    key = (source.format, len(files), disk.stamp((*files, *held_out)), others, place, chains, wanted)
     columns = {one.name: one.columns for one in looked.others if one.columns}
     return _Job(key, source.format, files, source, split, held_out, splits, columns, chains)
 
