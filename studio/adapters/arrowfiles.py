@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol
 
@@ -69,26 +70,45 @@ def batches(place: Files, file: Path) -> Iterator[Any]:
         yield from batches
 
 
-def schema_of(place: Files, file: Path, form: str) -> Any:
-    """The schema of a parquet or arrow file."""
+@dataclass(frozen=True)
+class Footer:
+    """What the end of a parquet or arrow file tells: its schema, and of parquet its rows and those of its groups."""
+
+    schema: Any
+    rows: int | None = None
+    first_group: int | None = None  # None where there is no group
+
+
+def footer(place: Files, file: Path, form: str) -> Footer:
+    """What a file tells without its cells being read."""
     if form == "parquet":
-        return parquet(place, file).schema_arrow
+        opened = parquet(place, file)
+        found = opened.metadata
+        first = int(found.row_group(0).num_rows) if found.num_row_groups else None
+        return Footer(opened.schema_arrow, int(found.num_rows), first)
     with _arrow(place, file) as (schema, _):
-        return schema
+        return Footer(schema)
 
 
 def arrow_rows(place: Files, file: Path, form: str, skip: int) -> Iterator[dict[str, Any]]:
     """The rows of a parquet or arrow file from number `skip` on, as JSON would have them."""
-    columns = {column.name: column for column in schema_columns(schema_of(place, file, form))}
-    found = _parquet_batches(place, file, skip) if form == "parquet" else _skipped(batches(place, file), skip)
-    for batch in found:
+    if form == "parquet":
+        opened = parquet(place, file)
+        yield from _plain_rows(opened.schema_arrow, _parquet_batches(opened, skip, place.local))
+    else:
+        with _arrow(place, file) as (schema, batches):
+            yield from _plain_rows(schema, _skipped(batches, skip))
+
+
+def _plain_rows(schema: Any, batches: Iterator[Any]) -> Iterator[dict[str, Any]]:
+    columns = {column.name: column for column in schema_columns(schema)}
+    for batch in batches:
         for start in range(0, batch.num_rows, 20):
             for row in batch.slice(start, 20).to_pylist():
                 yield {name: _plain(cell, columns[name].type) for name, cell in row.items()}
 
 
-def _parquet_batches(place: Files, file: Path, skip: int) -> Iterator[Any]:
-    opened = parquet(place, file)
+def _parquet_batches(opened: Any, skip: int, threads: bool) -> Iterator[Any]:
     groups = list(range(opened.metadata.num_row_groups))
     while groups and skip >= opened.metadata.row_group(groups[0]).num_rows:
         skip -= opened.metadata.row_group(groups.pop(0)).num_rows
@@ -97,8 +117,7 @@ def _parquet_batches(place: Files, file: Path, skip: int) -> Iterator[Any]:
     first = opened.metadata.row_group(groups[0])
     size = max(1, min(1000 if skip else 100, _BATCH_BYTES * first.num_rows // max(first.total_byte_size, 1)))
     # Threads over a Python file can keep the interpreter from ending.
-    batches = opened.iter_batches(batch_size=size, row_groups=groups, use_threads=place.local)
-    return _skipped(batches, skip)
+    return _skipped(opened.iter_batches(batch_size=size, row_groups=groups, use_threads=threads), skip)
 
 
 def _skipped(batches: Iterator[Any], skip: int) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from studio.adapters.arrowfiles import Files, LocalFiles, arrow_rows, batches, parquet, schema_of
+from studio.adapters.arrowfiles import Files, Footer, LocalFiles, arrow_rows, batches, footer
 from studio.adapters.dataschema import schema_columns, schema_features
 from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
 from studio.domain.columns import Column, column_of
@@ -23,8 +23,9 @@ from studio.domain.findings import Finding
 from studio.domain.row_index import RowIndex
 
 _SAMPLE_ROWS = 200
+_HEAD_ROWS = 20  # of the sample, kept to be shown
 _SAMPLE_BYTES = 32 << 20
-_COUNTED_BYTES = 64 << 20  # files of text up to this size are read through to count their rows
+_COUNTED_BYTES = 64 << 20  # files of text that come to this size at most are read through to count their rows
 NO_SCRIPTS = "Datasets that are loaded by a script are refused: TRL's loader runs none. Use one in data files."
 
 
@@ -49,6 +50,8 @@ class DataSource:
     usual: str = ""
     place: Files = field(default=_LOCAL, repr=False)
     left_out: tuple[Finding, ...] = ()
+    # What has been read of files, so that one look opens none twice; other files or another look begin anew.
+    _known: dict[Hashable, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -56,10 +59,16 @@ class DataSource:
 
     def columns(self, split: str | None = None) -> list[Column]:
         """The columns and their types: from the file's schema, or told from its first rows (json, csv)."""
-        first, *more = self._files(split)
+        files = self._files(split)
+        if ("columns", files) not in self._known:
+            self._known["columns", files] = self._told_columns(files)
+        return list(self._known["columns", files])
+
+    def _told_columns(self, files: tuple[Path, ...]) -> list[Column]:
+        first, *more = files
         with _readable(first):
             if self.format in ("parquet", "arrow"):
-                return schema_columns(schema_of(self.place, first, self.format))
+                return schema_columns(self._footer(first).schema)
         sample: list[dict[str, Any]] = []
         for file in (first, *(more if self.format in ("json", "text") else ())):  # a csv without a header is none
             with _readable(file):
@@ -68,6 +77,7 @@ class DataSource:
                 break
         if not sample:
             raise StudioError(f"{first} holds no rows.", "Choose a file with data in it.")
+        self._known["head", files] = sample[:_HEAD_ROWS]
         names = dict.fromkeys(name for row in sample for name in row)
         return [column_of(name, (row.get(name) for row in sample)) for name in names]
 
@@ -78,7 +88,7 @@ class DataSource:
         """
         if self.format in ("parquet", "arrow"):
             with _readable(file := self._files(split)[0]):
-                return schema_features(schema_of(self.place, file, self.format))
+                return schema_features(self._footer(file).schema)
         return told_by(columns, self.format, count is not None and count <= _SAMPLE_ROWS)
 
     def rows(self, split: str | None = None, n: int = 20, offset: int = 0) -> list[dict[str, Any]]:
@@ -86,8 +96,12 @@ class DataSource:
 
         A column that begins after the first rows is there where one of these has it.
         """
-        found = list(islice(self._iterate(split, offset), n))
-        names = dict.fromkeys(chain(self._names(split), *found))
+        names, files = self._names(split), self._files(split)
+        head = self._known.get(("head", files), ())
+        found = head[:n] if offset == 0 and len(head) >= n else list(islice(self._iterate(split, offset), n))
+        if found:
+            self._known["some", files] = True
+        names = list(dict.fromkeys(chain(names, *found)))
         return [{name: row.get(name) for name in names} for row in found]
 
     def written(self, split: str, n: int) -> list[dict[str, Any]]:
@@ -105,12 +119,16 @@ class DataSource:
         files = self._files(split)
         if not self.place.local and len(files) > 1:
             return None
-        counts = [self._count(file, through) for file in files]
+        big = False
+        if self.place.local and self.format not in ("parquet", "arrow"):
+            with _readable(files[0]):
+                big = sum(file.stat().st_size for file in files) > _COUNTED_BYTES
+        counts = [self._count(file, through, big) for file in files]
         return None if None in counts else sum(cast("list[int]", counts))
 
     def has_rows(self, split: str) -> bool:
         """Whether a split has any rows."""
-        return next(self._iterate(split, 0), None) is not None
+        return ("some", self._files(split)) in self._known or next(self._iterate(split, 0), None) is not None
 
     def is_array(self, split: str) -> bool:
         """Whether a split's first file of JSON is one list."""
@@ -122,8 +140,13 @@ class DataSource:
         if self.format != "parquet":
             return None
         with _readable(file):
-            found = parquet(self.place, file).metadata
-            return int(found.row_group(0).num_rows) if found.num_row_groups else None
+            return self._footer(file).first_group
+
+    def _footer(self, file: Path) -> Footer:
+        if ("footer", file) not in self._known:
+            self._known["footer", file] = footer(self.place, file, self.format)
+        found: Footer = self._known["footer", file]
+        return found
 
     def recipe_values(self) -> dict[str, Any]:
         """The recipe's values with which `trl` loads this: a folder by name, files as a mixture of one."""
@@ -189,17 +212,16 @@ class DataSource:
             if size > _SAMPLE_BYTES:
                 return
 
-    def _count(self, file: Path, through: bool = False) -> int | None:
+    def _count(self, file: Path, through: bool = False, big: bool = False) -> int | None:
         with _readable(file):
             if self.format == "parquet":
-                return int(parquet(self.place, file).metadata.num_rows)
+                return self._footer(file).rows
             if self.format == "arrow":
                 return sum(int(batch.num_rows) for batch in batches(self.place, file))
             index = self._index(file)
             if through:
                 return index.count(partial(_binary, self.place, file))
-            big = not self.place.local or is_packed(file) or file.stat().st_size > _COUNTED_BYTES
-            if big or index.decoded:
+            if big or not self.place.local or is_packed(file) or index.decoded:
                 return index.total
             return sum(1 for _ in self._text_rows(file))
 

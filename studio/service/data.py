@@ -304,10 +304,11 @@ def _opened_source(
     with suppress(StudioError):  # what is broken further on has its Finding when all rows are checked
         count = source.num_rows(chosen)
     features = source.features(chosen, columns, count)
+    others = beside(source, chosen)  # first: a split whose rows were seen is not opened again to tell that it has some
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
-        left_out=source.left_out, rowless=rowless(source), others=beside(source, chosen), features=features,
+        left_out=source.left_out, rowless=rowless(source), others=others, features=features,
         form=source.format, written=tuple(written),
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))

@@ -339,6 +339,7 @@ class Studio:
 
     def rows_of(self, looked: Inspection, split: str, offset: int) -> RowsPage:
         """A page of rows of a dataset that was looked at, one of a mixture too."""
+        self.whole.look_anew(looked)
         return preview.rows_of(looked, self.recipes.paths(), self.hub, split, offset)
 
     def take_file(self, sent: Path) -> Path:

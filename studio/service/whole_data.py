@@ -67,8 +67,8 @@ class _Disk:
 class WholeData:
     """Checks and statistics of whole splits, remembered for as long as the files stay as they are.
 
-    How they are is found out once for a look, and anew with another look, a count that is asked for and a check that
-    is waited for.
+    How they are is found out once for a look, and anew with another look, a page of rows or a count that is asked for,
+    and a check that is waited for.
     """
 
     def __init__(self) -> None:
@@ -77,6 +77,10 @@ class WholeData:
         self._totals: Background[int | StudioError] = Background()
         self._samples: Background[Statistics | StudioError] = Background()
         self._told: Background[Statistics | Unknown] = Background()
+
+    def look_anew(self, looked: Inspection) -> None:
+        """Has the next question look at the files again, since they may have changed."""
+        looked.kept.clear()
 
     def begin(self, looked: Inspection, values: Mapping[str, Any]) -> bool:
         """Starts checking all rows of local data in the background; whether there is an answer to come."""
@@ -100,7 +104,7 @@ class WholeData:
 
     def checked(self, looked: Inspection, values: Mapping[str, Any]) -> Inspection:
         """The inspection with the verdict on all rows; where the data is not local, as it was."""
-        looked.kept.clear()
+        self.look_anew(looked)
         job = _job(looked, values)
         return looked if job is None else with_all(looked, self._checks.now(job.key, partial(_check, job)), values)
 
@@ -131,7 +135,7 @@ class WholeData:
             context = contextvars.copy_context()  # that says whose token it is
             self._told.begin(_hub_key(looked), lambda heard: context.run(_ask_viewer, looked, hub))
             return
-        looked.kept.clear()
+        self.look_anew(looked)
         job = _job(looked, {})
         if job is not None:
             self._counts.begin((*job.key[:-1], None), partial(_count, job, None))
