@@ -110,6 +110,8 @@ def test_rows_that_rewards_tell_apart_are_no_repetition(tmp_path: Path) -> None:
 def test_repeated_rows_and_a_leak_are_told(tmp_path: Path) -> None:
     rows = [{"text": f"row {n}"} for n in range(1000)]
     assert told(tmp_path, write(tmp_path / "clean.jsonl", rows)) == []
+    (few,) = told(tmp_path, write(tmp_path / "few.jsonl", [*rows[:1] * 2, rows[1]]))
+    assert (few.level, few.message) == ("warning", "1 of the 3 rows is like an earlier one.")
     (twice,) = told(tmp_path, write(tmp_path / "twice.jsonl", rows + rows[:200]))
     assert (twice.level, twice.message) == ("warning", "200 of the 1,200 rows (17 %) are like an earlier one.")
     (some,) = told(tmp_path, write(tmp_path / "some.jsonl", rows + rows[:20]))

@@ -10,6 +10,7 @@ from studio.domain.seen_rows import AllRows
 
 # The share of repeated rows that is worth a word, and the one that is worth a warning.
 _NOTED, _WARNED = 0.01, 0.1
+_FEW = 100  # rows of fewer are told by their number alone
 
 
 def repeats(name: str, seen: AllRows, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -17,7 +18,9 @@ def repeats(name: str, seen: AllRows, values: Mapping[str, Any]) -> Iterator[Fin
     share = seen.repeated / seen.total if seen.total else 0
     if share >= _NOTED:
         why = "What is there more than once counts more than the rest."
-        what = f"{seen.repeated:,} of the {seen.total:,} rows ({100 * share:.0f} %) are like an earlier one."
+        of_so_many = f" ({100 * share:.0f} %)" if seen.total >= _FEW else ""
+        like = "are" if seen.repeated > 1 else "is"
+        what = f"{seen.repeated:,} of the {seen.total:,} rows{of_so_many} {like} like an earlier one."
         yield Finding("warning" if share >= _WARNED else "note", Where("file", name), what, why)
     if seen.shared and _evaluates(values):
         what = f"{seen.shared:,} of the {seen.held_out:,} rows to evaluate on are trained on too."
