@@ -34,6 +34,7 @@ from studio.ui import (
     pieces,
     preview_table,
     queue_card,
+    rewards_card,
     run_actions,
     run_compare,
     run_keeping,
@@ -78,6 +79,7 @@ _OF_REWARDS = (
     *("Settings", "Called", "needs the column {name}", "needs prompts that are messages", "gives {least} to {most}"),
     *("Weighted sum: {least} to {most}", "There is no function in it yet.", "Functions, with their lines: {names}"),
     *("Own code", "Prompt", "Completion", "Sum", "rewards.py, beside it"),
+    *(rewards_card.OTHER_RELEASE, rewards_card.RENEW),
 )
 _OF_A_RUN = ("Run", "Method", "State", "Step", "Last", "Started", "Time left", "Took", "Log")
 # What is said of rows that were turned to, and of a mixture.
@@ -174,7 +176,7 @@ def _mappings() -> Iterator[str]:
                 yield before_after.words(looked, choice, found)
                 yield preview_table.table(columns, rows, {}, "", method, found.proposal.roles)
     order = Order("x", "x", "", "train", DataMapping("prompt-only", ()), "sft")
-    yield before_after.progress(Job(order, total=10, done=5))
+    yield before_after.progress(Job(order, total=10, done=5, late=True))
     bad = Finding("error", Where("file", "x", 3), "Row 3 of x cannot be mapped.", LEAVE)
     yield before_after.trouble(Choice(trouble=bad))
     yield pieces.finding(bad, place=pieces.MAPPING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import subprocess
@@ -278,6 +279,49 @@ def test_it_goes_on_in_the_background(tmp_path: Path, home: Path, wait_until: Ca
     wait_until(lambda: bad.ended)
     assert bad.finding is not None
     assert "already" in bad.finding.message
+
+
+def test_a_share_of_few_rows_is_told_as_it_is(tmp_path: Path, home: Path) -> None:
+    path = write(tmp_path, "train.jsonl", GSM8K[:3])
+    job = Job(order(path, "sft", share=0.05))
+    prepare(job.order, home, job)
+    assert job.rows == {"train": 3}
+    assert before_after.told(job).endswith(": 3 rows to train on, none to test on, since 5 % of so few came to none.")
+    with pytest.raises(StudioError, match="all 3 rows that could be mapped are held out to test on") as caught:
+        prepare(order(path, "sft", share=1.0, name="all"), home)
+    assert "smaller share" in caught.value.hint
+    broken = write(tmp_path, "broken.jsonl", [{"question": None, "answer": None}, *GSM8K[:1]])
+    left = order(broken, "sft", mapping=mapping_of(path, "sft"), share=0.5, leave_out=True, name="one")
+    with pytest.raises(StudioError, match="the only row that could be mapped is held out"):
+        prepare(left, home)
+    none = order(broken, "sft", mapping=mapping_of(path, "sft"), share=0.0, leave_out=True, name="none")
+    write(tmp_path, "broken.jsonl", [{"question": None, "answer": None}])
+    with pytest.raises(StudioError, match="No row could be mapped, so"):
+        prepare(none, home)
+
+
+def test_the_bar_never_jumps_back_without_a_word(tmp_path: Path, home: Path) -> None:
+    """A type that a late row widens has all rows written again: what is drawn meanwhile says so first."""
+
+    class Watched(Job):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name == "done" and hasattr(self, "_ended"):  # it is whole
+                seen.append((value, before_after.LATE in html.unescape(before_after.progress(self))))
+
+    seen: list[tuple[int, bool]] = []
+    talk, calling = FORMATS["sharegpt_roles"][0][0]["conversations"], FORMATS["openai_tools"][0][0]
+    rows = [{"messages": talk, "tools": calling["tools"]} for _ in range(5000)] + [calling] * 10
+    job = Watched(order(write(tmp_path, "late.jsonl", rows), "sft", share=0.0), total=5010)
+    prepare(job.order, home, job)
+    back = [place for place in range(1, len(seen)) if seen[place][0] < seen[place - 1][0]]
+    assert len(back) == 1
+    assert all(said for _, said in seen[back[0] - 1 :])
+    early = Watched(order(write(tmp_path, "early.jsonl", rows[:5000]), "sft", share=0.0, name="early"), total=5000)
+    seen.clear()
+    prepare(early.order, home, early)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert not any(said for _, said in seen)
 
 
 def test_it_can_be_stopped(tmp_path: Path, home: Path) -> None:

@@ -14,10 +14,11 @@ from test_access import ADA, BOB, access
 from studio.adapters.builtin_rewards import built_in_rewards
 from studio.adapters.home import Home
 from studio.adapters.processes import ProcessId
+from studio.domain import reward_library
 from studio.domain.arguments import Catalog
 from studio.domain.errors import StudioError
 from studio.domain.recipe import Recipe
-from studio.domain.reward_code import FILE_NAME, OWN_TEMPLATE, read_file
+from studio.domain.reward_code import FILE_NAME, LINE, OWN_TEMPLATE, RewardFile, read_file, take_code, with_code
 from studio.domain.reward_library import Pick
 from studio.domain.reward_trial import samples_of, typed_completions
 from studio.domain.rewards import (
@@ -27,6 +28,7 @@ from studio.domain.rewards import (
     moved,
     picked,
     removed,
+    renewed,
     rewards_of,
     settled,
     weighed,
@@ -38,8 +40,10 @@ from studio.service.data import Inspection
 from studio.service.library import Library
 from studio.service.rewards import Ask
 from studio.service.studio import Studio
+from studio.ui import rewards_card
 from studio.ui.form import Form
 from studio.ui.kept import kept, restored
+from studio.ui.page import Page
 
 GRPO = Recipe("grpo", {"model_name_or_path": "assets/demo/model", "dataset_name": "assets/demo/grpo"})
 OWN = '''import math
@@ -179,6 +183,80 @@ def test_the_librarys_code_comes_and_goes_with_its_rewards(catalog: Catalog) -> 
     recipe = removed(recipe, catalog, 0)
     assert recipe.reward_code.rstrip() == OWN.rstrip()
     assert first.name == "good_length"
+
+
+@pytest.fixture
+def of_another_release(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """A recipe with two rewards of the library and own code, made by a release whose lengths were scored otherwise."""
+    pieces = dict(reward_library._pieces())
+    pieces["length_score"] = "def length_score(length: int, least: int, most: int) -> float:\n    return 0.25\n"
+    with monkeypatch.context() as before:
+        before.setattr(reward_library, "_pieces", lambda: pieces)
+        recipe = picked(with_own_code(GRPO, OWN), catalog, Pick("length", "good_length", {"most": 7}))
+        return picked(recipe, catalog, Pick("contains", "polite", {"wanted": ["please"]}))
+
+
+def scored(recipe: Recipe, name: str) -> list[float]:
+    namespace: dict[str, Any] = {}
+    exec(recipe.reward_code, namespace)
+    found: list[float] = namespace[name](completions=["one please"])
+    return found
+
+
+def test_code_of_another_release_stays_until_it_is_edited(of_another_release: Recipe, catalog: Catalog) -> None:
+    recipe = of_another_release
+    length, polite = rewards_of(recipe, {})
+    assert (length.source, polite.source, length.other_release, polite.other_release) == (
+        "library",
+        "library",
+        True,
+        True,
+    )
+    assert length.pick is not None
+    assert (length.pick.get("most"), length.about, length.span) == (7, length.pick.template.about, (0, 1))
+    # What does not touch the library's rewards leaves their code as it is.
+    for same in (weighed(recipe, catalog, 0, 0.5), moved(recipe, catalog, 0, up=False)):
+        assert same.reward_code == recipe.reward_code
+    other = with_own_code(recipe, OWN_TEMPLATE)
+    assert other.reward_code.partition(LINE)[2] == recipe.reward_code.partition(LINE)[2]
+    assert scored(other, "good_length") == [0.25]
+    assert rewards_of(other, {})[0].other_release
+    edited = settled(recipe, catalog, length.pick, replace(length.pick, settings={"most": 5}))
+    for new in (edited, renewed(recipe), removed(recipe, catalog, 1), picked(recipe, catalog, Pick("json", "valid"))):
+        assert scored(new, "good_length") == [1.0]
+        assert not any(one.other_release for one in rewards_of(new, {}))
+        assert read_file(new.reward_code).own.rstrip() == OWN.rstrip()
+    assert [one.get("most") for one in read_file(edited.reward_code).picks[:1]] == [5]
+    assert renewed(edited) == edited
+
+
+def test_code_of_another_release_changed_by_hand_is_own_code(of_another_release: Recipe) -> None:
+    code = of_another_release.reward_code
+    for changed in (
+        code.replace("return 0.25", "return 0.5"),
+        code.replace('"most": 7', '"most": 8'),
+        code + "\nX = 1\n",
+    ):
+        assert changed != code
+        assert read_file(changed) == RewardFile(own=changed)
+        assert [one.source for one in rewards_of(replace(of_another_release, reward_code=changed), {})] == ["own"] * 2
+
+
+def test_code_of_another_release_goes_with_the_recipe(of_another_release: Recipe) -> None:
+    code = of_another_release.reward_code
+    assert read_file(code).text() == code
+    assert take_code(with_code("reward_funcs: [rewards.polite]\n", code)) == ("reward_funcs: [rewards.polite]\n", code)
+
+
+def test_the_card_tells_of_another_release(of_another_release: Recipe, tmp_path: Path) -> None:
+    page, form = Page(Studio(Home(tmp_path / "home"))), Form(of_another_release)
+    drawn = rewards_card._listed(page, form)
+    assert 'data-reward="renew"' in drawn
+    assert "It runs as it is, until a reward" in drawn
+    assert 'data-change="setting"' in drawn  # its settings are there to edit
+    form.recipe = rewards_card.changed(page, form, {"do": "renew"})
+    assert 'data-reward="renew"' not in rewards_card._listed(page, form)
+    assert scored(form.recipe, "good_length") == [1.0]
 
 
 # What is wrong ---------------------------------------------------------------------------------------------------

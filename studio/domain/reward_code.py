@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studio.domain.findings import Finding, Where
-from studio.domain.reward_library import GIVEN, TEMPLATES, Pick, library_source
+from studio.domain.reward_library import GIVEN, TEMPLATES, Pick, function_source, library_source
 from studio.domain.secrets import is_secret
 
 FILE_NAME, MODULE = "rewards.py", "rewards"
@@ -33,26 +34,45 @@ def ends_politely(prompts, completions, **kwargs):
     return rewards
 '''
 _MADE_FROM = re.compile(r"^# library: (\w+) (\{.*\})\ndef (\w+)\(", re.MULTILINE)
+# What tells code that another release of the studio wrote from code that was changed by hand.
+_SEAL = "# sha256 of what follows: "
 _BESIDE = f"# {FILE_NAME}, to be saved beside this file:\n"
 
 
 @dataclass(frozen=True)
 class RewardFile:
-    """What rewards.py is made of: rewards of the library, and own code."""
+    """What rewards.py is made of: rewards of the library, and own code.
+
+    `written` is the library's part as another release of the studio wrote it, kept as it is; "" is this release's.
+    """
 
     picks: tuple[Pick, ...] = ()
     own: str = ""
+    written: str = ""
+
+    @property
+    def code(self) -> str:
+        """The library's part."""
+        return self.written or library_source(self.picks)
+
+    def with_picks(self, picks: Iterable[Pick]) -> RewardFile:
+        """The file with these rewards of the library, all in this release's code: parts of it they have in common."""
+        return replace(self, picks=tuple(picks), written="")
 
     def text(self) -> str:
         """The whole file; `` where there is nothing in it."""
         own = self.own.rstrip() + "\n" if self.own.strip() else ""
         if not self.picks:
             return own
-        return f"{own or HEADER}\n\n{LINE}\n{library_source(self.picks)}"
+        return f"{own or HEADER}\n\n{LINE}{_sealed(self.code)}"
+
+
+def _sealed(code: str) -> str:
+    return f"{_SEAL}{hashlib.sha256(code.encode('utf-8', 'surrogatepass')).hexdigest()}\n\n{code}"
 
 
 def read_file(text: str) -> RewardFile:
-    """The parts of a rewards.py. A library part that was changed by hand, or by another release, is own code."""
+    """The parts of a rewards.py. A library part that was changed by hand is own code."""
     head, line, rest = text.partition(LINE)
     if not line:
         return RewardFile(own=text)
@@ -65,12 +85,18 @@ def read_file(text: str) -> RewardFile:
             picks.append(Pick(kind, name, json.loads(settings)))
         except ValueError:
             return RewardFile(own=text)
+    # The first releases wrote no seal: their code is known by being what is written today.
+    code = rest.partition("\n\n")[2] if rest.startswith(_SEAL) else rest.removeprefix("\n")
     found = RewardFile(tuple(picks), own)
     try:
-        same = found.text() == text
+        if code != found.code and rest == _sealed(code):
+            found = replace(found, written=code)
+            for pick in picks:  # settings of which this release can make nothing are none to edit
+                function_source(pick)
+        same = found.text() in (text, f"{head}{LINE}{_sealed(code)}") and rest in (_sealed(code), f"\n{code}")
     except (LookupError, TypeError, ValueError, AttributeError, SyntaxError):
         same = False
-    return found if same else RewardFile(own=text)
+    return found if same and picks else RewardFile(own=text)
 
 
 # In one text with the recipe ----------------------------------------------------------------------------------------
@@ -188,7 +214,7 @@ def code_findings(code: str) -> list[Finding]:
     where = Where("file", FILE_NAME)
     parts = read_file(code)
     if parts.picks:
-        below = names_in(library_source(parts.picks)) - {"Any", "json", "math", "re"}
+        below = names_in(parts.code) - {"Any", "json", "math", "re"}
         twice = sorted(names_in(parts.own) & below)
         if twice:
             why = "The library's part stands below and would replace it: give your own another name."

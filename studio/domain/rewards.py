@@ -42,8 +42,9 @@ class Reward:
     """One reward of a recipe: `key` as TRL is told it, `needs` the columns without which it stops.
 
     `span` is the least and the most it can give, None where nobody knows; `pick` its settings where it is the
-    library's; `function` what is known of it from its code, `read` whether that code could be read here, `named`
-    whether it gives the name to something, a function or not: what `functools.partial` makes, or an import.
+    library's, `other_release` that its code is not what this release writes for it; `function` what is known of it
+    from its code, `read` whether that code could be read here, `named` whether it gives the name to something, a
+    function or not: what `functools.partial` makes, or an import.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Reward:
     messages: bool = False
     span: tuple[float, float] | None = None
     pick: Pick | None = None
+    other_release: bool = False
     function: Function | None = None
     read: bool = False
     named: bool = False
@@ -105,10 +107,12 @@ def rewards_of(
 def _of_code(recipe: Recipe, key: str, source: Callable[[str], str | None]) -> Reward:
     module, _, name = key.rpartition(".")
     if module == MODULE and recipe.reward_code:
-        pick = next((one for one in read_file(recipe.reward_code).picks if one.name == name), None)
+        file = read_file(recipe.reward_code)
+        pick = next((one for one in file.picks if one.name == name), None)
         if pick is not None:
             needs = (pick.column,) if pick.column is not None else ()
-            return Reward(key, "library", 1.0, pick.template.about, needs, span=pick.template.span, pick=pick)
+            about, span, other = pick.template.about, pick.template.span, bool(file.written)
+            return Reward(key, "library", 1.0, about, needs, span=span, pick=pick, other_release=other)
         code: str | None = recipe.reward_code
         kind: Source = "own"
     else:
@@ -153,7 +157,7 @@ def removed(recipe: Recipe, catalog: Catalog, place: int) -> Recipe:
     left = with_rewards(recipe, catalog, keys[1:] if model else keys, weights, model)
     parts = read_file(recipe.reward_code)
     kept = tuple(pick for pick in parts.picks if f"{MODULE}.{pick.name}" != gone or gone in keys)
-    return replace(left, reward_code=replace(parts, picks=kept).text()) if kept != parts.picks else left
+    return replace(left, reward_code=parts.with_picks(kept).text()) if kept != parts.picks else left
 
 
 def moved(recipe: Recipe, catalog: Catalog, place: int, up: bool) -> Recipe:
@@ -190,7 +194,7 @@ def picked(recipe: Recipe, catalog: Catalog, pick: Pick) -> Recipe:
     while name in taken:
         name, number = f"{pick.name}_{number}", number + 1
     parts = read_file(recipe.reward_code)
-    whole = replace(recipe, reward_code=replace(parts, picks=(*parts.picks, replace(pick, name=name))).text())
+    whole = replace(recipe, reward_code=parts.with_picks((*parts.picks, replace(pick, name=name))).text())
     return added(whole, catalog, f"{MODULE}.{name}")
 
 
@@ -200,8 +204,14 @@ def settled(recipe: Recipe, catalog: Catalog, before: Pick, after: Pick) -> Reci
     picks = tuple(after if one.name == before.name else one for one in parts.picks)
     old, new = f"{MODULE}.{before.name}", f"{MODULE}.{after.name}"
     keys = [new if key == old else key for key in functions_of(recipe)]
-    whole = replace(recipe, reward_code=replace(parts, picks=picks).text())
+    whole = replace(recipe, reward_code=parts.with_picks(picks).text())
     return with_rewards(whole, catalog, keys, weights_of(recipe), _model(recipe))
+
+
+def renewed(recipe: Recipe) -> Recipe:
+    """The recipe with the library's rewards as this release writes them."""
+    parts = read_file(recipe.reward_code)
+    return replace(recipe, reward_code=parts.with_picks(parts.picks).text()) if parts.written else recipe
 
 
 def with_own_code(recipe: Recipe, code: str) -> Recipe:

@@ -88,7 +88,8 @@ class Download:
 class Job:
     """An order on its way: how far it is, and what came of it. `total` is None where the rows were not counted.
 
-    `told` says that a page has been told of its end, and needs to hear of it no more.
+    `late` says that some type of a column was known too late: all rows are read to the end then, and written from the
+    beginning. `told` says that a page has been told of its end, and needs to hear of it no more.
     """
 
     order: Order
@@ -99,6 +100,7 @@ class Job:
     fetched: int = 0  # bytes, of `download.size`
     folder: Path | None = None
     finding: Finding | None = None
+    late: bool = False
     told: bool = False
     began: float = field(default_factory=time.monotonic)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -251,8 +253,16 @@ def _prepared(order: Order, source: DataSource, folder: Path, job: Job, types: C
             return None
         job.rows = writer.counts()
         if not job.rows.get("train"):
-            raise StudioError("No row could be mapped, so nothing was written.", "Choose other columns.")
+            raise _nothing_to_train_on(order, job.rows.get("test", 0))
         return writer.finish(_record(order, source, job, named))
+
+
+def _nothing_to_train_on(order: Order, held: int) -> StudioError:
+    if not held or order.test:
+        return StudioError("No row could be mapped, so nothing was written.", "Choose other columns.")
+    every = f"all {held} rows that could be mapped are" if held > 1 else "the only row that could be mapped is"
+    what = f"No row is left to train on: {every} held out to test on."
+    return StudioError(what, "Nothing was written. Hold out a smaller share, or none.")
 
 
 def _of_two_types(batch: Batch, mixed: MixedTypes) -> Unmapped:
@@ -278,6 +288,7 @@ def _mapped(
                 mapped = map_rows(order.mapping, batch.rows, types)
         except MixedTypes as mixed:
             raise _of_two_types(batch, mixed) from None
+        job.late = job.late or types.late
         for number, why in mapped.bad:
             if not order.leave_out:
                 raise Unmapped(batch.file, batch.first + number, why)

@@ -17,6 +17,7 @@ from studio.ui import pieces
 from studio.ui.pieces import spoken
 
 UNASKED = "In {count} of these rows the question is left out: the conversation beside it asks another one."
+LATE = "A later row widened the type of a column: all rows are read first, then written from the beginning."
 _SHOWN = 2  # rows before and after
 
 
@@ -132,7 +133,8 @@ def progress(job: Job) -> str:
     total = f" of {pieces.count(job.total)}" if job.total else ""
     left = sum(job.left_out.values())
     out = f" · {pieces.count(left)} left out" if left else ""
-    return _bar(share, f"{pieces.count(job.done)}{total} rows{out}")
+    late = f'<span class="ts-hint">{spoken(LATE)}</span>' if job.late else ""
+    return _bar(share, f"{pieces.count(job.done)}{total} rows{out}") + late
 
 
 def _bar(share: float, words: str) -> str:
@@ -145,6 +147,8 @@ def _bar(share: float, words: str) -> str:
 def told(job: Job) -> str:
     """What was prepared, for the recipe card."""
     test = f", {pieces.count(job.rows['test'])} to test on" if job.rows.get("test") else ""
+    if not test and job.order.share > 0 and not job.order.test:
+        test = f", none to test on, since {100 * job.order.share:g} % of so few came to none"
     left = sum(job.left_out.values())
     out = f", {pieces.count(left)} left out" if left else ""
     return f"Prepared as {job.order.name}: {pieces.count(job.rows['train'])} rows to train on{test}{out}."

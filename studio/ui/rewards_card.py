@@ -76,6 +76,12 @@ _SOURCES = {
     "unknown": "unknown",
 }
 
+OTHER_RELEASE = (
+    "The code of the library's rewards was written by another release of the studio. It runs as it is, until a reward "
+    "of the library is added, removed or changed: then all of them get this release's code."
+)
+RENEW = "Take this release's code now"
+
 
 def build(page: Page) -> None:
     """The chosen rewards, what can be added, the reward model, own code, and a trial; for GRPO and RLOO only."""
@@ -156,6 +162,8 @@ def changed(page: Page, form: Form, asked: Mapping[str, Any]) -> Any:
         return chosen.moved(recipe, catalog, place, what == "up")
     if what == "weight":
         return chosen.weighed(recipe, catalog, place, _weight(value))
+    if what == "renew":
+        return chosen.renewed(recipe)
     if what in ("setting", "name"):
         rewards = page.studio.rewards.of(recipe)
         pick = rewards[place].pick if 0 <= place < len(rewards) else None
@@ -228,7 +236,8 @@ def _listed(page: Page, form: Form) -> str:
     rows = "".join(_row(place, one, known, columns, every) for place, one in enumerate(known))
     if not rows:
         rows = pieces.empty("Nothing scores the answers yet", "Add a reward below, or name a reward model.")
-    return f'<div class="ts-rewards" data-drawn="{drawn}">{rows}{_range(known)}{_offers(page, form, known)}</div>'
+    below = f"{_renewal(known)}{_range(known)}{_offers(page, form, known)}"
+    return f'<div class="ts-rewards" data-drawn="{drawn}">{rows}{below}</div>'
 
 
 def _row(place: int, reward: Reward, known: Sequence[Reward], columns: list[str], every: set[str]) -> str:
@@ -276,6 +285,15 @@ def _needs(reward: Reward, every: set[str]) -> str:
         least, most = (f"{value:g}".replace("-", "−") for value in reward.span)
         said.append(pieces.spoken("gives {least} to {most}", least=least, most=most))
     return " · ".join(said)
+
+
+def _renewal(known: Sequence[Reward]) -> str:
+    """What becomes of library code that another release wrote, and the way to this release's."""
+    if not any(one.other_release for one in known):
+        return ""
+    said = f'<span class="ts-hint">{pieces.spoken(OTHER_RELEASE)}</span>'
+    button = f'<button type="button" class="ts-btn quiet" data-reward="renew">{pieces.spoken(RENEW)}</button>'
+    return f'<div class="ts-targets">{said}{button}</div>'
 
 
 def _range(known: Sequence[Reward]) -> str:
