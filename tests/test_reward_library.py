@@ -103,6 +103,23 @@ def test_thin_spaces_and_units_of_latex() -> None:
         assert scores.number_of(scores.boxed_in(text)) == number, text
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *[("That makes 1 000 000.", 1_000_000), ("-12 345 678 in all", -12_345_678), ("1 000 000.5 m", 1_000_000.5)],
+        *[("It is 1\u202f000.", 1000), ("It is 12\u00a0345\u00a0678 €", 12_345_678), ("3\u202f400/2", 1700)],
+        # One group after an ordinary space is more likely a number of its own: as before.
+        *[("step 2 100 apples", 100), ("It is 3 400.", 400), ("rows 7 and 1 234", 234)],
+        # Numbers in a row, and groups that are none.
+        *[("7 8 100 200 300", 300), ("2024 100 200", 200), ("1 000 000 5", 5), ("1 000 00", 0), ("1 0000 000", 0)],
+        *[("1234 000 000", 0), ("0.5 000 000", 0), ("1,234 567 890", 890), ("1 000,5", 5), ("1\u00a0000\u00a00", 0)],
+        *[("2 1 1/2", 1.5), ("10 20/5", 4.0)],
+    ],
+)
+def test_thousands_set_apart_by_spaces(text: str, number: float) -> None:
+    assert scores.number_found(text, "last number", "") == number
+
+
 def test_right_numbers() -> None:
     settings = {"column": "answer", "find": "last number", "expected_find": "after the marker"}
     answer = ["2 + 2 = 4\n#### 4", "#### 1,000", "no number"]
@@ -334,6 +351,7 @@ def test_what_was_changed_by_hand_is_own_code() -> None:
         text.replace('"most": 200', '"most": 100'),
         text.replace("# library: length", "# library: no_such"),
         text + "\nX = 1\n",
+        text.replace("sha256 of what follows: ", "sha256 of what follows: 0"),
     ):
         assert changed != text
         assert read_file(changed) == RewardFile(own=changed)

@@ -13,6 +13,11 @@ LATEX_FRACTION = re.compile(r"(\d[ ]?)?\\[dt]?frac\s?(?:\{\s?([-+.,\d]+)\s?\}\s?
 # What one number of a formula does not stand for; degrees are no power.
 FORMULA = re.compile(r"\\[dt]?frac|\\sqrt|\\pi\b|\^(?!\s?\{?\s?\\circ)")
 SPACED = re.compile(r"[-+]?\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?:\.\d+)?")
+# Thousands that spaces set apart within other words. One group after an ordinary space may be a number of its own, as
+# in "step 2 100 apples", and so may groups among more numbers: these stay apart.
+GROUPED = re.compile(
+    r"(?<![\d.,])(?<!\d[ \u00a0\u202f])\d{1,3}(?:(?:[\u00a0\u202f]\d{3})+|(?: \d{3}){2,})(?![ \u00a0\u202f,]?\d)"
+)
 FRACTION = re.compile(r"(?:([-+]?\d[\d,]*)\s+(?=\d))?([^\s/]+)\s*/\s*([^\s/]+)")
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 # Languages in a script of their own: the characters that tell them.
@@ -90,8 +95,11 @@ def plain_math(text: str) -> str:
 
 
 def last_number(text: str) -> str | None:
-    """The last number of a text, with what belongs to it in 3/4 and in 1 3/4; the date 1/2/2024 is no fraction."""
-    bare = plain_math(text)
+    """The last number of a text, with what belongs to it in 3/4 and in 1 3/4; the date 1/2/2024 is no fraction.
+
+    1 000 000 is one number, and so is 1 000 where its space is one that does not break; "step 2 100 apples" has two.
+    """
+    bare = GROUPED.sub(lambda found: re.sub(r"\s", "", found[0]), plain_math(text))
     last = [match for match in NUMBER.finditer(bare) if match.group()][-3:]
     if not last:
         return None
