@@ -28,6 +28,8 @@ from studio.domain.reward_library import LANGUAGES, TEMPLATES, Pick, problems, r
 
 Rewards = list[float | None]
 ALL = tuple(Pick(kind, template.function) for kind, template in TEMPLATES.items())
+# Files of rewards with every sort of the library, written by the releases before files were sealed.
+FIRST = sorted((Path(__file__).parent / "first_rewards").glob("*.txt"))
 
 
 def loaded(file: RewardFile) -> dict[str, Any]:
@@ -357,6 +359,32 @@ def test_what_was_changed_by_hand_is_own_code() -> None:
         assert read_file(changed) == RewardFile(own=changed)
         assert read_file(changed).text() == changed
     assert read_file(LINE) == RewardFile(own=LINE)
+
+
+@pytest.mark.parametrize("file", FIRST, ids=[file.stem for file in FIRST])
+def test_files_of_the_first_releases_are_the_librarys(file: Path) -> None:
+    """Files as earlier commits wrote them, without a seal: they are known, run as they are, and have their settings."""
+    assert len(FIRST) == 2
+    text = file.read_text(encoding="utf-8")
+    found = read_file(text)
+    assert [(pick.kind, pick.name) for pick in found.picks] == [(pick.kind, pick.name) for pick in ALL]
+    assert text.endswith(f"{LINE}\n{found.written}")
+    assert found.picks[0].get("tolerance") == 1e-6
+    assert read_file(found.text()) == found  # sealed once it is written again
+    new = found.with_picks(found.picks)
+    assert (new.written, read_file(new.text())) == ("", new)
+    for changed in (
+        text.replace("return float(all(found)", "return float(any(found)"),
+        text.replace("import re\n", "import re\nimport os\n"),
+        text.replace("    lines = text", "    # lines = text"),
+        text.replace('"tolerance": 1e-06', '"tolerance": 1e-05'),
+        text.replace("            tolerance=1e-06,\n", "            tolerance=1e-05,\n"),
+        text.replace(f"{LINE}\n", f"{LINE}\n# by hand\n"),
+        f"{text}\nX = 1\n",
+        f"{text}{'(' * 5000}",
+    ):
+        assert changed != text
+        assert read_file(changed) == RewardFile(own=changed)
 
 
 @pytest.mark.parametrize("evil", ['"] + [__import__("os")', "a\nimport os", "'''", "\\", "{}", "\u2028"])

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from studio.domain.findings import Finding, Where
-from studio.domain.reward_library import GIVEN, TEMPLATES, Pick, function_source, library_source
+from studio.domain.reward_library import GIVEN, TEMPLATES, Pick, function_source, is_of_the_first, library_source
 from studio.domain.secrets import is_secret
 
 FILE_NAME, MODULE = "rewards.py", "rewards"
@@ -85,16 +85,16 @@ def read_file(text: str) -> RewardFile:
             picks.append(Pick(kind, name, json.loads(settings)))
         except ValueError:
             return RewardFile(own=text)
-    # The first releases wrote no seal: their code is known by being what is written today.
-    code = rest.partition("\n\n")[2] if rest.startswith(_SEAL) else rest.removeprefix("\n")
+    sealed = rest.startswith(_SEAL)
+    code = rest.partition("\n\n")[2] if sealed else rest.removeprefix("\n")
     found = RewardFile(tuple(picks), own)
     try:
-        if code != found.code and rest == _sealed(code):
+        if code != found.code and (rest == _sealed(code) or (not sealed and is_of_the_first(code, picks))):
             found = replace(found, written=code)
             for pick in picks:  # settings of which this release can make nothing are none to edit
                 function_source(pick)
         same = found.text() in (text, f"{head}{LINE}{_sealed(code)}") and rest in (_sealed(code), f"\n{code}")
-    except (LookupError, TypeError, ValueError, AttributeError, SyntaxError):
+    except (LookupError, TypeError, ValueError, AttributeError, SyntaxError, RecursionError, MemoryError):
         same = False
     return found if same and picks else RewardFile(own=text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import json
 import keyword
@@ -27,6 +28,11 @@ SCHEMA_WORDS = (
 )
 SettingKind = Literal["column", "text", "texts", "choice", "integer", "number", "switch", "schema"]
 _LARGEST = 20_000  # characters of one setting
+# Parts of the library as the first releases wrote them, which did not seal their files: what each hashes to.
+_FIRST = (
+    *("6d6fd918e3c40fe6", "07bd55c036568974", "07d4ad13d13b14eb", "dbe3a4d2c753912a", "ed8bf7cc97061a08"),
+    *("2ac689bf5979ab80", "ba50ff54f6249f63", "7ebcf06a33ac0050", "024f9e4eb209a74b", "dfb3600c32a79d60"),
+)
 
 
 @dataclass(frozen=True)
@@ -348,3 +354,19 @@ def library_source(picks: Iterable[Pick]) -> str:
     modules = "".join(f"import {module}\n" for module in ("json", "math", "re") if module in names)
     parts = [pieces[name] + "\n" for name in pieces if name in names]
     return f"{modules}from typing import Any\n\n" + "\n\n".join([*parts, *functions])
+
+
+def is_of_the_first(code: str, picks: Iterable[Pick]) -> bool:
+    """Whether code was written for these rewards by one of the first releases. Raises SyntaxError and its like."""
+    functions = {pick.name: function_source(pick) for pick in picks}
+    modules, parts = "", []
+    for node in ast.parse(code).body:
+        text = ast.get_source_segment(code, node) or ""
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            modules += f"{text}\n"
+        elif not isinstance(node, ast.FunctionDef) or node.name not in functions:
+            parts.append(f"{text}\n")
+    ours = {f"{text}\n" for text in _pieces().values()}
+    known = all(part in ours or hashlib.sha256(part[:-1].encode()).hexdigest()[:16] in _FIRST for part in parts)
+    plain = set(modules.splitlines()) <= {"import json", "import math", "import re", "from typing import Any"}
+    return known and plain and code == f"{modules}\n" + "\n\n".join([*parts, *functions.values()])
