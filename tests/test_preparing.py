@@ -455,3 +455,34 @@ def test_what_the_page_shows_of_a_table_is_what_is_written(home: Path, tmp_path:
     html = before_after.words(looked, Choice(), drafted)
     assert "1.50" not in html
     assert html.count(">0<") == 2
+
+
+@pytest.mark.parametrize("viewer", [True, False])
+def test_a_table_on_the_hub_is_shown_as_it_is_prepared(
+    tmp_path: Path, home: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, viewer: bool
+) -> None:
+    """The viewer tells 007 as 7.0: what is shown before and after are the cells of the file all the same."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    cells = ["0", "", "007", "1.50", "1e3", "12345678901234567890", "3", "12"]
+    asked = "".join(f"What is {n}?,{cell}\n" for n, cell in enumerate(cells))
+    text = f"question,answer\n{asked}" + "And last?,9\n" * 60
+    types = {"question": "large_string", "answer": "float64"}
+    features = [{"name": name, "type": {"dtype": dtype, "_type": "Value"}} for name, dtype in types.items()]
+    told = [{"question": f"What is {n}?", "answer": float(cell) if cell else None} for n, cell in enumerate(cells)]
+    entries = [{"row_idx": n, "row": row, "truncated_cells": []} for n, row in enumerate(told)]
+    splits = {"default": {"train": (features, entries, len(cells) + 60)}} if viewer else {}
+    name = f"org/table-{viewer}"
+    hub.datasets[name] = Repo(files={"train.csv": text.encode()}, splits=splits)
+    looked = inspect(name, "grpo", Paths(tmp_path, tmp_path), HubClient(hub.url, hub.viewer), rows=len(cells))
+    assert [row["answer"] for row in looked.rows] == [row["answer"] for row in told]
+    drafted = draft(looked, Choice(), {})
+    assert drafted is not None
+    assert drafted.proposal.mapping is not None
+    shown = [row for _, some in drafted.proposal.tried for row in some]
+    assert [row["solution"] for row in shown] == [cell for cell in cells if cell]
+    download = Preparing(home).from_hub(looked, {"train"}, HubDownload(hub.url, cache=tmp_path / "cache"))
+    mapping = drafted.proposal.mapping
+    wanted = Order("table", name, "default", "train", mapping, "grpo", share=0.0, leave_out=True, download=download)
+    made = prepare(wanted, home)
+    assert rows_of(made, "train")[: len(shown)] == shown
+    assert before_after.words(looked, Choice(), drafted).count(">0<") == 2  # and not 0.0

@@ -24,7 +24,8 @@ class DatasetHead:
 
     A cell that the viewer cut short is left out of its row, except in text columns, where its beginning stays.
     `usual` is the configuration that is loaded where none is named; "" for none, None where nobody knows. `left_out`
-    tells of files that are not loaded, `rowless` of files and splits without rows.
+    tells of files that are not loaded, `rowless` of files and splits without rows. `form` is the builder's name of its
+    files, "" where nobody knows, `written` the rows of a csv with their cells as they stand there.
     """
 
     name: str
@@ -38,6 +39,8 @@ class DatasetHead:
     usual: str | None = None
     left_out: tuple[Finding, ...] = ()
     rowless: Rowless = field(default_factory=Rowless)
+    form: str = ""
+    written: tuple[dict[str, Any], ...] = ()
 
     @property
     def configs(self) -> tuple[str, ...]:

@@ -39,10 +39,10 @@ class Inspection:
     configuration that is loaded where none is named: "" where there is none, None where nobody knows. `left_out` tells
     of files that lie there and are not loaded, `rowless` of those and of splits in which there are no rows, `others`
     are the splits of local data that are loaded beside it. `features` are the datasets library's own types of the
-    columns, as far as they are known without reading on, `form` the builder's name of local data. `conversational` is
-    whether the method learns from messages, None where that is not known, or hangs on what is wrong. `written` are
-    the rows of a csv with their cells as they stand there. `kept` is what is remembered of its files for as long as
-    nobody looks anew: it goes on into what is judged of the same look.
+    columns, as far as they are known without reading on, `form` the builder's name of its files, "" for not known.
+    `conversational` is whether the method learns from messages, None where that is not known, or hangs on what is
+    wrong. `written` are the rows of a csv with their cells as they stand there. `kept` is what is remembered of its
+    files for as long as nobody looks anew: it goes on into what is judged of the same look.
     """
 
     name: str
@@ -170,8 +170,7 @@ def inspect(
         Inspection(
             name, method, "", "", "hub", head.config, head.configs, head.split, head.splits.get(head.config, ()),
             tuple(head.columns), tuple(head.rows), head.num_rows, (), chosen, usual=head.usual,
-            left_out=head.left_out,
-            rowless=head.rowless,
+            left_out=head.left_out, rowless=head.rowless, form=head.form, written=head.written,
         ),
         judged, loaded_with(given, split, chosen),
     )  # fmt: skip

@@ -109,14 +109,24 @@ def hub_head(
         if not isinstance(beside, DatasetHead):  # in silence, what only the repository could have told is not known
             return beside if beside.status == _READ else told
         # The viewer's first configuration need not be the one that is loaded.
-        if config or not beside.usual or beside.usual == told.config:
-            return beside
-        other = hub.dataset_head(name, beside.usual, split, n, max(0.1, end - time.monotonic()))
-        return replace(other, usual=beside.usual) if isinstance(other, DatasetHead) else beside
+        if not config and beside.usual and beside.usual != told.config:
+            other = hub.dataset_head(name, beside.usual, split, n, max(0.1, end - time.monotonic()))
+            if isinstance(other, DatasetHead):
+                beside = replace(other, usual=beside.usual, form=beside.form)
+        return _as_written(hub, beside, end)
     if told.reason not in _SAYS_NOTHING:
         return told
     found = _from_files(hub, name, config, lambda source: _head_of(source, name, split, n), end)
     return _clearer(told, found) if isinstance(found, Unknown) else found
+
+
+def _as_written(hub: HubClient, told: DatasetHead, end: float) -> DatasetHead:
+    """What the viewer told, with the rows of a csv as they stand in its file: the viewer has numbers in their place."""
+    if told.form != "csv":
+        return told
+    count = len(told.rows)
+    found = _from_files(hub, told.name, told.config, lambda source: source.written(told.split, count), end)
+    return told if isinstance(found, Unknown) else replace(told, written=tuple(found))
 
 
 def _beside(told: DatasetHead, found: DatasetRepository) -> DatasetHead | Unknown:
@@ -129,7 +139,8 @@ def _beside(told: DatasetHead, found: DatasetRepository) -> DatasetHead | Unknow
         return _script(told.name, script)
     with suppress(StudioError):  # the viewer shows what the names of the files do not tell
         readme = _readme(found, RepositoryFiles(found))
-        told = replace(told, left_out=layout_of(told.name, found.files, readme, told.config).left_out)
+        layout = layout_of(told.name, found.files, readme, told.config)
+        told = replace(told, left_out=layout.left_out, form=layout.format)
     if len(told.configs) < 2 or "default" in told.configs:
         return replace(told, usual="default" if "default" in told.configs else told.config)
     try:
@@ -178,7 +189,9 @@ def _head_of(source: DataSource, name: str, split: str | None, n: int) -> Datase
     config = source.config or "default"
     count, lacking = source.num_rows(chosen), Rowless() if rows else rowless(source, chosen)
     told = DatasetHead(name, config, chosen, splits, columns, rows, count, usual=source.usual)
-    return replace(told, left_out=source.left_out, rowless=lacking)
+    return replace(
+        told, left_out=source.left_out, rowless=lacking, form=source.format, written=tuple(source.written(chosen, n))
+    )
 
 
 def _page_of(source: DataSource, name: str, split: str, offset: int, n: int) -> RowsPage:
