@@ -254,6 +254,45 @@ _VALUES = (
     Case("padding-free", values={"padding_free": True}),
     Case("output-is-file", values=SAVING, files={"output": "a file, no folder\n"}),
 )  # fmt: skip
+PACKED = """model_name_or_path: MODEL
+dataset_name: DATA/sft
+output_dir: output
+max_steps: 2
+use_cpu: true
+bf16: false
+report_to: none
+packing: true
+max_length: null
+"""
+_OPTIONS = (
+    Case("packing-no-length", text=PACKED),
+    Case("packing-strategy", values={"packing": True, "packing_strategy": "best"}),
+    Case("truncation-mode", values={"truncation_mode": "middle"}),
+    Case("loss-of-sft", values={"loss_type": "dtf"}),
+    Case("loss-of-dpo", "dpo", {"loss_type": ["sigmoit"]}),
+    Case("loss-of-grpo", "grpo", {"loss_type": "gprpo"}),
+    Case("two-quantizations", values={"load_in_4bit": True, "load_in_8bit": True, "use_peft": True}),
+    Case("adapter-on-head", "grpo", {"use_peft": True, "lora_target_modules": ["q_proj", "lm_head"]}),
+    Case("found-batch", "grpo", {"auto_find_batch_size": True}),
+    Case("batch-said-twice", "grpo", {"generation_batch_size": 8, "steps_per_generation": 2}),
+    Case("no-reference", "grpo", {"sync_ref_model": True}),
+    Case("reference-of-adapter", "dpo", {"sync_ref_model": True, "use_peft": True}),
+    Case("loss-weights", "dpo", {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0]}),
+    Case("exo-smoothing", "dpo", {"loss_type": ["exo_pair"]}),
+    Case("divergence-of-loss", "dpo", {"loss_type": ["nca_pair"], "f_divergence_type": "js_divergence"}),
+    Case("weighting-of-loss", "dpo", {"loss_type": ["aot"], "use_weighting": True}),
+    Case("kto-order", "kto", {"train_sampling_strategy": "random"}),
+    Case("precompute-stream", "kto", {"precompute_ref_log_probs": True, "dataset_streaming": True}),
+    Case("sees-nothing", values=HERE_DATA, rows=[{**one, "images": ["a.png"]} for one in TALKS]),
+    Case("no-experts", values={"router_aux_loss_coef": 0.01}),
+    Case("beta-of-distillation", "distillation", {"beta": 2.0}),
+    Case("no-teacher", "distillation", {"teacher_model_name_or_path": None}),
+    Case("no-data", values={"dataset_name": None}),
+    Case("fraction-of-some", values={"dataset_name": None, "datasets": [
+        {"path": "json", "data_files": "DATA/sft/train.jsonl", "split": "train", "fraction": 0.5},
+        {"path": "json", "data_files": "DATA/sft/train.jsonl", "split": "train"}]}),
+    Case("completions-unlogged", "grpo", {"log_completions_hub_repo": "someone/said"}),
+)  # fmt: skip
 _REWARDS = (
     Case("generation-batch", "grpo", {"num_generations": 8, "per_device_train_batch_size": 3}),
     Case("generation-batch-size", "grpo", {"generation_batch_size": 10, "num_generations": 4}),
@@ -292,7 +331,7 @@ _RUNNING = (
     Case("all-clipped", "grpo", {"max_completion_length": 2, "max_steps": 12, **_TRACKED}, metrics=True),
     Case("learns", values={"max_steps": 16, "learning_rate": 1e-3, **_TRACKED}, metrics=True),
 )  # fmt: skip
-CASES = (*_DATA, *_MODELS, *_HUB, *_PACKAGES, *_VALUES, *_REWARDS, *_MACHINE, *_RUNNING)
+CASES = (*_DATA, *_MODELS, *_HUB, *_PACKAGES, *_VALUES, *_OPTIONS, *_REWARDS, *_MACHINE, *_RUNNING)
 
 
 def copy_model(case: Case, folder: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from studio.domain.causes_of_data import DATA
 from studio.domain.causes_of_hub import HUB
 from studio.domain.causes_of_machine import MACHINE
+from studio.domain.causes_of_options import OPTIONS
 from studio.domain.causes_of_packages import PACKAGES
 from studio.domain.causes_of_values import REWARDS, VALUES
 from studio.domain.evidence import LOG, Cause, Clue, Evidence, quoted
@@ -16,7 +17,7 @@ from studio.domain.log_errors import Raised, likeliest
 from studio.domain.memory_cures import KILLED, MEMORY, killed
 
 # Of two causes that an exception's words could tell, the one that stands first counts.
-CAUSES: tuple[Cause, ...] = (*MEMORY, *REWARDS, *MACHINE, *HUB, *VALUES, *PACKAGES, *DATA)
+CAUSES: tuple[Cause, ...] = (*MEMORY, *REWARDS, *MACHINE, *HUB, *OPTIONS, *VALUES, *PACKAGES, *DATA)
 _ABOVE = 80  # lines before an exception that say where it was raised
 _TAIL = 4  # lines of the end, where nothing else is known
 _TOLD = 3  # causes of one failure, at most
