@@ -192,6 +192,8 @@ def test_check_says_what_the_page_says(trl_studio: Trl, tmp_path: Path) -> None:
     short = "max_length: 1\nassistant_only_loss: true\n"
     assert said(short, "--quick") == set()
     assert ("error", "max_length", "Nothing is left to learn from.") in said(short)
+    packs = json.loads(trl_studio("check", written(tmp_path, text + "packing: true\nmax_length: null\n"), "--json").out)
+    assert [each["message"] for each in packs] == ["`packing` needs a `max_length`."]  # said by the check, and once
     absent = ("error", "eos_token", f"The tokenizer of …/{tmp_path.name}/m has no token <nope>.")
     assert said("eos_token: <nope>\n", "--quick") == {absent}
     template = tmp_path / "m" / "chat_template.jinja"

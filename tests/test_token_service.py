@@ -197,6 +197,8 @@ def test_a_template_that_refuses_is_said_for_every_method(
     counted = desk.tokens.count(unpacked, desk.looked(unpacked))
     assert counted.count is not None
     assert "`max_length` can't be `None`" in counted.count.refusal
+    (found,) = desk.tokens.findings(unpacked, desk.looked(unpacked), catalog)
+    assert (found.level, found.where.name) == ("error", "max_length")
 
 
 def test_what_is_wrong_with_a_tokenizer_is_named(

@@ -195,6 +195,8 @@ def _refused(count: TokenCount, values: Mapping[str, Any]) -> Finding:
     if values.get("assistant_only_loss") is True and count.examples:
         fix = Fix("Learn from the whole text", {"assistant_only_loss": False})
         return finding("error", "assistant_only_loss", "Every token would be masked.", f"TRL stops: {said}", fix)
+    if values.get("packing") is True and "max_length" in values and values["max_length"] is None:
+        return finding("error", "max_length", "`packing` needs a `max_length`.", f"TRL stops: {said}")
     # A streamed row is read when it is its turn, and one that is held out perhaps never.
     every = count.exact and not values.get("streaming") and not values.get("dataset_streaming")
     level: Any = "error" if count.refuses == "always" or (count.refuses == "rows" and every) else "warning"

@@ -224,8 +224,9 @@ class Studio:
         found += [] if elsewhere else self.saving.findings(completed, catalog)
         # What the template has told of the end of turns, the tokens of a sample would say again.
         ends = any(finding.where.name in ("eos_token", "assistant_only_loss") for finding in told)
-        counted = self.tokens.findings(recipe, looked, catalog)
-        return found + [finding for finding in counted if not (ends and finding.where.name == "eos_token")]
+        # Of an argument that is wrong by itself, neither.
+        said = {finding.where.name for finding in errors(list(prepared.findings))} | ({"eos_token"} if ends else set())
+        return found + [one for one in self.tokens.findings(recipe, looked, catalog) if one.where.name not in said]
 
     def _count(self, recipe: Recipe, looked: Sequence[Inspection]) -> bool:
         """Counts the tokens of a sample where nothing has to be fetched for it, and of all where it leaves nothing."""
