@@ -588,3 +588,56 @@ def test_turns_with_both_pairs_of_fields_are_read_by_the_one_that_holds_somethin
     assert made(proposal)[0]["messages"] == [
         {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answers", "scores"),
+    [
+        (("response_0", "response_1"), ("score_0", "score_1")),
+        (("response_a", "response_b"), ("score_a", "score_b")),
+        (("answer1", "answer2"), ("answer1_rating", "answer2_rating")),
+        (("model_response_A", "model_response_B"), ("reward_B", "reward_A")),
+        (("responseA", "responseB"), ("scoreA", "scoreB")),
+        (
+            ("completion_1", "completion_2", "completion_3"),
+            ("completion_1_score", "completion_2_score", "completion_3_score"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("columnwise", [True, False])
+def test_answers_with_a_score_in_a_column_of_its_own(
+    answers: tuple[str, ...], scores: tuple[str, ...], columnwise: bool
+) -> None:
+    marks = [scores[0], scores[1], *scores[2:]]
+    if scores[0] == "reward_B":
+        marks = [scores[1], scores[0]]
+    better = [n % len(answers) for n in range(5)]
+    rows: Rows = []
+    for n, best in enumerate(better):
+        row = {
+            name: f"{GOOD[0]} {n}" if place == best else f"{POOR[0]} {n} {name}" for place, name in enumerate(answers)
+        }
+        row |= {name: 5.5 if place == best else 1.0 + place for place, name in enumerate(marks)}
+        names = [*answers, *scores] if columnwise else [*scores, *answers]
+        rows.append({"question": ASKED[0], **{name: row[name] for name in names}})
+    rows.append({**rows[0], **dict.fromkeys(scores, 2.0)})  # neither is better
+    for method in ("dpo", "reward", "kto"):
+        proposal = recognised(method, rows)
+        wanted = {**dict.fromkeys(answers, "answers"), **dict.fromkeys(scores, "scores")}
+        assert proposal.roles == {"question": "question", **wanted}
+        assert proposal.unclear == ()
+        assert proposal.better == "higher"
+        if method == "kto":
+            assert proposal.needs_threshold
+            continue
+        assert [row["chosen"][0]["content"] for row in made(proposal)] == [f"{GOOD[0]} {n}" for n in range(5)]
+        assert all(POOR[0] in row["rejected"][0]["content"] for row in made(proposal))
+        assert [(number, str(why)) for number, why in proposal.bad] == [(5, "No two answers differ in their score.")]
+
+
+def test_each_answer_needs_a_score() -> None:
+    rows = [{"q": ASKED[n], "response_0": GOOD[n], "response_1": POOR[n], "score_0": 2, "x": n} for n in range(4)]
+    roles = {"q": "question", "response_0": "answers", "response_1": "answers", "score_0": "scores"}
+    assert "2 columns are answers, and 1 are scores" in propose("dpo", roles, columns_of(rows), rows).missing
+    both = propose("dpo", {**roles, "x": "scores"}, columns_of(rows), rows, Settings(better="higher"))
+    assert [row["chosen"][0]["content"] for row in made(both)] == [*GOOD[:2], *POOR[3:4]]

@@ -164,6 +164,16 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         _rows(prompt=ASKED, responses=lambda n: [POOR[n], GOOD[n]], scores=[[0.1, 0.9]] * 4),
         {method: {"prompt": "question", "responses": "answers", "scores": "scores"} for method in ("dpo", "reward")},
     ),
+    "scored_columns": (
+        _rows(prompt=ASKED, response_0=POOR, response_1=GOOD, score_0=[1.5, 2, 0, 3], score_1=[4, 2.5, 1, 3.5]),
+        {
+            method: {
+                "prompt": "question", "response_0": "answers", "response_1": "answers", "score_0": "scores",
+                "score_1": "scores",
+            }
+            for method in ("dpo", "reward")
+        },
+    ),
     "graded_solutions": (
         _rows(question=ASKED, ground_truth=GOOD, small=graded(POOR, False), big=graded(GOOD, True)),
         {method: {"question": "question", "small": "rated", "big": "rated"} for method in ("dpo", "kto", "reward")}

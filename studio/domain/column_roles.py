@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from studio.domain.columns import Column, kind_of, prevailing
@@ -47,7 +48,7 @@ _OFFERED = {
     "rloo": (*_ASKED, "conversation", "solution", "keep", "tools"),
     "distillation": (*_ASKED, "conversation", "tools"),
 }
-MANY = ("rated", "keep")  # roles of more than one column
+MANY = ("rated", "answers", "scores", "keep")  # roles of more than one column
 _SCORED = ("rated", "scores", "score")
 _ANSWER_FIELDS = ("solution", "response", "answer", "completion", "output", "text", "content", "generation")
 _SCORE_FIELDS = (
@@ -126,8 +127,11 @@ def resolve(
         if source is None:
             return Resolved(missing=f"`{name}` cannot be {ROLE_WORDS[role]}: it holds {known[name].type}.")
         sources.append((role, source))
-    order = list(ROLE_WORDS)
-    sources.sort(key=lambda one: order.index(one[0]))
+    order, places = list(ROLE_WORDS), list(known)
+    sources.sort(key=lambda one: (order.index(one[0]), places.index(one[1].column)))
+    sources, missing = _with_scores(sources)
+    if missing:
+        return Resolved(missing=missing)
     numbers = [source.score or source.column for role, source in sources if role in _SCORED]
     if not numbers:
         return _resolved(method, tuple(sources), rows, chosen)
@@ -143,9 +147,38 @@ def resolve(
     return replace(_resolved(method, read, rows, chosen), better=better)
 
 
+def _with_scores(sources: list[tuple[str, Source]]) -> tuple[list[tuple[str, Source]], str]:
+    """The sources with the scores of several answers in the order of these, or what is missing."""
+    answers, scores = ([one for role, one in sources if role == name] for name in ("answers", "scores"))
+    if not answers or not scores or (len(answers) == len(scores) == 1 and answers[0].reading == scores[0].reading):
+        return sources, ""
+    if any(one.reading == "list" for one in (*answers, *scores)):
+        return sources, "Lists of answers and scores are one column each; else each answer and score has its own."
+    if len(answers) != len(scores):
+        what = f"{len(answers)} columns are answers, and {len(scores)} are scores"
+        return sources, f"{what}: each answer has a score of its own."
+    marks = [_marks_of([one.column for one in some]) for some in (answers, scores)]
+    if set(marks[0]) == set(marks[1]):
+        scores = [scores[marks[1].index(mark)] for mark in marks[0]]
+    return [*(one for one in sources if one[0] != "scores"), *(("scores", one) for one in scores)], ""
+
+
+def _marks_of(names: list[str]) -> list[str]:
+    """What tells names apart that are otherwise alike: 0 and 1 of response_0 and response_1."""
+    folded = [name.casefold() for name in names]
+    begin = _alike(folded)
+    end = _alike([name[begin:][::-1] for name in folded])
+    return [name[begin : len(name) - end] for name in folded]
+
+
+def _alike(names: list[str]) -> int:
+    """How many characters all names begin with."""
+    return sum(1 for _ in takewhile(lambda signs: len(set(signs)) == 1, zip(*names, strict=False)))
+
+
 def better_of(name: str) -> str:
     """Which of two numbers under this name is the better one, higher or lower; "" where the name does not say."""
-    words = set(re.split(r"[\W_]+", name.casefold()))
+    words = {word.casefold() for word in re.split(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])", name)}
     words |= {word[:-1] for word in words if word.endswith("s")}
     high, low = bool(words & _HIGHER) or name.casefold() in _SCORE_FIELDS, bool(words & _LOWER)
     return "" if high == low else "higher" if high else "lower"
@@ -271,9 +304,11 @@ def source_of(column: Column, role: str, rows: list[dict[str, Any]]) -> Source |
     if role == "score":
         return Source(column.name, "value") if are_numbers(column, rows) else None
     if role == "scores":
-        return Source(column.name, "list") if are_numbers(column, rows) else None
+        return Source(column.name, _one_or_list(column)) if are_numbers(column, rows) else None
     if role == "answers":
-        return Source(column.name, "list") if column.type == "list<text>" else None
+        if column.type == "list<text>":
+            return Source(column.name, "list")
+        return Source(column.name) if reading_of(column, rows) == "text" else None
     if role == "rated":
         fields = rated_fields(column)
         return Source(column.name, "rated", *fields) if fields else None
@@ -286,6 +321,10 @@ def source_of(column: Column, role: str, rows: list[dict[str, Any]]) -> Source |
     if reading is None or (plain and reading != "text") or (role == "conversation" and reading == "text"):
         return None
     return Source(column.name, reading)
+
+
+def _one_or_list(column: Column) -> str:
+    return "list" if column.type.startswith("list<") else "value"
 
 
 def are_numbers(column: Column, rows: list[dict[str, Any]]) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from studio.domain.column_roles import are_numbers, rated_fields, reading_of
+from studio.domain.column_roles import are_numbers, better_of, rated_fields, reading_of
 from studio.domain.columns import Column, prevailing
 from studio.domain.conversations import Message, Unreadable, read_messages
 from studio.domain.mapping import word
-from studio.domain.role_names import ANSWERING, NAMES, known_names
+from studio.domain.role_names import ANSWER_WORDS, ANSWERING, NAMES, known_names, numbered
 from studio.domain.verdict_words import codes, is_number_code, pair_of, says_good_or_bad, winner_words
 
 _SPOKEN = ("text", "messages", "json", "transcript")
@@ -262,11 +262,15 @@ class Finder:
             and not any(part in pair[0].casefold() for part in ("model_", "judge", "_id"))
         ]  # fmt: skip
         if len(pairs) != 1:
+            if self._scored():
+                return True
             self.unclear += ["answer a"] if pairs else []
             return False
         one, other = pairs[0]
         named = self._called("winner")
         telling = [c for c in named if winner_words(one, other, c.name, self.rows) is not None]
+        if not telling and self._scored():
+            return True
         if not telling and len(named) == 1 and any(map(is_number_code, codes(named[0].name, self.rows))):
             telling = named  # numbers mean the two answers; which is which is to be asked
         self.found |= {one: "answer a", other: "answer b"}
@@ -274,6 +278,20 @@ class Finder:
             self.found[telling[0].name] = "winner"
         else:
             self.unclear.append("winner")
+        return True
+
+    def _scored(self) -> bool:
+        """Several answers and as many scores, each in a column of its own: response_0, response_1, score_0, score_1."""
+        texts = [one for one in self.columns if one.type == "text" and self.readings[one.name] == "text"]
+        numbers = [one for one in self.columns if not one.type.startswith("list<") and are_numbers(one, self.rows)]
+        said = numbered([one.name for one in texts if one not in numbers], ANSWER_WORDS)
+        graded = numbered([one.name for one in numbers if better_of(one.name)])
+        pairs = [(names, scores) for names in said for scores in graded if list(names) == list(scores)]
+        if len(pairs) != 1:
+            self.unclear += ["scores"] if pairs else []
+            return False
+        names, scores = pairs[0]
+        self.found |= {**dict.fromkeys(names.values(), "answers"), **dict.fromkeys(scores.values(), "scores")}
         return True
 
     def _rated(self) -> bool:

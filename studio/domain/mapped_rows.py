@@ -43,6 +43,13 @@ class _Cells:
     def cell(self, source: Source) -> Any:
         return self.row.get(source.column)
 
+    def _said(self, source: Source) -> str:
+        """A cell as text; "" where it is null."""
+        try:
+            return read_text(self.cell(source))
+        except Unreadable as error:
+            raise BadRow(str(error), source.column) from None
+
     def text(self, role: str, needed: bool = True) -> str:
         """The text of a role; "" where it is not needed and there is none."""
         source = self.mapping.source(role)
@@ -50,10 +57,7 @@ class _Cells:
             if needed:
                 raise BadRow(f"There is no column for the role {role}.")
             return ""
-        try:
-            said = read_text(self.cell(source))
-        except Unreadable as error:
-            raise BadRow(str(error), source.column) from None
+        said = self._said(source)
         if is_blank(said):
             if needed:
                 raise BadRow("is empty" if self.cell(source) is not None else "is null", source.column)
@@ -169,9 +173,10 @@ class _Cells:
             for one in cell if isinstance(cell, list) else [cell]:
                 if isinstance(one, dict):
                     found.append((one.get(source.text), one.get(source.score)))  # type: ignore[arg-type]
-        answers, scores = self.mapping.source("answers"), self.mapping.source("scores")
-        if answers and scores:
+        for answers, scores in zip(self.mapping.sources("answers"), self.mapping.sources("scores"), strict=False):
             texts, numbers = self.cell(answers), self.cell(scores)
+            if answers.reading != "list":  # one in each column
+                texts, numbers = [self._said(answers)], [numbers]
             if not isinstance(texts, list) or not isinstance(numbers, list) or len(texts) != len(numbers):
                 raise BadRow(f"and `{scores.column}` are not lists of one length", answers.column)
             found += zip(texts, numbers, strict=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+
 # In lower case.
 NAMES = {
     "system": ("system", "system_prompt", "system_message", "sys_prompt"),
@@ -49,6 +52,24 @@ NAMES = {
     "tools": ("tools", "functions"),
 }
 ANSWERING = {*NAMES["answer"], *NAMES["chosen"], *NAMES["rejected"], *NAMES["solution"], *NAMES["reasoning"]}
+# Words in the names of several columns that hold an answer each.
+ANSWER_WORDS = frozenset(
+    {"answer", "response", "completion", "output", "generation", "reply", "candidate", "solution", "continuation"}
+)
+_MARK = re.compile(r"(?:(?<=[\W_])|^)([a-h])(?=[\W_]|$)|(\d+)|(?<=[a-z])([A-H])(?=[\W_]|$)")
+
+
+def numbered(names: Collection[str], words: Collection[str] = ()) -> list[dict[str, str]]:
+    """Columns that are told apart by a number or a letter alone, each by that: of those with one of the `words`."""
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        marks = list(_MARK.finditer(name if re.search("[a-z]", name) else name.casefold()))
+        marks = marks or list(_MARK.finditer(name.casefold()))
+        if len(marks) == 1:
+            stem = (name[: marks[0].start()] + name[marks[0].end() :]).casefold()
+            if not words or set(words) & set(re.split(r"[\W_]+", stem)):
+                found.setdefault(stem, {})[marks[0][0].casefold()] = name
+    return [dict(sorted(one.items())) for one in found.values() if len(one) > 1]
 
 
 def known_names() -> set[str]:
