@@ -208,6 +208,22 @@ MIXTURES: dict[str, tuple[str, list[tuple[str, Any, dict[str, Any]]], dict[str, 
     ),
     "unused": ("dpo", [("a.jsonl", lines(_with(PAIRS, id=1)), {}), ("b.jsonl", lines(PAIRS), {})], {}),
     "no_columns": ("sft", [("a.jsonl", lines(TEXT), {"columns": []})], {}),
+    "columns_twice": ("sft", [("a.jsonl", lines(TEXT), {"columns": ["text", "text"]})], {}),
+    "columns_twice_of_one": (
+        "sft",
+        [("a.jsonl", lines(TEXT), {}), ("b.parquet", table(TEXT), {"columns": ["text", "text"]})],
+        {},
+    ),
+    "columns_twice_streamed": (
+        "sft",
+        [("a.jsonl", lines(TEXT), {"columns": ["text", "text"]})],
+        {"streaming": True, "max_steps": 1},
+    ),
+    "another_column_twice": (
+        "dpo",
+        [("a.jsonl", lines(_with(PAIRS, id=1)), {"columns": ["prompt", "chosen", "rejected", "id", "id"]})],
+        {},
+    ),
     "no_columns_of_one": ("sft", [("a.jsonl", lines(TEXT), {}), ("b.jsonl", lines(TEXT), {"columns": []})], {}),
     "streamed_csv": (
         "sft",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from studio.domain.findings import Finding, Fix, finding
+from studio.domain.findings import Finding, Fix, Where, finding
 from studio.domain.recipe import Recipe
 
 BUILDERS = ("json", "csv", "parquet", "arrow", "text")
@@ -99,6 +99,27 @@ def no_columns(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -
         return finding("error", "datasets", what, why, fix)
     why = "It adds no rows to the mixture. Leave `columns` out, or name some."
     return finding("warning", "datasets", what, why, fix)
+
+
+def selection_findings(
+    name: str, entry: Mapping[str, Any], names: Collection[str], values: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """What is wrong with the columns that an entry selects, of those that there are (`names`)."""
+    columns = entry.get("columns")
+    if not isinstance(columns, list):
+        return
+    if not columns:
+        yield no_columns(name, entry, values)
+    for column in columns:
+        if not isinstance(column, str) or column not in names:
+            yield Finding("error", Where("column", str(column)), f"There is no column '{column}' to select.")
+    once = [one for place, one in enumerate(columns) if one not in columns[:place]]
+    if len(once) < len(columns):
+        twice = next(one for one in once if columns.count(one) > 1)
+        mended = [{**one, "columns": once} if one == entry else one for one in entries_of(values)]
+        fix = Fix("Name each column once", {"datasets": mended})
+        why = "TRL would stop at the first row, or before: the rows would have columns of the same name."
+        yield finding("error", "datasets", f"The entry of {name} selects `{twice}` more than once.", why, fix)
 
 
 # --- rows

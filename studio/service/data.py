@@ -19,7 +19,15 @@ from studio.domain.errors import StudioError
 from studio.domain.features import Feature
 from studio.domain.findings import Finding, Where, errors
 from studio.domain.methods import METHOD_NAMES
-from studio.domain.mixture import BUILDERS, SINGLE, by_builder, entries_of, entry_by_builder, no_columns, own_files
+from studio.domain.mixture import (
+    BUILDERS,
+    SINGLE,
+    by_builder,
+    entries_of,
+    entry_by_builder,
+    own_files,
+    selection_findings,
+)  # fmt: skip
 from studio.domain.repeats import repeats, same_split
 from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
@@ -264,12 +272,7 @@ def _of_mixture(looked: Inspection, entry: Mapping[str, Any], values: Mapping[st
     ]
     if "datasets" in looked.values and entry.get("path") not in BUILDERS and not own_files(entry):
         findings.append(entry_by_builder(entry, looked.values, values))
-    names, selected = {column.name for column in looked.columns}, entry.get("columns")
-    if selected == []:
-        findings.append(no_columns(looked.name, entry, values))
-    for name in selected if isinstance(selected, list) else ():
-        if not isinstance(name, str) or name not in names:
-            findings.append(Finding("error", Where("column", str(name)), f"There is no column '{name}' to select."))
+    findings += selection_findings(looked.name, entry, {column.name for column in looked.columns}, values)
     wrong = any(found.level == "error" for found in findings)
     return replace(looked, verdict="reject" if wrong else looked.verdict, findings=tuple(findings))
 
