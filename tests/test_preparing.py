@@ -168,6 +168,21 @@ def test_bad_rows_are_left_out_and_counted_where_the_user_says_so(tmp_path: Path
     assert job.done == 3000
 
 
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_turns_that_are_left_out_are_counted_in_the_record(tmp_path: Path, home: Path, format: str) -> None:
+    talk = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    more = {"role": "user", "content": "Thanks!"}
+    rows = [{"chosen": [*talk, more] if n % 3 == 0 else talk, "rejected": [talk[0], {**talk[1], "content": "No."}]}
+            for n in range(30)]  # fmt: skip
+    path = write(tmp_path, f"train.{format}", rows)
+    job = Job(order(path, "dpo", share=0.0))
+    record = record_of(prepare(job.order, home, job))
+    assert record is not None
+    assert record["turns_left_out"]["rows"] == job.cut == 10
+    assert "Of 10 rows the turns after the last answer were left out." in before_after.told(job)
+    assert rows_of(home / job.order.name, "train")[0]["chosen"] == talk[1:]
+
+
 def test_the_record_says_where_it_came_from_and_how(tmp_path: Path, home: Path) -> None:
     path = write(tmp_path, "train.jsonl", GSM8K[:100])
     made = prepare(order(path, "sft"), home)

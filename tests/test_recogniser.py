@@ -641,3 +641,30 @@ def test_each_answer_needs_a_score() -> None:
     assert "2 columns are answers, and 1 are scores" in propose("dpo", roles, columns_of(rows), rows).missing
     both = propose("dpo", {**roles, "x": "scores"}, columns_of(rows), rows, Settings(better="higher"))
     assert [row["chosen"][0]["content"] for row in made(both)] == [*GOOD[:2], *POOR[3:4]]
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "kto", "reward"])
+@pytest.mark.parametrize("written", ["messages", "transcript", "json"])
+def test_turns_after_the_last_answer_are_left_out_and_told(method: str, written: str) -> None:
+    def said(n: int, answers: tuple[str, ...]) -> Any:
+        told = turns(n, answers)
+        told = [*told, {"role": "user", "content": "Thanks, and the next one?"}] if n in (1, 3) else told
+        if written == "transcript":
+            return "".join(f"\n\n{'Human' if one['role'] == 'user' else 'Assistant'}: {one['content']}" for one in told)
+        return json.dumps(told) if written == "json" else told
+
+    rows = [{"chosen": said(n, GOOD), "rejected": said(n, POOR)} for n in range(4)]
+    proposal = recognised(method, rows)
+    assert proposal.mapping is not None
+    assert (proposal.cut, proposal.bad) == ((1, 3), ())
+    assert "Thanks" not in json.dumps(made(proposal))
+    looked = Inspection("a", method, "reject", columns=tuple(columns_of(rows)), rows=tuple(rows))
+    drafted = draft(looked, Choice(), {})
+    assert drafted is not None
+    assert "In 2 of these rows the turns after the last answer" in before_after.words(looked, Choice(), drafted)
+
+
+def test_a_conversation_that_is_learnt_whole_is_not_cut() -> None:
+    rows = [{"chat": [*turns(n), {"role": "user", "content": "Thanks!"}]} for n in range(4)]
+    proposal = recognised("sft", rows)
+    assert (proposal.cut, made(proposal)[0]["messages"]) == ((), rows[0]["chat"])

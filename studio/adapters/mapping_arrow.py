@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.adapters.columntypes import ColumnTypes, Mixed, Unwritable, first_odd, unwritable
 from studio.domain.conversations import BLANK, CALLING, SPEAKERS
-from studio.domain.mapped_rows import map_row
+from studio.domain.mapped_rows import map_row, map_telling
 from studio.domain.mapping import MADE, BadRow, DataMapping, Source
 
 _SLICE = 1000  # rows that are turned into Python at once
@@ -17,11 +17,15 @@ _TEXTS = ("system", "question", "context", "reasoning", "answer", "chosen", "rej
 
 @dataclass(frozen=True)
 class Mapped:
-    """What a batch has become: a table, for each of its rows the number of the batch's row, and the rows left out."""
+    """What a batch has become: a table, for each of its rows the number of the batch's row, and the rows left out.
+
+    `cut` is how many of the batch's rows lost turns that follow the last answer.
+    """
 
     table: Any
     origin: Any
     bad: tuple[tuple[int, BadRow], ...] = ()
+    cut: int = 0
 
 
 class MixedTypes(Exception):
@@ -88,17 +92,19 @@ def _mapped(mapping: DataMapping, rows: list[dict[str, Any]], types: ColumnTypes
     made: list[dict[str, Any]] = []
     origin: list[int] = []
     bad: list[tuple[int, BadRow]] = []
+    cut = 0
     for number, row in enumerate(rows):
         try:
             if number in odd:
                 raise odd[number]
-            became = map_row(mapping, row)
+            became, is_cut = map_telling(mapping, row)
         except BadRow as why:
             bad.append((number, why))
             continue
         made += became
+        cut += is_cut
         origin += [number] * len(became)
-    return Mapped(_table(made, origin, types), numpy.array(origin, dtype="int64"), tuple(bad))
+    return Mapped(_table(made, origin, types), numpy.array(origin, dtype="int64"), tuple(bad), cut)
 
 
 def divided(mapped: Mapped, held: Callable[[int], bool]) -> tuple[Any, Any]:

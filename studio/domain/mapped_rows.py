@@ -23,7 +23,13 @@ from studio.domain.verdict_words import NEITHER
 
 def map_row(mapping: DataMapping, row: Mapping[str, Any]) -> list[Row]:
     """The rows that one row becomes: one, or for an unpaired preference one for each answer. Raises BadRow."""
-    return _BUILD[mapping.target](_Cells(mapping, row))
+    return map_telling(mapping, row)[0]
+
+
+def map_telling(mapping: DataMapping, row: Mapping[str, Any]) -> tuple[list[Row], bool]:
+    """The same, and whether turns of a conversation that follow its last answer are left out. Raises BadRow."""
+    cells = _Cells(mapping, row)
+    return _BUILD[mapping.target](cells), cells.cut
 
 
 def is_unasked(mapping: DataMapping, row: Mapping[str, Any]) -> bool:
@@ -36,6 +42,7 @@ class _Cells:
 
     def __init__(self, mapping: DataMapping, row: Mapping[str, Any]) -> None:
         self.mapping, self.row = mapping, row
+        self.cut = False  # whether turns after the last answer were left out
 
     def has(self, role: str) -> bool:
         return self.mapping.source(role) is not None
@@ -120,6 +127,7 @@ class _Cells:
             place = last_answer(turns)
         except Unreadable as error:
             raise BadRow(str(error), source.column) from None
+        self.cut = self.cut or place < len(turns) - 1
         return turns[:place], [turns[place]]
 
     def prompt_for(self, before: list[Message], role: str) -> list[Message]:

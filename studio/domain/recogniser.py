@@ -14,7 +14,7 @@ from studio.domain.column_roles import (
 from studio.domain.columns import Column, column_of
 from studio.domain.dataset_types import judge
 from studio.domain.finder import Finder
-from studio.domain.mapped_rows import is_unasked, map_row
+from studio.domain.mapped_rows import is_unasked, map_telling
 from studio.domain.mapping import BadRow, DataMapping, Row, final_answer
 
 _TELLING = 24  # characters of an answer that are no chance in a prompt
@@ -27,7 +27,8 @@ class Proposal:
 
     `tried` are pairs of a first row's number and the rows that it becomes, `bad` those that cannot be mapped, with
     why; `unclear` names roles that more than one column might play, `leaks` the rows whose prompt holds their answer,
-    `unasked` those whose question is left out, since the conversations beside it ask something else.
+    `unasked` those whose question is left out, since the conversations beside it ask something else, `cut` those whose
+    conversation goes on after its last answer, which is left out.
     `better` and `codes` are as in Resolved. `sure` says that nothing is left to decide.
     """
 
@@ -41,6 +42,7 @@ class Proposal:
     bad: tuple[tuple[int, BadRow], ...] = ()
     leaks: tuple[int, ...] = ()
     unasked: tuple[int, ...] = ()
+    cut: tuple[int, ...] = ()
     better: str | None = None
     codes: tuple[str, ...] = ()
     sure: bool = False
@@ -82,17 +84,22 @@ def propose(
         return proposal
     tried: list[tuple[int, tuple[Row, ...]]] = []
     bad: list[tuple[int, BadRow]] = []
+    cut: list[int] = []
     read = resolved.mapping.as_read(rows, written)
     for number, row in enumerate(read):
         try:
-            tried.append((number, tuple(map_row(resolved.mapping, row))))
+            made, is_cut = map_telling(resolved.mapping, row)
+            tried.append((number, tuple(made)))
+            cut += [number] if is_cut else []
         except BadRow as why:
             bad.append((number, why))
     leaks = tuple(number for number, made in tried if any(map(_tells_its_answer, made)))
     unasked = tuple(number for number, _ in tried if is_unasked(resolved.mapping, read[number]))
     sure = bool(tried) and not bad and not leaks and not unasked
     sure = sure and verdict(method, [row for _, made in tried for row in made]) == "accept"
-    return replace(proposal, tried=tuple(tried), bad=tuple(bad), leaks=leaks, unasked=unasked, sure=sure)
+    return replace(
+        proposal, tried=tuple(tried), bad=tuple(bad), leaks=leaks, unasked=unasked, cut=tuple(cut), sure=sure
+    )
 
 
 def _tells_its_answer(row: Row) -> bool:

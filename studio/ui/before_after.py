@@ -18,6 +18,7 @@ from studio.ui.pieces import spoken
 
 UNASKED = "In {count} of these rows the question is left out: the conversation beside it asks another one."
 LATE = "A later row widened the type of a column: all rows are read first, then written from the beginning."
+CUT = "In {count} of these rows the turns after the last answer are left out: nobody answers them."
 _SHOWN = 2  # rows before and after
 
 
@@ -54,7 +55,9 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     if proposal.unasked:
         count = str(len(proposal.unasked))
         more += f" {spoken(UNASKED, count=count)}"
-    tone = "ok" if proposal.sure else "warn"
+    if proposal.cut:
+        more += f" {spoken(CUT, count=str(len(proposal.cut)))}"
+    tone = "ok" if proposal.sure and not proposal.cut else "warn"
     reset = f' <button type="button" class="ts-btn quiet" data-mapping="reset">{spoken("As proposed")}</button>'
     again = reset if chosen else ""
     return f'<div class="ts-verdict {tone}" role="status"><b>{said}</b>{again}<small>{more}</small></div>'
@@ -151,4 +154,5 @@ def told(job: Job) -> str:
         test = f", none to test on, since {100 * job.order.share:g} % of so few came to none"
     left = sum(job.left_out.values())
     out = f", {pieces.count(left)} left out" if left else ""
-    return f"Prepared as {job.order.name}: {pieces.count(job.rows['train'])} rows to train on{test}{out}."
+    cut = f" Of {pieces.count(job.cut)} rows the turns after the last answer were left out." if job.cut else ""
+    return f"Prepared as {job.order.name}: {pieces.count(job.rows['train'])} rows to train on{test}{out}.{cut}"
