@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from studio.domain.columns import column_of_feature
 from studio.domain.dataset_answers import DatasetHead, DatasetRepository, row_of
+from studio.domain.features import declared
 from studio.domain.model_facts import ModelFacts, template_in, tokens_in, told_by_config
 
 __all__ = ["DatasetHead", "DatasetRepository", "HubClient", "ModelFacts", "Unknown", "bound_requests"]
@@ -233,7 +234,8 @@ class HubClient:
         columns = [column_of_feature(feature["name"], feature["type"]) for feature in first["features"]]
         rows = [row_of(entry, columns) for entry in first["rows"][: min(n, 100)]]
         count, partial = self._size(name, chosen, part, left)
-        return DatasetHead(name, chosen, part, splits, columns, rows, count, partial)
+        types = {feature["name"]: declared(feature["type"]) for feature in first["features"]}
+        return DatasetHead(name, chosen, part, splits, columns, rows, count, partial, features=types)
 
     def _size(self, name: str, config: str, split: str, left: Callable[[], float]) -> tuple[int | None, bool]:
         try:

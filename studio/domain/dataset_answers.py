@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio.domain.columns import Column
+from studio.domain.features import Feature
 from studio.domain.findings import Finding
 
 
@@ -25,7 +26,8 @@ class DatasetHead:
     A cell that the viewer cut short is left out of its row, except in text columns, where its beginning stays.
     `usual` is the configuration that is loaded where none is named; "" for none, None where nobody knows. `left_out`
     tells of files that are not loaded, `rowless` of files and splits without rows. `form` is the builder's name of its
-    files, "" where nobody knows, `written` the rows of a csv with their cells as they stand there.
+    files, "" where nobody knows, `written` the rows of a csv with their cells as they stand there. `features` are the
+    datasets library's own types of the columns, as far as they are told.
     """
 
     name: str
@@ -41,6 +43,7 @@ class DatasetHead:
     rowless: Rowless = field(default_factory=Rowless)
     form: str = ""
     written: tuple[dict[str, Any], ...] = ()
+    features: dict[str, Feature] = field(default_factory=dict)
 
     @property
     def configs(self) -> tuple[str, ...]:

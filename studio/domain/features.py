@@ -47,6 +47,14 @@ def declared(feature: Any) -> Feature:
     return "json" if kind == "Json" else str({key: value for key, value in sorted(feature.items()) if key != "id"})
 
 
+def as_loaded(features: Mapping[str, Feature], form: str) -> dict[str, Feature]:
+    """The types that the dataset viewer tells, as the library loads them here from files of a format.
+
+    The viewer has made parquet of a csv, whose texts the library reads as large ones.
+    """
+    return {name: "large_string" if (form, kind) == ("csv", "string") else kind for name, kind in features.items()}
+
+
 def told_by(columns: Sequence[Column], form: str, whole: bool) -> dict[str, Feature]:
     """The types of a text file's columns, as far as its first rows tell them: those of objects hang on all rows.
 

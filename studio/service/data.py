@@ -179,6 +179,7 @@ def inspect(
             name, method, "", "", "hub", head.config, head.configs, head.split, head.splits.get(head.config, ()),
             tuple(head.columns), tuple(head.rows), head.num_rows, (), chosen, usual=head.usual,
             left_out=head.left_out, rowless=head.rowless, form=head.form, written=head.written,
+            features=head.features if head.form else {},
         ),
         judged, loaded_with(given, split, chosen),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ from studio.adapters.rowless import rowless
 from studio.domain.data_layout import layout_of, script_in, usual_config
 from studio.domain.dataset_answers import DatasetHead, DatasetRepository, Rowless
 from studio.domain.errors import StudioError
+from studio.domain.features import as_loaded
 from studio.domain.findings import Finding, Where
 from studio.domain.mixture import own_files
 from studio.service.mixing import entry_source
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 PAGE_ROWS = 20
 _README_BYTES = 256 << 10
+_DECLARED = re.compile(r"^dataset_info:", re.MULTILINE)  # a README's own types, as which files are loaded
 _READ = 200  # the status of what a repository's own files say
 # Of the time that one answer may take: what the viewer gets, where the repository's files are asked after it.
 _VIEWERS_SHARE = 0.6
@@ -113,6 +116,8 @@ def hub_head(
             other = hub.dataset_head(name, beside.usual, split, n, max(0.1, end - time.monotonic()))
             if isinstance(other, DatasetHead):
                 beside = replace(other, usual=beside.usual, form=beside.form)
+                # Whether its types are declared hangs on the configuration: of a csv they may be others then.
+                beside = replace(beside, features={} if beside.form == "csv" else other.features)
         return _as_written(hub, beside, end)
     if told.reason not in _SAYS_NOTHING:
         return told
@@ -140,7 +145,8 @@ def _beside(told: DatasetHead, found: DatasetRepository) -> DatasetHead | Unknow
     with suppress(StudioError):  # the viewer shows what the names of the files do not tell
         readme = _readme(found, RepositoryFiles(found))
         layout = layout_of(told.name, found.files, readme, told.config)
-        told = replace(told, left_out=layout.left_out, form=layout.format)
+        types = as_loaded(told.features, "" if _DECLARED.search(readme) else layout.format)
+        told = replace(told, left_out=layout.left_out, form=layout.format, features=types)
     if len(told.configs) < 2 or "default" in told.configs:
         return replace(told, usual="default" if "default" in told.configs else told.config)
     try:
