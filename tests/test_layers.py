@@ -52,9 +52,19 @@ RUN_FAMILY = (
     "launching",
 )
 METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
-FILES_FAMILY = ("packed", "dataschema", "arrowfiles", "datafiles", "rowless")
+FILES_FAMILY = ("archives", "packed", "dataschema", "arrowfiles", "datafiles", "rowless")
 DATA_FAMILY = (
-    *("packed", "dataschema", "cellcodes", "fitting", "jsonpieces", "databatches", "datapieces", "datacounts"),
+    *(
+        "archives",
+        "packed",
+        "dataschema",
+        "cellcodes",
+        "fitting",
+        "jsonpieces",
+        "databatches",
+        "datapieces",
+        "datacounts",
+    ),
     *("wholecheck", "splitcheck"),
 )
 MAPPING_FAMILY = ("columntypes", "mapping_arrow")

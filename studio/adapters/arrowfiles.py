@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol
 
+from studio.adapters.archives import open_file, stamp_of
 from studio.adapters.dataschema import schema_columns
 
 _BUFFER = 1 << 20  # bytes of a parquet column that are read at once
@@ -32,11 +33,10 @@ class LocalFiles:
     local = True
 
     def open(self, file: PurePath) -> BinaryIO:
-        return Path(file).open("rb")
+        return open_file(Path(file))
 
     def stamp(self, file: PurePath) -> Hashable:
-        status = Path(file).stat()
-        return status.st_mtime_ns, status.st_size
+        return stamp_of(Path(file))
 
 
 def parquet(place: Files, file: Path) -> Any:

@@ -9,9 +9,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from studio.adapters.packed import BROKEN, not_whole, unpacked
+from studio.adapters.packed import BROKEN, not_whole, opened
 from studio.domain.errors import StudioError
-from studio.domain.row_text import csv_rows, csv_types, json_rows
+from studio.domain.row_text import MAX_ROW, csv_rows, csv_types, json_rows
 
 ROWS = 8192  # of a batch at most
 _BYTES = 16 << 20  # of a batch at most, unless it is one row
@@ -171,9 +171,9 @@ def _from_json(cell: Any) -> Any:
 
 def _has_lines(file: Path) -> bool:
     """Whether a JSON file has an object in each line."""
-    with _opened(file) as binary:
+    with opened(file) as binary:
         try:
-            return isinstance(json.loads(binary.readline()), dict)
+            return isinstance(json.loads(binary.readline(MAX_ROW)), dict)
         except ValueError:
             return False
 
@@ -183,8 +183,8 @@ def _json_batches(file: Path, columns: list[str] | None) -> Iterator[Batch]:
     from studio.adapters.jsonpieces import pieces, rows_of
 
     first, line = 0, 1
-    with _opened(file) as binary:
-        for piece in pieces(binary, _TEXT_SIZE):
+    with opened(file) as binary:
+        for piece in pieces(binary, _TEXT_SIZE, str(file)):
             arrow = _plain(piece, columns)
             if arrow is not None:
                 for start in range(0, arrow.num_rows, ROWS):
@@ -235,13 +235,9 @@ def _gathered(batch: Batch, columns: list[str] | None) -> Batch:
     return Batch(batch.file, batch.first, table) if _are_plain(table) else batch
 
 
-def _opened(file: Path) -> BinaryIO:
-    return unpacked(file, file.open("rb"))
-
-
 def _text_batches(file: Path, form: str, texts: frozenset[str] = frozenset()) -> Iterator[Batch]:
     first, size, kept = 0, 0, []
-    with _opened(file) as binary:
+    with opened(file) as binary:
         for row in _text_rows(binary, file, form, texts):
             kept.append(row)
             size += _size(row)

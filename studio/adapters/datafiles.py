@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -12,14 +12,26 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from studio.adapters.archives import archive_kind, members, passed_over, place_of, size_of
 from studio.adapters.arrowfiles import Files, Footer, LocalFiles, arrow_rows, batches, footer
 from studio.adapters.dataschema import schema_columns, schema_features
 from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
 from studio.domain.columns import Column, column_of
-from studio.domain.data_layout import SUPPORTED, Layout, as_pattern, check_folder, format_of, layout_of, script_in
+from studio.domain.data_layout import (
+    IN_ARCHIVES,
+    SUPPORTED,
+    Layout,
+    as_pattern,
+    check_folder,
+    common_format,
+    format_of,
+    is_archive,
+    layout_of,
+    script_in,
+)
 from studio.domain.errors import StudioError
 from studio.domain.features import Feature, told_by
-from studio.domain.findings import Finding
+from studio.domain.findings import Finding, Where
 from studio.domain.row_index import RowIndex
 
 _SAMPLE_ROWS = 200
@@ -122,7 +134,7 @@ class DataSource:
         big = False
         if self.place.local and self.format not in ("parquet", "arrow"):
             with _readable(files[0]):
-                big = sum(file.stat().st_size for file in files) > _COUNTED_BYTES
+                big = sum(map(size_of, files)) > _COUNTED_BYTES
         counts = [self._count(file, through, big) for file in files]
         return None if None in counts else sum(cast("list[int]", counts))
 
@@ -157,7 +169,7 @@ class DataSource:
         if self.kind == "folder":
             values: dict[str, Any] = {"dataset_name": path}
             return values | {"dataset_config": self.config} if self.config not in ("", "default") else values
-        if ".tsv" in self.path.suffixes:
+        if any(".tsv" in file.suffixes for members in self.files.values() for file in members):
             # As `csv` it would be read with commas: only as a file of its folder does the name tell of tabs.
             folder, name = str(self.path.resolve().parent), as_pattern(self.path.name)
             return {"datasets": [{"path": folder, "data_files": name, "split": "train"}]}
@@ -234,11 +246,45 @@ def _index_of(file: Path, form: str, stamp: Hashable) -> RowIndex:
 
 def open_files(name: str, form: str, files: dict[str, tuple[Path, ...]]) -> DataSource:
     """Files that a recipe lists for each split. Raises StudioError where there are none, or of another kind."""
-    every = [file for members in files.values() for file in members]
+    every = [file for members in files.values() for file in members if place_of(file) == file]
     odd = next((file for file in every if format_of(file.name) not in (form, None) and form != "text"), None)
-    if odd is not None or not every:
+    if odd is not None or not any(files.values()):
         raise StudioError(f"{odd} is no file of {form}." if odd else f"{name} names no file that is here.", SUPPORTED)
-    return DataSource(Path(name), "files", form, files)
+    found, passed = _unfolded(files, form)
+    return DataSource(Path(name), "files", form, found, left_out=passed)
+
+
+def archived_format(file: Path) -> str | None:
+    """The format of what is in an archive; None where it is none, or of no format that is read."""
+    return common_format(one.name for one in members(file)) if archive_kind(file) else None
+
+
+def _unfolded(files: dict[str, tuple[Path, ...]], form: str) -> tuple[dict[str, tuple[Path, ...]], tuple[Finding, ...]]:
+    """The files with what is in them where they are archives, and warnings of what is passed over there.
+
+    Raises StudioError for an archive that is not loaded.
+    """
+    found: dict[str, tuple[Path, ...]] = {}
+    passed: list[Finding] = []
+    for split, named in files.items():
+        kept: list[Path] = []
+        for file in named:
+            if not archive_kind(file):
+                kept.append(file)
+                continue
+            if form not in IN_ARCHIVES:
+                what = f"{file} is an archive, from which the datasets library reads no {form}."
+                raise StudioError(what, "Unpack it, and choose the folder.")
+            kept += members(file)
+            passed += [_passed(file, name) for name in passed_over(file)]
+        found[split] = tuple(kept)
+    return found, tuple(passed)
+
+
+def _passed(archive: Path, name: str) -> Finding:
+    what = f"{name} in {archive} is not loaded."
+    why = "The datasets library passes over names with dots or nothing for a folder. Pack it under a plain name."
+    return Finding("warning", Where("file", str(archive)), what, why)
 
 
 def in_repository(name: str, layout: Layout, place: Files) -> DataSource:
@@ -246,10 +292,26 @@ def in_repository(name: str, layout: Layout, place: Files) -> DataSource:
     return _laid_out(Path(name), Path(), layout, place)
 
 
+class UnreadError(StudioError):
+    """What may well be loaded and is not read here, so that nothing is known of it."""
+
+
+def archive_elsewhere(name: str) -> Sequence[str]:
+    """Raises UnreadError for an archive in a repository."""
+    what = f"{name} is an archive, and those are read on this machine alone."
+    raise UnreadError(what, "Download the dataset, and choose its folder.")
+
+
 def _laid_out(path: Path, base: Path, found: Layout, place: Files) -> DataSource:
     files = {split: tuple(base / file for file in members) for split, members in found.files.items()}
     named = (found.configs, found.config, found.usual)
-    return DataSource(path, "folder", found.format, files, *named, place, found.left_out)
+    if not place.local:
+        archive = next((file for every in files.values() for file in every if is_archive(file.name)), None)
+        if archive is not None:
+            archive_elsewhere(str(archive))
+        return DataSource(path, "folder", found.format, files, *named, place, found.left_out)
+    files, passed = _unfolded(files, found.format)
+    return DataSource(path, "folder", found.format, files, *named, place, (*found.left_out, *passed))
 
 
 def open_source(path: str | Path, config: str | None = None) -> DataSource:
@@ -277,12 +339,17 @@ def _missing(place: Path) -> StudioError:
 def _open_file(place: Path) -> DataSource:
     if place.stat().st_size == 0:
         raise StudioError(f"{place} is empty.", "Choose a file with data in it.")
-    found = format_of(place.name)
+    found = archived_format(place) or format_of(place.name)
     if ".tsv" in place.suffixes:
         check_folder(str(place.resolve().parent))
-    if found is None or place.suffix in (".zip", ".tar", ".zst", ".lz4", ".7z", ".rar"):
-        raise StudioError(f"{place} is no data file that can be read here.", f"{SUPPORTED} Unpack archives first.")
-    return DataSource(place, "file", found, {"train": (place,)})
+    if found is None and archive_kind(place):
+        names = ", ".join(file.relative_to(place).as_posix() for file in members(place)[:4])
+        what = f"{place} is an archive whose files are of no format that is read here: {names}."
+        raise StudioError(what, "Pack files of jsonl, json, csv or txt, and nothing beside them.")
+    if found is None or place.suffix in (".zst", ".lz4", ".7z", ".rar"):
+        raise StudioError(f"{place} is no data file that can be read here.", f"{SUPPORTED} Unpack other archives.")
+    files, passed = _unfolded({"train": (place,)}, found)
+    return DataSource(place, "file", found, files, left_out=passed)
 
 
 def _open_dataset(place: Path) -> DataSource:
@@ -305,9 +372,13 @@ def _open_folder(place: Path, wanted: str | None) -> DataSource:
     script = script_in(place.name, files)
     if script:
         raise StudioError(f"{place} would be loaded by running {place / script}.", NO_SCRIPTS)
+
+    def inside(archive: str) -> list[str]:
+        return [file.name for file in members(place / archive)]
+
     readme = place / "README.md"
     text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
-    return _laid_out(place, place, layout_of(str(place), files, text, wanted), _LOCAL)
+    return _laid_out(place, place, layout_of(str(place), files, text, wanted, inside=inside), _LOCAL)
 
 
 # --- files

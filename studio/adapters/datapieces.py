@@ -15,10 +15,11 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from studio.adapters import jsonpieces
+from studio.adapters.archives import size_of
 from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features, type_words
 from studio.adapters.fitting import Misfit, fitted, whole
 from studio.adapters.jsonpieces import Mixed, NullFirst, are_times, as_time, first_mixed, loaded, pieces, rows_of
-from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
+from studio.adapters.packed import BROKEN, is_packed, not_whole, opened
 from studio.domain.columns import Column, column_of
 from studio.domain.errors import StudioError
 from studio.domain.features import Feature
@@ -76,7 +77,7 @@ class Pieces:
         self._typed = self._schema is not None
         self._found: dict[str, Column] = {}  # in JSON that is read as one value
         self._read = 0  # bytes of files that were read whole
-        self._all = sum(file.stat().st_size for file in files) or 1
+        self._all = sum(map(size_of, files)) or 1
         self.warnings: list[Finding] = []
         self.share = 0.0
         self.start = 0
@@ -91,7 +92,7 @@ class Pieces:
             self.begins.append(self.start)
             with self._told():
                 yield from read.get(self._form, self._texts)()
-            self._read += self.file.stat().st_size
+            self._read += size_of(self.file)
         self.share = 1.0
 
     def schema(self, known: Sequence[Column]) -> tuple[Column, ...]:
@@ -176,7 +177,7 @@ class Pieces:
         return piece
 
     def _binary(self) -> BinaryIO:
-        return unpacked(self.file, self.file.open("rb"))
+        return opened(self.file)
 
     def _passed(self, place: int) -> None:
         if not is_packed(self.file):
@@ -192,7 +193,7 @@ class Pieces:
                 yield from self._one_value(file)  # the library reads such a file whole
                 return
             line = 1
-            for number, piece in enumerate(pieces(file, self._size or JSON_BYTES)):
+            for number, piece in enumerate(pieces(file, self._size or JSON_BYTES, str(self.file))):
                 found = self._json_piece(piece, line, first=self._is_first(number))
                 line += piece.count(b"\n")
                 if found is not None:

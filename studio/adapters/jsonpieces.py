@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.json
 
-from studio.domain.row_text import json_rows
+from studio.domain.errors import StudioError
+from studio.domain.row_text import MAX_ROW, json_rows
 
 Path = tuple[str | int, ...]  # the keys from a row down to a cell; 0 stands for every item of a list
 Row = dict[str, Any]
@@ -28,14 +29,14 @@ class NullFirst(pa.ArrowInvalid):  # type: ignore[misc]
         self.column, self.place = column, place
 
 
-def pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+def pieces(file: BinaryIO, size: int, name: str) -> Iterator[bytes]:
     """A file in pieces of some `size` bytes that end with a line.
 
-    Of a packed file that breaks off the whole lines come, before the EOFError.
+    Of a packed file that breaks off the whole lines come, before the EOFError. Raises StudioError for an endless line.
     """
     first = True
     while True:
-        piece, broken = _read(file, size)
+        piece, broken = _read(file, size, name)
         if first:
             piece, first = piece.removeprefix(b"\xef\xbb\xbf"), False
         if broken is not None:
@@ -48,10 +49,13 @@ def pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _read(file: BinaryIO, size: int) -> tuple[bytes, EOFError | None]:
+def _read(file: BinaryIO, size: int, name: str) -> tuple[bytes, EOFError | None]:
     """Some `size` bytes and the rest of their last line, or what there is of them and what then went wrong."""
     if not isinstance(file, gzip.GzipFile):
-        return file.read(size) + file.readline(), None
+        piece, rest = file.read(size), file.readline(MAX_ROW)
+        if len(rest) == MAX_ROW and not rest.endswith(b"\n"):
+            raise StudioError(f"{name} has a line that is too long for a row.", "Use one row a line.")
+        return piece + rest, None
     parts: list[bytes] = []
     held = 0
     try:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
+from studio.adapters.archives import open_file, place_of
 from studio.domain.errors import StudioError
 
 # What is raised of a file that ends too early or was never packed; bzip2 raises a plain OSError.
-BROKEN = (gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error)
+BROKEN = (gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 _NAMES = {".gz": "gzip", ".bz2": "bzip2"}
-_CLOSED = {".zst": "zstd", ".lz4": "lz4", ".zip": "zip", ".7z": "7z", ".rar": "rar"}
+_CLOSED = {".zst": "zstd", ".lz4": "lz4", ".7z": "7z", ".rar": "rar"}
 
 
 class _Closing:
@@ -68,7 +71,15 @@ def unpacked(file: PurePath, raw: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, opened)
 
 
+def opened(file: Path) -> BinaryIO:
+    """A file on this machine, or in an archive here, opened to be read as the datasets library does."""
+    return unpacked(file, open_file(file))
+
+
 def not_whole(file: PurePath) -> StudioError:
     """What is said of a packed file whose end is missing, or that is none."""
+    archive = place_of(Path(file))
+    if archive != file:
+        return StudioError(f"{file} cannot be unpacked: {archive} is broken.", "Download or pack it again.")
     name = _NAMES.get(file.suffix) or file.suffix.lstrip(".") or "packed"
     return StudioError(f"{file} is no whole {name} file.", "Download or pack it again.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from studio.adapters.archives import size_of
 from studio.adapters.datapieces import Pieces
 from studio.adapters.wholecheck import check_all
 from studio.domain.columns import Column
@@ -25,7 +26,7 @@ def check_splits(
 
     Where they are `chained` the first split says the types of all. Else each has its own, and its own `columns`.
     """
-    sizes = {split: sum(file.stat().st_size for file in files) for split, files in splits.items()}
+    sizes = {split: sum(map(size_of, files)) for split, files in splits.items()}
     whole, read = sum(sizes.values()) or 1, 0
     chain: list[Pieces] | None = [] if chained else None
     found: dict[str, AllRows] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,15 +26,19 @@ FORMATS = {
     ".feather": "arrow",
     ".txt": "text",
 }
+ARCHIVE = ".zip"  # of a folder's archives these alone are loaded as what is in them
+_ARCHIVES_ASKED = 10  # for the format of what is in them
 # What it takes for data of other kinds, where a folder has more of them than of the above.
 _FOREIGN = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".wav", ".mp3", ".flac", ".ogg", ".mp4", ".pdf", ".xml"}
-_FOREIGN |= {".zip", ".tar", ".h5", ".hdf5", ".md", ".toml"}
+_FOREIGN |= {ARCHIVE, ".tar", ".h5", ".hdf5", ".md", ".toml"}
 _PREFERRED = (".csv", ".json", ".jsonl", ".arrow", ".parquet")  # the last of them wins a tie
 # What lies beside data and is none, by its name without an ending.
 _BESIDE = {"readme", "license", "licence", "notice", "requirements", "citation", "changelog", "metadata", "state"}
 _BESIDE |= {"config", "dataset_info", "dataset_infos", "dataset_dict", "croissant", "schema"}
 _NAMED = 4  # files that are named in a sentence
 SUPPORTED = "Use jsonl, json, csv, tsv, parquet, arrow or txt files, or a folder of them."
+IN_ARCHIVES = ("json", "csv", "text")  # the builders that read what is in archives
+Inside = Callable[[str], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,17 @@ def script_in(name: str, files: Iterable[str]) -> str | None:
 
 
 def layout_of(
-    place: str, files: Sequence[str], readme: str, wanted: str | None, own: Mapping[str, Any] | None = None
+    place: str,
+    files: Sequence[str],
+    readme: str,
+    wanted: str | None,
+    own: Mapping[str, Any] | None = None,
+    inside: Inside = lambda archive: (),
 ) -> Layout:
     """What `load_dataset` makes of a folder `place` with these files, by their paths below it with slashes.
 
     `wanted` is a configuration that the readme names, `own` the `data_files` and `data_dir` that stand in for all of
-    those. Raises StudioError, in words, where nothing can be loaded.
+    those, `inside` tells the names in an archive. Raises StudioError, in words, where nothing can be loaded.
     """
     configs = {} if own else _configs(place, readme)
     usual = _usual(place, configs)
@@ -85,14 +94,17 @@ def layout_of(
     below = [file.removeprefix(begin) for file in files if file.startswith(begin)]
     found = _named_files(place, below, named["data_files"], own is None) if "data_files" in named else splits_of(below)
     splits = {name: [begin + file for file in members] for name, members in found.items()}
-    formats = {name: _most_common(members) for name, members in splits.items()}
+    formats = {name: _most_common(members, inside) for name, members in splits.items()}
     if not splits or None in formats.values():
         raise StudioError(f"{place} holds no data files that can be read here.", SUPPORTED)
     if len(set(formats.values())) > 1:
         mixed = ", ".join(f"{name} of {form} ({splits[name][0]})" for name, form in formats.items())
         raise StudioError(f"The splits of {place} are of different formats: {mixed}.", "Use one format in a folder.")
     form = str(next(iter(formats.values())))
-    kept = {name: tuple(file for file in members if format_of(file) == form) for name, members in splits.items()}
+    kept = {
+        name: tuple(file for file in members if is_archive(file) or format_of(file) == form)
+        for name, members in splits.items()
+    }
     return Layout(form, kept, tuple(configs), config, usual, _left_out(place, form, splits, kept))
 
 
@@ -118,12 +130,29 @@ def _listed(files: Sequence[str]) -> str:
     return ", ".join(files[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _most_common(files: Iterable[str]) -> str | None:
-    counts = Counter("." + part.lower() for file in files for part in file.rsplit("/", 1)[-1].split(".")[1:])
+def is_archive(name: str) -> bool:
+    """Whether a folder's file is loaded as what is in it."""
+    return name.endswith(ARCHIVE)
+
+
+def common_format(names: Iterable[str]) -> str | None:
+    """The format of what is in archives, by most of the endings there; None where that is none that is read."""
+    return FORMATS.get(next((ending for ending, _ in Counter(_endings(names)).most_common(1)), ""))
+
+
+def _endings(files: Iterable[str]) -> Iterable[str]:
+    return ("." + part.lower() for file in files for part in file.rsplit("/", 1)[-1].split(".")[1:])
+
+
+def _most_common(files: Sequence[str], inside: Inside) -> str | None:
+    counts = Counter(_endings(files))
     counts.pop(".feather", 0)  # it knows these only by the builder's name
     known = [suffix for suffix in counts if suffix in FORMATS or suffix in _FOREIGN]
     rank = {suffix: place for place, suffix in enumerate(_PREFERRED, 1)}
     best = max(known, key=lambda suffix: (counts[suffix], rank.get(suffix, 0)), default="")
+    if best == ARCHIVE:
+        archives = [file for file in files if is_archive(file)][:_ARCHIVES_ASKED]
+        return common_format(name for archive in archives for name in inside(archive))
     return FORMATS.get(best)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from studio.adapters import datafiles
+from studio.adapters.archives import size_of
 from studio.adapters.home import Home
 from studio.adapters.hubcache import HubCache
 from studio.domain.dataset_types import judge
@@ -93,7 +94,7 @@ def _told(path: Path) -> tuple[str, int]:
     verdicts = (judge(method, columns, rows) for method in METHOD_NAMES)
     kind = next((one.type for one in verdicts if one.verdict == "accept"), "")
     count = source.num_rows()
-    size = sum(file.stat().st_size for files in source.files.values() for file in files)
+    size = sum(size_of(file) for files in source.files.values() for file in files)
     rows_text = "" if count is None else f"{count:,} row{'' if count == 1 else 's'}"
     return " · ".join(filter(None, (kind, rows_text))), size
 

@@ -8,7 +8,7 @@ from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.adapters.datafiles import DataSource, open_files, open_source
+from studio.adapters.datafiles import DataSource, archived_format, open_files, open_source
 from studio.domain.asked_splits import first_row, rows_taken
 from studio.domain.data_layout import as_pattern, check_folder, format_of, matching
 from studio.domain.errors import StudioError
@@ -97,7 +97,8 @@ def entry_source(entry: Mapping[str, Any], paths: Paths) -> DataSource | None:
     for split, members in chosen.items():
         if not members:
             raise StudioError(f"{base} has no file {_words(listed[split])}.", "Check the names in `data_files`.")
-    form = next((format_of(file.name) for members in chosen.values() for file in members), None) or "json"
+    first = next(file for members in chosen.values() for file in members)
+    form = format_of(first.name) or archived_format(first) or "json"
     return open_files(f"{base}/{_words(files)}", form, chosen)
 
 

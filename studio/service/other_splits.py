@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio.adapters.archives import size_of
 from studio.adapters.datafiles import DataSource
 from studio.domain.asked_splits import parts_of
 from studio.domain.columns import Column
@@ -63,7 +64,7 @@ def _headed(source: DataSource, one: OtherSplit) -> OtherSplit:
 def _is_empty(source: DataSource, one: OtherSplit) -> bool:
     """Whether a split whose columns could not be told has no rows, and is not broken."""
     try:
-        return all(file.stat().st_size == 0 for file in one.files) or not source.has_rows(one.name)
+        return all(size_of(file) == 0 for file in one.files) or not source.has_rows(one.name)
     except (StudioError, OSError):
         return False
 
@@ -153,7 +154,7 @@ def _loading(looked: Inspection, one: OtherSplit, seen: AllRows | None, values: 
 
 def _stops_empty(looked: Inspection, one: OtherSplit) -> bool:
     """Of a mixture only the split that an entry names is opened, but all are read."""
-    bare = one.form == "csv" and all(file.stat().st_size == 0 for file in one.files)
+    bare = one.form == "csv" and all(size_of(file) == 0 for file in one.files)
     return looked.entry is None or bare or one.form == "parquet"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import studio
 from studio.adapters import databatches, datafiles
+from studio.adapters.archives import size_of
 from studio.adapters.columntypes import ColumnTypes
 from studio.adapters.databatches import Batch
 from studio.adapters.datafiles import DataSource
@@ -344,7 +345,7 @@ def _record(order: Order, source: DataSource, job: Job, named: list[dict[str, An
             "path": str(source.path.resolve()),
             **({"config": source.config} if source.config else {}),
             "splits": splits,
-            "files": [{"path": str(file), "bytes": file.stat().st_size} for file in files],
+            "files": [{"path": str(file), "bytes": size_of(file)} for file in files],
         },
         "mapping": order.mapping.to_json(),
         "held_out": held,

@@ -166,6 +166,8 @@ def _from_files(
             return _script(name, script)
         try:
             return read(_opened(found, config, hub.files))
+        except datafiles.UnreadError as error:
+            return Unknown("unsupported", str(error))
         except StudioError as error:
             # What the files themselves say is known for sure, as an answer of the Hub is.
             return Unknown("unsupported", str(error), _READ)
@@ -175,7 +177,9 @@ def _from_files(
 
 def _opened(found: DatasetRepository, config: str | None, own: Mapping[str, Any]) -> DataSource:
     place = RepositoryFiles(found)
-    layout = layout_of(found.name, found.files, _readme(found, place), config or None, own or None)
+    layout = layout_of(
+        found.name, found.files, _readme(found, place), config or None, own or None, datafiles.archive_elsewhere
+    )
     return datafiles.in_repository(found.name, layout, place)
 
 

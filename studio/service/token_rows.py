@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from studio.adapters import datafiles
+from studio.adapters.archives import stamp_of
 from studio.adapters.hub import HubClient
 from studio.domain.errors import StudioError
 from studio.domain.plain_json import plain
@@ -205,7 +206,7 @@ def _written(names: Sequence[str]) -> list[int]:
     try:
         for place in map(Path, names):
             files = sorted(islice(place.rglob("*"), 1000)) if place.is_dir() else [place]
-            found += [one.stat() for one in files]
+            found += [value for one in files for value in stamp_of(one)]
     except OSError:
         return []
-    return [value for one in found for value in (one.st_mtime_ns, one.st_size)]
+    return found

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.adapters import datafiles
+from studio.adapters.archives import stamp_of
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.hubviewer import statistics_told
 from studio.domain.cell_structure import LOOKED_INTO, tells_rows_apart
@@ -58,8 +59,7 @@ class _Disk:
         told = hashlib.sha256()
         for file in files:
             if file not in self.stamps:
-                status = file.stat()
-                self.stamps[file] = status.st_mtime_ns, status.st_size
+                self.stamps[file] = stamp_of(file)
             told.update(f"{file}\0{self.stamps[file]}\0".encode(errors="surrogateescape"))
         return told.hexdigest()
 
@@ -221,10 +221,14 @@ def _disk(looked: Inspection) -> _Disk:
     known = looked.kept.get("disk")
     if isinstance(known, _Disk):
         return known
-    # Of a mixture, one may be any files; elsewhere the name says which.
-    named = (looked.files[0], None) if looked.files else (looked.name, looked.config or None)
-    found: _Disk = looked.kept.setdefault("disk", _Disk(datafiles.open_source(*named)))
+    found: _Disk = looked.kept.setdefault("disk", _Disk(_opened(looked)))
     return found
+
+
+def _opened(looked: Inspection) -> datafiles.DataSource:
+    if looked.files:  # of a mixture, one may be any files; elsewhere the name says which
+        return datafiles.open_files(looked.name, looked.form, {looked.split: tuple(map(Path, looked.files))})
+    return datafiles.open_source(looked.name, looked.config or None)
 
 
 def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
