@@ -313,7 +313,8 @@ def broken(path: Path, text: str | bytes) -> str:
         ("a.jsonl.gz", b"no gzip", "gzip"),
         ("a.jsonl.xz", b"no xz", "xz"),
         ("a.docx", "x", "no data file"),
-        ("a.zip", "x", "no data file"),
+        ("a.zip", "x", "a.zip is no whole zip file."),
+        ("a.7z", "x", "no data file"),
     ],
 )
 def test_broken_files(tmp_path: Path, name: str, text: str | bytes, words: str) -> None:

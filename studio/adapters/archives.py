@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -99,6 +99,12 @@ def place_of(file: Path) -> Path:
     """The file on this machine that a file is, or is in."""
     found = _in_archive(file)
     return found[0] if found else file
+
+
+def tar_among(files: Iterable[Path]) -> Path | None:
+    """The first tar that one of the files is in: the library reads none as a stream."""
+    archives = dict.fromkeys(found[0] for file in files if (found := _in_archive(file)) is not None)
+    return next((archive for archive in archives if archive_kind(archive) == "tar"), None)
 
 
 class _Member(io.RawIOBase):

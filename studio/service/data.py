@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.adapters import datafiles
+from studio.adapters.archives import tar_among
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.rowless import rowless
 from studio.domain.asked_splits import base_split, config_findings, entry_findings, split_findings
@@ -49,8 +50,9 @@ class Inspection:
     are the splits of local data that are loaded beside it. `features` are the datasets library's own types of the
     columns, as far as they are known without reading on, `form` the builder's name of its files, "" for not known.
     `conversational` is whether the method learns from messages, None where that is not known, or hangs on what is
-    wrong. `written` are the rows of a csv with their cells as they stand there. `kept` is what is remembered of its
-    files for as long as nobody looks anew: it goes on into what is judged of the same look.
+    wrong. `written` are the rows of a csv with their cells as they stand there, `tar` is an archive among the files
+    that is no stream. `kept` is what is remembered of its files for as long as nobody looks anew: it goes on into what
+    is judged of the same look.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Inspection:
     conversational: bool | None = None
     written: tuple[dict[str, Any], ...] = field(default=(), repr=False, compare=False)
     kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    tar: str = ""
 
     @property
     def whole(self) -> bool:
@@ -313,6 +316,7 @@ def _opened_source(
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
         left_out=source.left_out, rowless=rowless(source), others=others, features=features,
         form=source.format, written=tuple(written),
+        tar=str(tar_among(file for files in source.files.values() for file in files) or ""),
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))
 
@@ -326,7 +330,7 @@ def loaded_with(values: Mapping[str, Any], split: str | None, found: Mapping[str
 
 def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:
     """The inspection with the verdict on rows and columns, and on the splits that the recipe will ask for."""
-    missing = [*_not_there(looked, values), *_rowless(looked, values)]
+    missing = [*_not_there(looked, values), *_rowless(looked, values), *_no_stream(looked, values)]
     kind = judged.type
     if judged.verdict == "reject":
         # What the data is does not hang on the method that refused it.
@@ -370,6 +374,14 @@ def _rowless(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
         why = "TRL would stop while loading the data. Choose a split with rows in it."
         found.append(Finding("error", Where("file", looked.name), what, why))
     return found
+
+
+def _no_stream(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
+    """What stops the loading since it is asked for as a stream."""
+    if not looked.tar or chained(looked, values):
+        return []
+    what = f"{looked.tar} is a tar, which is loaded whole or not at all."
+    return [Finding("error", Where("file", looked.tar), what, "Leave streaming off, or pack the files as zip.")]
 
 
 def _opened(name: str, paths: Paths) -> StudioError:
