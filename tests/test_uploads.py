@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_archives import tarred, zipped
 
 from studio.adapters.datafiles import open_source
 from studio.adapters.home import Home
@@ -121,6 +122,9 @@ def test_the_datasets_library_loads_what_was_taken(home: Home, tmp_path: Path) -
         "packed.csv.gz": gzip.compress(b"text\na\nb\n"),
         "list.json": b'[{"text": "a"}]',
         "lines.txt": b"one\ntwo\n",
+        "my rows [2].zip": zipped({"part/a.jsonl": ROWS, "b.jsonl": ROWS}),
+        "tabs.zip": zipped({"a.tsv": table}),
+        "rows.tar.gz": tarred({"a.jsonl": ROWS}, "w:gz"),
     }
     sources = [open_source(take(sent(tmp_path, name, content), home, Access())) for name, content in contents.items()]
     recipes = [source.recipe_values()["datasets"][0] for source in sources]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ _ZIPS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".tar", ".tgz", ".7z", ".rar")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_NO_FILES = b"PK\x05\x06" + bytes(18)  # a whole zip
 _LOCKED = 1  # the bit that says so
 _UNPACK = "Unpack the archive, and choose the folder or the files."
 _HEAD = 265  # bytes: behind them a tar has said that it is one
@@ -67,16 +69,17 @@ def open_file(file: Path) -> BinaryIO:
     listing = _listed(archive)
     if name not in listing.files:
         raise StudioError(f"{archive} has no file {name}.", "Choose the archive again.")
-    opener: Callable[[Path], zipfile.ZipFile | tarfile.TarFile]
-    opener = zipfile.ZipFile if listing.kind == "zip" else tarfile.open
-    whole = opener(archive)
-    try:
+    with ExitStack() as held:
         entry = listing.files[name]
-        inner = whole.open(entry) if isinstance(whole, zipfile.ZipFile) else whole.extractfile(entry)
-    except BaseException:
-        whole.close()
-        raise
-    return cast(BinaryIO, io.BufferedReader(_Member(cast(IO[bytes], inner), whole), 1 << 16))
+        if listing.kind == "zip":
+            # The list of thousands of files is read once: this is an archive of none that is given the other's content.
+            bare = held.enter_context(zipfile.ZipFile(io.BytesIO(_NO_FILES)))
+            bare.fp = held.enter_context(archive.open("rb"))
+            inner = bare.open(entry)
+        else:
+            inner = cast(IO[bytes], held.enter_context(tarfile.open(archive)).extractfile(entry))
+        held.callback(inner.close)
+        return cast(BinaryIO, io.BufferedReader(_Member(inner, held.pop_all()), 1 << 16))
 
 
 def size_of(file: Path) -> int:
@@ -110,8 +113,8 @@ def tar_among(files: Iterable[Path]) -> Path | None:
 class _Member(io.RawIOBase):
     """A file in an archive, which is closed with it."""
 
-    def __init__(self, inner: IO[bytes], whole: zipfile.ZipFile | tarfile.TarFile) -> None:
-        self._inner, self._whole = inner, whole
+    def __init__(self, inner: IO[bytes], held: ExitStack) -> None:
+        self._inner, self._held = inner, held
 
     def readable(self) -> bool:
         return True
@@ -129,8 +132,7 @@ class _Member(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            self._inner.close()
-            self._whole.close()
+            self._held.close()
         super().close()
 
 

@@ -55,7 +55,7 @@ def build(page: Page) -> None:
             name = gr.Textbox(
                 page.start_form.typed,
                 label="Dataset",
-                info="A name on the Hub, or a folder or file here (jsonl, json, csv, parquet, arrow).",
+                info="A name on the Hub, or a folder or file here (jsonl, json, csv, parquet, arrow, zip).",
                 max_lines=1,
                 scale=3,
                 elem_id="dataset",
