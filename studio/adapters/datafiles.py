@@ -69,6 +69,11 @@ class DataSource:
     def splits(self) -> tuple[str, ...]:
         return tuple(self.files)
 
+    @property
+    def tabbed(self) -> Path | None:
+        """The first file whose name tells of tabs between its cells."""
+        return next((file for members in self.files.values() for file in members if ".tsv" in file.suffixes), None)
+
     def columns(self, split: str | None = None) -> list[Column]:
         """The columns and their types: from the file's schema, or told from its first rows (json, csv)."""
         files = self._files(split)
@@ -169,7 +174,7 @@ class DataSource:
         if self.kind == "folder":
             values: dict[str, Any] = {"dataset_name": path}
             return values | {"dataset_config": self.config} if self.config not in ("", "default") else values
-        if any(".tsv" in file.suffixes for members in self.files.values() for file in members):
+        if self.tabbed:
             # As `csv` it would be read with commas: only as a file of its folder does the name tell of tabs.
             folder, name = str(self.path.resolve().parent), as_pattern(self.path.name)
             return {"datasets": [{"path": folder, "data_files": name, "split": "train"}]}

@@ -77,11 +77,11 @@ def entry_source(entry: Mapping[str, Any], paths: Paths) -> DataSource | None:
     if path in BUILDERS:
         if files:
             found_here = {str(split): tuple(_here(named, paths)) for split, named in listed.items()}
-            return open_files(_words(files), path, found_here)
+            return _by_commas(open_files(_words(files), path, found_here))
         found = paths.find(str(folder)) if folder else None
         if found is None:
             raise StudioError(f"An entry of {path} names no file.", "Name its files as data_files.")
-        return open_source(found)
+        return _by_commas(open_source(found))
     found = paths.find(path)
     if found is None or not found.is_dir() or not (files or folder):
         return None
@@ -100,6 +100,15 @@ def entry_source(entry: Mapping[str, Any], paths: Paths) -> DataSource | None:
     first = next(file for members in chosen.values() for file in members)
     form = format_of(first.name) or archived_format(first) or "json"
     return open_files(f"{base}/{_words(files)}", form, chosen)
+
+
+def _by_commas(source: DataSource) -> DataSource:
+    """What an entry of a builder names. Raises StudioError for tabs, of which only a folder's name of a file tells."""
+    if source.format == "csv" and source.tabbed and len(source.columns()) > 1:
+        what = f"{source.tabbed} has tabs between its cells, and an entry of csv knows commas alone."
+        why = "Each row would be one cell. Write the folder it is in as `path`, and the name there as `data_files`."
+        raise StudioError(what, why)
+    return source
 
 
 def _each(files: Any) -> list[str]:
