@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +16,9 @@ from pathlib import Path
 from posixpath import normpath
 from typing import IO, Any, BinaryIO, cast
 
+from studio.domain.data_layout import IN_ARCHIVES, common_format
 from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Where
 
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
@@ -58,6 +60,49 @@ def members(file: Path) -> list[Path]:
 def passed_over(file: Path) -> tuple[str, ...]:
     """The names in an archive that lead out of it, or are written in an odd way: the library passes them over."""
     return _listed(file).passed
+
+
+def archived_format(file: Path) -> str | None:
+    """The format of what is in an archive; None where it is none, or of no format that is read."""
+    return common_format(one.name for one in members(file)) if archive_kind(file) else None
+
+
+def unfolded(files: dict[str, tuple[Path, ...]], form: str) -> tuple[dict[str, tuple[Path, ...]], tuple[Finding, ...]]:
+    """The files with what is in them where they are archives, and warnings of what is passed over there.
+
+    Raises StudioError for an archive that is not loaded.
+    """
+    found: dict[str, tuple[Path, ...]] = {}
+    passed: list[Finding] = []
+    for split, named in files.items():
+        kept: list[Path] = []
+        for file in named:
+            if not archive_kind(file):
+                kept.append(file)
+                continue
+            if form not in IN_ARCHIVES:
+                what = f"{file} is an archive, from which the datasets library reads no {form}."
+                raise StudioError(what, "Unpack it, and choose the folder.")
+            kept += members(file)
+            passed += [_passed(file, name) for name in passed_over(file)]
+        found[split] = tuple(kept)
+    return found, tuple(passed)
+
+
+def _passed(archive: Path, name: str) -> Finding:
+    what = f"{name} in {archive} is not loaded."
+    why = "The datasets library passes over names with dots or nothing for a folder. Pack it under a plain name."
+    return Finding("warning", Where("file", str(archive)), what, why)
+
+
+class UnreadError(StudioError):
+    """What may well be loaded and is not read here, so that nothing is known of it."""
+
+
+def archive_elsewhere(name: str) -> Sequence[str]:
+    """Raises UnreadError for an archive in a repository."""
+    what = f"{name} is an archive, and those are read on this machine alone."
+    raise UnreadError(what, "Download the dataset, and choose its folder.")
 
 
 def open_file(file: Path) -> BinaryIO:

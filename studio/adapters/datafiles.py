@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -12,18 +12,24 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from studio.adapters.archives import archive_kind, members, passed_over, place_of, size_of
+from studio.adapters.archives import (
+    archive_elsewhere,
+    archive_kind,
+    archived_format,
+    members,
+    place_of,
+    size_of,
+    unfolded,
+)
 from studio.adapters.arrowfiles import Files, Footer, LocalFiles, arrow_rows, batches, footer
 from studio.adapters.dataschema import schema_columns, schema_features
 from studio.adapters.packed import BROKEN, is_packed, not_whole, unpacked
 from studio.domain.columns import Column, column_of
 from studio.domain.data_layout import (
-    IN_ARCHIVES,
     SUPPORTED,
     Layout,
     as_pattern,
     check_folder,
-    common_format,
     format_of,
     is_archive,
     layout_of,
@@ -31,7 +37,7 @@ from studio.domain.data_layout import (
 )
 from studio.domain.errors import StudioError
 from studio.domain.features import Feature, told_by
-from studio.domain.findings import Finding, Where
+from studio.domain.findings import Finding
 from studio.domain.row_index import RowIndex
 
 _SAMPLE_ROWS = 200
@@ -255,56 +261,13 @@ def open_files(name: str, form: str, files: dict[str, tuple[Path, ...]]) -> Data
     odd = next((file for file in every if format_of(file.name) not in (form, None) and form != "text"), None)
     if odd is not None or not any(files.values()):
         raise StudioError(f"{odd} is no file of {form}." if odd else f"{name} names no file that is here.", SUPPORTED)
-    found, passed = _unfolded(files, form)
+    found, passed = unfolded(files, form)
     return DataSource(Path(name), "files", form, found, left_out=passed)
-
-
-def archived_format(file: Path) -> str | None:
-    """The format of what is in an archive; None where it is none, or of no format that is read."""
-    return common_format(one.name for one in members(file)) if archive_kind(file) else None
-
-
-def _unfolded(files: dict[str, tuple[Path, ...]], form: str) -> tuple[dict[str, tuple[Path, ...]], tuple[Finding, ...]]:
-    """The files with what is in them where they are archives, and warnings of what is passed over there.
-
-    Raises StudioError for an archive that is not loaded.
-    """
-    found: dict[str, tuple[Path, ...]] = {}
-    passed: list[Finding] = []
-    for split, named in files.items():
-        kept: list[Path] = []
-        for file in named:
-            if not archive_kind(file):
-                kept.append(file)
-                continue
-            if form not in IN_ARCHIVES:
-                what = f"{file} is an archive, from which the datasets library reads no {form}."
-                raise StudioError(what, "Unpack it, and choose the folder.")
-            kept += members(file)
-            passed += [_passed(file, name) for name in passed_over(file)]
-        found[split] = tuple(kept)
-    return found, tuple(passed)
-
-
-def _passed(archive: Path, name: str) -> Finding:
-    what = f"{name} in {archive} is not loaded."
-    why = "The datasets library passes over names with dots or nothing for a folder. Pack it under a plain name."
-    return Finding("warning", Where("file", str(archive)), what, why)
 
 
 def in_repository(name: str, layout: Layout, place: Files) -> DataSource:
     """The data in files of a repository on the Hub, which are read by ranges."""
     return _laid_out(Path(name), Path(), layout, place)
-
-
-class UnreadError(StudioError):
-    """What may well be loaded and is not read here, so that nothing is known of it."""
-
-
-def archive_elsewhere(name: str) -> Sequence[str]:
-    """Raises UnreadError for an archive in a repository."""
-    what = f"{name} is an archive, and those are read on this machine alone."
-    raise UnreadError(what, "Download the dataset, and choose its folder.")
 
 
 def _laid_out(path: Path, base: Path, found: Layout, place: Files) -> DataSource:
@@ -315,7 +278,7 @@ def _laid_out(path: Path, base: Path, found: Layout, place: Files) -> DataSource
         if archive is not None:
             archive_elsewhere(str(archive))
         return DataSource(path, "folder", found.format, files, *named, place, found.left_out)
-    files, passed = _unfolded(files, found.format)
+    files, passed = unfolded(files, found.format)
     return DataSource(path, "folder", found.format, files, *named, place, (*found.left_out, *passed))
 
 
@@ -353,7 +316,7 @@ def _open_file(place: Path) -> DataSource:
         raise StudioError(what, "Pack files of jsonl, json, csv or txt, and nothing beside them.")
     if found is None or place.suffix in (".zst", ".lz4", ".7z", ".rar"):
         raise StudioError(f"{place} is no data file that can be read here.", f"{SUPPORTED} Unpack other archives.")
-    files, passed = _unfolded({"train": (place,)}, found)
+    files, passed = unfolded({"train": (place,)}, found)
     return DataSource(place, "file", found, files, left_out=passed)
 
 

@@ -51,8 +51,7 @@ class Inspection:
     columns, as far as they are known without reading on, `form` the builder's name of its files, "" for not known.
     `conversational` is whether the method learns from messages, None where that is not known, or hangs on what is
     wrong. `written` are the rows of a csv with their cells as they stand there, `tar` is an archive among the files
-    that is no stream. `kept` is what is remembered of its files for as long as nobody looks anew: it goes on into what
-    is judged of the same look.
+    that is no stream. `kept` is remembered of its files until the next look, whatever is judged of this one.
     """
 
     name: str

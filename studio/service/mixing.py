@@ -8,7 +8,8 @@ from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.adapters.datafiles import DataSource, archived_format, open_files, open_source
+from studio.adapters.archives import archived_format
+from studio.adapters.datafiles import DataSource, open_files, open_source
 from studio.domain.asked_splits import first_row, rows_taken
 from studio.domain.data_layout import as_pattern, check_folder, format_of, matching
 from studio.domain.errors import StudioError

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from studio.adapters import datafiles
+from studio.adapters import archives, datafiles
 from studio.adapters.datafiles import NO_SCRIPTS, DataSource
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.hubfiles import RepositoryFiles
@@ -166,7 +166,7 @@ def _from_files(
             return _script(name, script)
         try:
             return read(_opened(found, config, hub.files))
-        except datafiles.UnreadError as error:
+        except archives.UnreadError as error:
             return Unknown("unsupported", str(error))
         except StudioError as error:
             # What the files themselves say is known for sure, as an answer of the Hub is.
@@ -178,7 +178,7 @@ def _from_files(
 def _opened(found: DatasetRepository, config: str | None, own: Mapping[str, Any]) -> DataSource:
     place = RepositoryFiles(found)
     layout = layout_of(
-        found.name, found.files, _readme(found, place), config or None, own or None, datafiles.archive_elsewhere
+        found.name, found.files, _readme(found, place), config or None, own or None, archives.archive_elsewhere
     )
     return datafiles.in_repository(found.name, layout, place)
 
