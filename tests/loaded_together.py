@@ -19,6 +19,7 @@ EVALUATED = {"eval_strategy": "steps", "eval_steps": 1}
 TEXT: Rows = [{"text": f"The sea is calm at {n}."} for n in range(4)]
 CHAT: Rows = [{"messages": [user(f"Where is {n}?"), assistant(f"In {n}.")]} for n in range(4)]
 PAIRS: Rows = [{"prompt": f"Where is {n}?", "chosen": f" In {n}.", "rejected": " Away."} for n in range(4)]
+NUMBERS: Rows = [{"text": n} for n in range(4)]
 LABELLED: Rows = [{"prompt": f"Where is {n}?", "completion": f" In {n}.", "label": n % 2 == 0} for n in range(4)]
 
 
@@ -32,10 +33,24 @@ def changed(rows: Rows, row: int, **cells: Any) -> str:
     return lines([{**one, **cells} if place == row else one for place, one in enumerate(rows)])
 
 
+def listed(rows: Rows) -> str:
+    """Rows as one JSON list."""
+    return json.dumps(rows, indent=1)
+
+
 def table(rows: Rows, **types: pa.DataType) -> pa.Table:
     """The rows as a table, some columns of a type of their own."""
     made = pa.Table.from_pylist(rows)
     return made.cast(pa.schema([pa.field(field.name, types.get(field.name, field.type)) for field in made.schema]))
+
+
+def _with(rows: Rows, **cells: Any) -> Rows:
+    return [{**row, **cells} for row in rows]
+
+
+def _files(first: str, second: str) -> dict[str, str]:
+    """The files of one split."""
+    return {f"train-0000{n}-of-00002.json": text for n, text in enumerate((first, second))}
 
 
 # Each folder of a single dataset: the method, its files, and what the recipe says besides.
@@ -98,6 +113,37 @@ SPLITS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {},
     ),
     "parquet_widths": ("sft", {"train.parquet": table(TEXT), "test.parquet": table(TEXT, text=pa.large_string())}, {}),
+    "list_text_numbers": ("sft", {"train.json": listed(TEXT), "test.json": listed(NUMBERS)}, EVALUATED),
+    "list_numbers_text": ("sft", {"train.json": listed(NUMBERS), "test.json": listed(TEXT)}, {}),
+    "list_learns_numbers": (
+        "sft",
+        {"train.json": listed(TEXT), "test.json": listed(NUMBERS)},
+        {"dataset_train_split": "test"},
+    ),
+    "list_halves": ("sft", {"train.json": listed(_with(TEXT, n=1)), "test.json": listed(_with(TEXT, n=0.5))}, {}),
+    "list_numerals": ("sft", {"train.json": listed(_with(TEXT, n=1)), "test.json": listed(_with(TEXT, n="7"))}, {}),
+    "list_words": ("sft", {"train.json": listed(_with(TEXT, n=1)), "test.json": listed(_with(TEXT, n="x"))}, {}),
+    "list_keys": (
+        "sft",
+        {"train.json": listed(_with(TEXT, n={"a": 1})), "test.json": listed(_with(TEXT, n={"a": "x"}))},
+        {},
+    ),
+    "list_messages": ("sft", {"train.json": listed(CHAT), "test.json": listed([{"messages": "a"}])}, {}),
+    "lines_list": ("sft", {"train.jsonl": lines(TEXT), "test.json": listed(NUMBERS)}, EVALUATED),
+    "list_lines": ("sft", {"train.json": listed(TEXT), "test.jsonl": lines(NUMBERS)}, EVALUATED),
+    "list_behind_space": ("sft", {"train.json": "\n" + listed(TEXT), "test.json": "\n" + listed(NUMBERS)}, EVALUATED),
+    "files_numbers": ("sft", _files(lines(TEXT), lines(NUMBERS)), {}),
+    "files_lists": ("sft", _files(listed(TEXT), listed(NUMBERS)), {}),
+    "files_numbers_first": ("sft", _files(lines(NUMBERS), lines(TEXT)), {}),
+    "files_truths": ("sft", _files(lines(TEXT), lines([{"text": True}])), {}),
+    "files_dates": ("sft", _files(lines(TEXT), lines([{"text": "2024-01-01"}])), {}),
+    "files_objects": ("sft", _files(lines(TEXT), lines([{"text": {"a": 1}}])), {}),
+    "files_objects_of_lists": ("sft", _files(listed(TEXT), listed([{"text": {"a": 1}}])), {}),
+    "files_lists_in_text": ("sft", _files(lines(TEXT), lines([{"text": ["a"]}])), {}),
+    "files_mixed": ("sft", _files(lines(TEXT), lines([{"text": "a"}, {"text": 7}])), {}),
+    "files_words": ("sft", _files(lines(_with(TEXT, n=1)), lines(_with(TEXT, n="x"))), {}),
+    "files_more_keys": ("sft", _files(listed(_with(TEXT, n={"a": 1})), listed(_with(TEXT, n={"b": 1}))), {}),
+    "files_contents": ("sft", _files(lines(CHAT), lines([{"messages": [user("a"), assistant(7)]}])), {}),
     "csv_more_columns": ("sft", {"train.csv": "text\na\nb\n", "test.csv": "text,more\na,1\n"}, {}),
 }
 
@@ -106,10 +152,6 @@ ASKED: Rows = [{"prompt": f"Where is {n}?", "completion": f" In {n}."} for n in 
 ASKED_CHAT: Rows = [{"prompt": [user(f"Where is {n}?")], "completion": [assistant(f"In {n}.")]} for n in range(4)]
 IMPLICIT: Rows = [{"chosen": f"Where is {n}? In {n}.", "rejected": f"Where is {n}? Away."} for n in range(4)]
 TEXT_CSV = "text\na line\nanother one\n"
-
-
-def _with(rows: Rows, **cells: Any) -> Rows:
-    return [{**row, **cells} for row in rows]
 
 
 # Each mixture: the method, the file of each dataset with what its entry says, and what the recipe says besides.

@@ -319,7 +319,8 @@ def test_what_is_far_bigger_unpacked_takes_little_memory(tmp_path: Path) -> None
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     said = [found.message for found in (*looked.findings, *seen.findings) if found.level == "error"]
-    assert said == [f"{path}/a.jsonl has a line that is too long for a row."] * 2
+    begins = f"{path}/a.jsonl has a line that is too long"
+    assert said == [f"{begins}.", f"{begins} in row 1 or later."]
     assert peak < 200 << 20
 
 

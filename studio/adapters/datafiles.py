@@ -153,9 +153,21 @@ class DataSource:
         """Whether a split has any rows."""
         return ("some", self._files(split)) in self._known or next(self._iterate(split, 0), None) is not None
 
-    def is_array(self, split: str) -> bool:
-        """Whether a split's first file of JSON is one list."""
-        with _readable(file := self._files(split)[0]), _binary(self.place, file) as opened:
+    def heads(self, split: str, n: int) -> list[tuple[Path, list[dict[str, Any]]]]:
+        """The first `n` rows of a split of text, by the files that they are in."""
+        found: list[tuple[Path, list[dict[str, Any]]]] = []
+        for file in self._files(split):
+            with _readable(file):
+                some = list(islice(self._text_rows(file), n))
+            found += [(file, some)] if some else []
+            n -= len(some)
+            if n <= 0:
+                break
+        return found
+
+    def is_list(self, file: Path) -> bool:
+        """Whether a file of JSON is one list."""
+        with _readable(file), _binary(self.place, file) as opened:
             return opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
     def first_group(self, file: Path) -> int | None:

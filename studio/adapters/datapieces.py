@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,21 +15,21 @@ import pyarrow as pa
 
 from studio.adapters import jsonpieces
 from studio.adapters.archives import size_of
-from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features, type_words
-from studio.adapters.fitting import Misfit, fitted, whole
-from studio.adapters.jsonpieces import Mixed, NullFirst, are_times, as_time, first_mixed, loaded, pieces, rows_of
+from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features
+from studio.adapters.fitting import STOPS, Misfit, fitted, whole
+from studio.adapters.jsonlists import WholeTypes, parts
+from studio.adapters.jsonpieces import Mixed, NullFirst, encoded, first_mixed, loaded, pieces, rows_of
 from studio.adapters.packed import BROKEN, is_packed, not_whole, opened
-from studio.domain.columns import Column, column_of
+from studio.domain.columns import Column
 from studio.domain.errors import StudioError
 from studio.domain.features import Feature
 from studio.domain.findings import Finding, Where, beyond, row_name
-from studio.domain.row_text import json_rows
 
 # The pieces in which the datasets library reads: the types of the first one hold for all.
 JSON_BYTES = 10 << 20
 CSV_ROWS = 10_000
+_Read = Callable[[], tuple[Any, list[dict[str, Any]]]]  # a table, and its rows where cells are of several kinds
 _BATCH_BYTES = 32 << 20
-_STOPS = "The datasets library takes the types of the first part for all rows, and stops there."
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Pieces:
         self._mixed = Mixed()
         self._mixed.raw += after._mixed.raw if after else ()
         self._typed = self._schema is not None
-        self._found: dict[str, Column] = {}  # in JSON that is read as one value
+        self._objects = True  # may stand in a column of text, and become JSON there
         self._read = 0  # bytes of files that were read whole
         self._all = sum(map(size_of, files)) or 1
         self.warnings: list[Finding] = []
@@ -99,7 +98,7 @@ class Pieces:
         """The columns of JSON by all that was read, beside those that its first rows say; none in other formats."""
         if self._form != "json":
             return ()
-        found = dict(self._found)
+        found: dict[str, Column] = {}
         if self._schema is not None:
             found = {column.name: column for column in schema_columns(self._schema)}
             found |= {name: Column(name, "json") for name in self._mixed.columns() & found.keys()}
@@ -140,15 +139,8 @@ class Pieces:
         return Stopped(Finding("error", where, what, told.hint))
 
     def _misfit(self, error: Misfit) -> Finding:
-        row = self.start + error.place
-        where = Where("file", str(self.file), row)
-        if error.wanted == "no such column":
-            before = "the split that is loaded before it has" if self._typed else "the first rows have"
-            message = f"`{error.column}` begins in {row_name(row)}, and {before} no such column."
-            return Finding("error", where, message, f"{_STOPS} Give every row the same keys.")
-        found, wanted = type_words(error.found), type_words(error.wanted)
-        message = f"`{error.column}` changes its type in {row_name(row)}: {found}, after {wanted}."
-        return Finding("error", where, message, _STOPS)
+        before = "the split that is loaded before it has" if self._typed else "the first rows have"
+        return error.finding(self.file, self.start + error.place, before)
 
     def _null_first(self, error: NullFirst) -> Finding:
         row = self.start + error.place
@@ -163,7 +155,7 @@ class Pieces:
         """A table as a piece, made to fit the first one."""
         if self._schema is None:
             self._schema = table.schema.remove_metadata()
-        table = fitted(table, self._schema)
+        table = fitted(table, self._schema, self._objects)
         found: dict[str, Any] = {}
         held = set(table.column_names)  # made anew at each asking: of thousands of columns that takes long
         for name in self._wanted:
@@ -214,53 +206,66 @@ class Pieces:
         return not self._typed and self.file == self._files[0] and number == 0
 
     def _one_value(self, file: BinaryIO) -> Iterator[Piece]:
+        """A file that the library reads whole: a list is lines to it, but one behind a space is a table of pandas."""
         begins = file.read(4).removeprefix(b"\xef\xbb\xbf")
-        file.seek(0)
-        rows = json_rows(file, str(self.file))
-        times: list[str] | None = None if begins.startswith(b"[") else []
-        while some := list(islice(rows, CSV_ROWS)):
-            for name in dict.fromkeys(chain.from_iterable(some)):
-                if name not in self._found or self._found[name].type == "null":
-                    self._found[name] = column_of(name, (row.get(name) for row in some))
-            if times is None:
-                times = self._times([name for name in self._wanted if are_times(row.get(name) for row in some)])
-            found = {name: [row.get(name) for row in some] for name in self._wanted if name in self._found}
-            found |= {name: [as_time(cell) for cell in found[name]] for name in times if name in found}
-            yield Piece(self.start, len(some), found)
-            self.start += len(some)
-            if not file.closed:
-                self._passed(file.tell())
+        listed, first = begins.startswith(b"["), begins.startswith(b"[") and self._is_first(0)
+        plain = not listed and not begins.startswith(b"{")
+        if self._schema is None and (listed or plain):
+            self._objects = False  # the library then knows no types yet where it would write objects as text
+        rows = parts(self.file)
+        (some, _), more = next(rows, ([], 0)), next(rows, None)
+        if some and more is None and not plain:
+            yield self._made(lambda: (self._mixed.table(encoded(some, ()), some, first), some))
+        elif some:
+            yield from self._in_parts(WholeTypes(self._mixed, first, dated=listed), plain)
 
-    def _times(self, names: list[str]) -> list[str]:
-        """Which of some columns hold nothing but dates in the whole file: the library makes lines of it, and times."""
-        if not names:
-            return []
-        with self._binary() as file:
-            rows = json_rows(file, str(self.file))
-            while names and (some := list(islice(rows, CSV_ROWS))):
-                names = [name for name in names if are_times((row.get(name) for row in some), True)]
-        return names
+    def _in_parts(self, types: WholeTypes, plain: bool) -> Iterator[Piece]:
+        """The parts of a file that the library reads whole; where it is `plain` no cells may be of several kinds."""
+        start, mixed = self.start, self._mixed
+        for rows, share in parts(self.file):
+            before = len(mixed.written)
+            found = types.add(rows)
+            if found and plain:
+                row = start + first_mixed(rows, found[0])
+                raise self._stop(f"`{found[0][0]}` changes its type in {row_name(row)}.", STOPS)
+            for path in mixed.written[before:]:
+                self._warn_written(path, start + first_mixed(rows, path), "all rows of the file")
+            start += len(rows)
+            self._passed(share // 2)
+            yield Piece(self.start, 0, {})  # so that it is heard how far this is
+        for rows, share in parts(self.file):
+            yield self._made(lambda rows=rows: (types.table(rows), rows))  # type: ignore[misc]
+            self._passed((size_of(self.file) + share) // 2)
 
     def _json_piece(self, piece: bytes, line: int, first: bool) -> Piece | None:
         if not piece.strip():
             return None
-        mixed, rows, before = self._mixed, None, len(self._mixed.written)
-        try:
-            if first or mixed.raw or mixed.written:
-                rows = rows_of(piece, str(self.file), line)
+        mixed, name = self._mixed, str(self.file)
+        rows = rows_of(piece, name, line) if first or mixed.raw or mixed.written else None
+
+        def read() -> tuple[Any, list[dict[str, Any]]]:
             try:
-                table = mixed.table(piece, rows, first)
+                return mixed.table(piece, rows, first), rows or []
             except pa.ArrowInvalid:
-                rows = rows_of(piece, str(self.file), line)  # names the line where it is broken
-                table = mixed.table(piece, rows, first)
+                told = rows_of(piece, name, line)  # names the line where it is broken
+                return mixed.table(piece, told, first), told
+
+        return self._made(read, piece, line)
+
+    def _made(self, read: _Read, piece: bytes = b"", line: int | None = None) -> Piece:
+        """What was read of JSON: a `piece` of lines from `line` on, or some of a value, with rows where cells mix."""
+        before = len(self._mixed.written)
+        try:
+            table, rows = read()
         except NullFirst as error:
             raise Stopped(self._null_first(error)) from error
         except pa.ArrowInvalid as error:
             what = f"{self.file} is broken: {jsonpieces.first_line(error)}."
-            raise self._stop(what, _STOPS, line + jsonpieces.first_unread(piece)) from error
-        for path in mixed.written[before:]:
-            self._warn_written(path, rows or [])
-        return self._piece(table, self._raw(rows or []))
+            unread = None if line is None else line + jsonpieces.first_unread(piece)
+            raise self._stop(what, STOPS, unread) from error
+        for path in self._mixed.written[before:]:
+            self._warn_written(path, self.start + first_mixed(rows, path), f"{len(rows):,} rows around it")
+        return self._piece(table, self._raw(rows))
 
     def _raw(self, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
         raw: dict[str, list[Any]] = {}
@@ -270,10 +275,9 @@ class Pieces:
             raw[name] = [loaded(cell, path[1:]) for cell in cells]
         return raw
 
-    def _warn_written(self, path: tuple[str | int, ...], rows: list[dict[str, Any]]) -> None:
-        row = self.start + first_mixed(rows, path)
+    def _warn_written(self, path: tuple[str | int, ...], row: int, rows: str) -> None:
         message = f"`{path[0]}` changes its type in {row_name(row)}."
-        why = f"The datasets library then writes {len(rows):,} rows around it as JSON: texts get quotes around them."
+        why = f"The datasets library then writes {rows} as JSON: texts get quotes around them."
         self.warnings.append(Finding("warning", Where("file", str(self.file), row), message, why))
 
     # --- the other formats

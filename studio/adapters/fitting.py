@@ -6,9 +6,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from studio.adapters.dataschema import type_words
+from studio.domain.findings import Finding, Where, row_name
+
+STOPS = "The datasets library takes the types of the first part for all rows, and stops there."
 
 
 @dataclass
@@ -20,9 +26,22 @@ class Misfit(Exception):
     found: str
     wanted: str
 
+    def finding(self, file: Path, row: int, before: str) -> Finding:
+        """What is wrong in which row; `before` says what has the types, and that it has them."""
+        where = Where("file", str(file), row)
+        if self.wanted == "no such column":
+            message = f"`{self.column}` begins in {row_name(row)}, and {before} no such column."
+            return Finding("error", where, message, f"{STOPS} Give every row the same keys.")
+        found, wanted = type_words(self.found), type_words(self.wanted)
+        message = f"`{self.column}` changes its type in {row_name(row)}: {found}, after {wanted}."
+        return Finding("error", where, message, STOPS)
 
-def fitted(table: Any, schema: Any) -> Any:
-    """The table with the columns and types of `schema`. Raises Misfit, with the first row that does not fit."""
+
+def fitted(table: Any, schema: Any, objects: bool = True) -> Any:
+    """The table with the columns and types of `schema`. Raises Misfit, with the first row that does not fit.
+
+    A column of `objects` may be written as JSON where the schema has text.
+    """
     names, held = set(schema.names), set(table.column_names)
     for name in table.column_names:
         if name not in names:
@@ -35,9 +54,9 @@ def fitted(table: Any, schema: Any) -> Any:
             continue
         array = whole(table.column(field.name))
         try:
-            arrays.append(_fit(array, field.type))
+            arrays.append(_fit(array, field.type, objects))
         except _Unfit as error:
-            place = _first(array, partial(_fits, field.type))
+            place = _first(array, partial(_fits, field.type, objects))
             raise Misfit(field.name, place, error.found, error.wanted) from None
     return pa.Table.from_arrays(arrays, names=schema.names)
 
@@ -57,7 +76,7 @@ class _Unfit(Exception):
         self.found, self.wanted = str(found), str(wanted)
 
 
-def _fit(array: Any, kind: Any, top: bool = True) -> Any:
+def _fit(array: Any, kind: Any, top: bool) -> Any:
     have, test = array.type, pa.types
     if isinstance(array, pa.ExtensionArray):
         return _fit(array.storage, kind, top)
@@ -104,10 +123,10 @@ def _offsets(kind: Any) -> Any:
     return pa.int64() if pa.types.is_large_list(kind) else pa.int32()
 
 
-def _fits(kind: Any, part: Any) -> bool:
+def _fits(kind: Any, objects: bool, part: Any) -> bool:
     """Whether cells that were read by themselves would have fitted."""
     try:
-        _fit(pa.array(part.to_pylist()), kind)
+        _fit(pa.array(part.to_pylist()), kind, objects)
     except (_Unfit, pa.ArrowInvalid, pa.ArrowTypeError):
         return False
     return True

@@ -7,7 +7,6 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -54,7 +53,7 @@ def _read(file: BinaryIO, size: int, name: str) -> tuple[bytes, EOFError | None]
     if not isinstance(file, gzip.GzipFile):
         piece, rest = file.read(size), file.readline(MAX_ROW)
         if len(rest) == MAX_ROW and not rest.endswith(b"\n"):
-            raise StudioError(f"{name} has a line that is too long for a row.", "Use one row a line.")
+            raise StudioError(f"{name} has a line that is too long.", "Use one row a line.")
         return piece + rest, None
     parts: list[bytes] = []
     held = 0
@@ -88,9 +87,9 @@ class Mixed:
     def table(self, piece: bytes, rows: list[Row] | None, first: bool) -> Any:
         """A piece as an Arrow table, its mixed cells as JSON text. Raises ArrowException where it is no such thing."""
         if first and rows is not None:
-            self.raw += _mixed_objects(rows)
+            self.add(_mixed_objects(rows), first)
         known = [*self.raw, *self.written]
-        text = _encoded(rows or [], known) if known else piece
+        text = encoded(rows or [], known) if known else piece
         while True:
             try:
                 return read_piece(text)
@@ -100,20 +99,29 @@ class Mixed:
                     raise
                 (self.raw if first else self.written).append(path)
                 known = [*self.raw, *self.written]
-                text = _encoded(rows, known)
+                text = encoded(rows, known)
+
+    def add(self, paths: Iterable[Path], first: bool) -> None:
+        """Notes where cells are of several kinds."""
+        kept = self.raw if first else self.written
+        kept += [path for path in paths if path not in kept]
 
     def columns(self) -> set[str]:
         """The columns with cells of several kinds in the first piece."""
         return {str(path[0]) for path in self.raw}
 
 
-def read_piece(piece: bytes) -> Any:
-    """Lines of JSON as an Arrow table. Raises ArrowException where they are none, or of several kinds."""
+def read_piece(piece: bytes, schema: Any = None) -> Any:
+    """Lines of JSON as an Arrow table, of the types of a `schema` where one is given.
+
+    Raises ArrowException where they are none, or of several kinds.
+    """
+    parsing = pyarrow.json.ParseOptions(explicit_schema=schema)
     size = max(len(piece) // 8, 1 << 20)
     while True:
         try:
             options = pyarrow.json.ReadOptions(block_size=size)
-            table = pyarrow.json.read_json(io.BytesIO(piece), read_options=options)
+            table = pyarrow.json.read_json(io.BytesIO(piece), read_options=options, parse_options=parsing)
             break
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             if size >= len(piece) or not ("straddling" in str(error) or "JSON conversion to" in str(error)):
@@ -199,7 +207,8 @@ def _changed(error: str) -> Path | None:
     return tuple(0 if part == "[]" else part for part in place.strip("/").split("/")) or None
 
 
-def _encoded(rows: Iterable[Row], paths: Iterable[Path]) -> bytes:
+def encoded(rows: Iterable[Row], paths: Iterable[Path]) -> bytes:
+    """Rows as lines of JSON, the cells in some places as JSON text."""
     for path in paths:
         rows = [_write(row, path) for row in rows]
     return "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode("utf-8", "surrogatepass")
@@ -284,19 +293,3 @@ def first_line(error: object) -> str:
     """What went wrong with a piece, for a sentence; without Arrow's number of the row, which is that within a block."""
     said = str(error).strip().splitlines() or [type(error).__name__]
     return re.sub(r" in row \d+$", "", said[0].rstrip(".")).rstrip(".")
-
-
-def are_times(cells: Iterable[Any], nothing: bool = False) -> bool:
-    """Whether Arrow makes times of these cells, where they are texts; with `nothing`, also where there are none."""
-    texts = [cell for cell in cells if cell is not None]
-    if not texts:
-        return nothing
-    if not isinstance(texts[0], str) or not texts[0][:4].isdigit() or not all(isinstance(one, str) for one in texts):
-        return False
-    lines = "\n".join(json.dumps({"a": text}) for text in texts).encode()
-    return bool(pa.types.is_timestamp(read_piece(lines).schema.field("a").type))
-
-
-def as_time(cell: Any) -> Any:
-    """A text that says a time, as one; which one it is matters to nobody."""
-    return cell if cell is None else datetime.min

@@ -203,7 +203,7 @@ class Reader:
     def _lines(self) -> Iterator[bytes]:
         for line in iter(lambda: self.file.readline(MAX_ROW), b""):
             if len(line) == MAX_ROW and not line.endswith(b"\n"):
-                raise StudioError(f"{self.name} has a line that is too long for a row.", "Use one row a line.")
+                raise StudioError(f"{self.name} has a line that is too long.", "Use one row a line.")
             self._offset += len(line)
             self.line += 1
             yield line
@@ -332,7 +332,7 @@ class CsvReader(Reader):
         while line := self._back or self.file.readline(MAX_ROW):
             self._back = b""
             if len(line) == MAX_ROW and not line.endswith(b"\n"):
-                raise StudioError(f"{self.name} has a line that is too long for a row.", "Use one row a line.")
+                raise StudioError(f"{self.name} has a line that is too long.", "Use one row a line.")
             for part in _LONE_RETURN.split(line) if b"\r" in line else (line,):
                 self._offset += len(part)
                 self.line += 1

@@ -12,7 +12,7 @@ from studio.adapters import datafiles
 from studio.adapters.archives import tar_among
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.rowless import rowless
-from studio.domain.asked_splits import base_split, config_findings, entry_findings, split_findings
+from studio.domain.asked_splits import base_split, config_findings, entry_findings
 from studio.domain.columns import Column
 from studio.domain.dataset_answers import Rowless
 from studio.domain.dataset_types import Verdict
@@ -23,7 +23,6 @@ from studio.domain.methods import METHOD_NAMES
 from studio.domain.mixture import (
     BUILDERS,
     SINGLE,
-    by_builder,
     entries_of,
     entry_by_builder,
     own_files,
@@ -33,8 +32,10 @@ from studio.domain.repeats import repeats, same_split
 from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
 from studio.service import preview
+from studio.service.first_rows import loaded_rows
+from studio.service.loading import unloadable
 from studio.service.mixing import aligned, entry_source
-from studio.service.other_splits import OtherSplit, beside, chained, findings_of_others, judged_too
+from studio.service.other_splits import OtherSplit, beside, findings_of_others
 from studio.service.paths import HUB_NAME, Paths, hub_name, looks_like_path
 
 
@@ -51,7 +52,8 @@ class Inspection:
     columns, as far as they are known without reading on, `form` the builder's name of its files, "" for not known.
     `conversational` is whether the method learns from messages, None where that is not known, or hangs on what is
     wrong. `written` are the rows of a csv with their cells as they stand there, `tar` is an archive among the files
-    that is no stream. `kept` is remembered of its files until the next look, whatever is judged of this one.
+    that is no stream. `unlike` is what of the first rows stops the loading, of another type than what is loaded before.
+    `kept` is remembered of its files until the next look, whatever is judged of this one.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Inspection:
     written: tuple[dict[str, Any], ...] = field(default=(), repr=False, compare=False)
     kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     tar: str = ""
+    unlike: Finding | None = None
 
     @property
     def whole(self) -> bool:
@@ -301,20 +304,23 @@ def _opened_source(
     name = str(source.path)
     try:
         chosen = split if split in source.splits else source.splits[0]
-        columns = source.columns(chosen)
-        head, written = source.rows(chosen, rows), source.written(chosen, rows)
+        # The first split says the types of all, unless they are streamed.
+        alone = source.format != "json" or values.get("streaming") or values.get("dataset_streaming")
+        lead = chosen if alone else source.splits[0]
+        columns = source.columns(lead)
+        (head, unlike), written = loaded_rows(source, chosen, rows, lead), source.written(chosen, rows)
     except StudioError as error:
         return _refused(name, method, Where("file", name), error)
     count = None
     with suppress(StudioError):  # what is broken further on has its Finding when all rows are checked
         count = source.num_rows(chosen)
-    features = source.features(chosen, columns, count)
+    features = source.features(lead, columns, count if lead == chosen else None)
     others = beside(source, chosen)  # first: a split whose rows were seen is not opened again to tell that it has some
     looked = Inspection(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
         left_out=source.left_out, rowless=rowless(source), others=others, features=features,
-        form=source.format, written=tuple(written),
+        form=source.format, written=tuple(written), unlike=unlike,
         tar=str(tar_among(file for files in source.files.values() for file in files) or ""),
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))
@@ -329,7 +335,7 @@ def loaded_with(values: Mapping[str, Any], split: str | None, found: Mapping[str
 
 def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:
     """The inspection with the verdict on rows and columns, and on the splits that the recipe will ask for."""
-    missing = [*_not_there(looked, values), *_rowless(looked, values), *_no_stream(looked, values)]
+    missing = unloadable(looked, values)
     kind = judged.type
     if judged.verdict == "reject":
         # What the data is does not hang on the method that refused it.
@@ -343,44 +349,6 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
     more = [*missing, *elsewhere, *looked.left_out, *alike, *same_split(values)]
     chat = judged.conversational
     return replace(looked, verdict=verdict, type=kind, conversational=chat, findings=(*judged.findings, *more))
-
-
-def _not_there(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
-    """What a recipe asks of a single dataset and that it has not; of a mixture, each entry is asked for its own."""
-    if not looked.splits or looked.entry is not None or values.get("datasets"):
-        return []
-    if "datasets" in looked.values:
-        name = values.get("dataset_name")
-        return [by_builder(str(name), looked.values, values)] if name else []
-    loaded = {**looked.values, **values}
-    return [
-        *config_findings(looked.name, looked.configs, looked.usual, values.get("dataset_config"), "dataset_config"),
-        *split_findings(looked.name, looked.splits, loaded),
-    ]
-
-
-def _rowless(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
-    """What stops the loading since there are no rows. Of a mixture's entry, its own split has a Finding elsewhere."""
-    streams = not chained(looked, values)  # else all splits are made, whichever are asked for
-    asked = {looked.split, looked.read_split, *judged_too(looked, values)}
-    of = {str(file): one.name for one in looked.others for file in one.files}
-    found = [one for one in looked.rowless.files if not streams or of.get(one.where.name, looked.split) in asked]
-    if looked.entry is not None:
-        return found
-    found += [finding for split, finding in looked.rowless.splits if not streams or split in asked]
-    if looked.num_rows == 0 and not found:
-        what = f"{looked.name} has no rows in '{looked.split}'."
-        why = "TRL would stop while loading the data. Choose a split with rows in it."
-        found.append(Finding("error", Where("file", looked.name), what, why))
-    return found
-
-
-def _no_stream(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
-    """What stops the loading since it is asked for as a stream."""
-    if not looked.tar or chained(looked, values):
-        return []
-    what = f"{looked.tar} is a tar, which is loaded whole or not at all."
-    return [Finding("error", Where("file", looked.tar), what, "Leave streaming off, or pack the files as zip.")]
 
 
 def _opened(name: str, paths: Paths) -> StudioError:

@@ -15,6 +15,7 @@ from studio.domain.dataset_types import judge
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.seen_rows import AllRows, FirstRows
+from studio.service.first_rows import loaded_rows
 
 if TYPE_CHECKING:
     from studio.service.data import Inspection
@@ -29,7 +30,7 @@ _LOADED = "The datasets library loads every split of the data, also those that n
 class OtherSplit:
     """A split beside the one that was looked at, its columns and first rows; `trouble` says why there are none.
 
-    `array` says that it is JSON that is one list.
+    `unlike` is what of them does not go with the types of the split that is loaded first.
     """
 
     name: str
@@ -39,7 +40,7 @@ class OtherSplit:
     rows: tuple[dict[str, Any], ...] = ()
     trouble: StudioError | None = None
     empty: bool = False
-    array: bool = False
+    unlike: Finding | None = None
 
 
 def beside(source: DataSource, read: str) -> tuple[OtherSplit, ...]:
@@ -54,9 +55,9 @@ def beside(source: DataSource, read: str) -> tuple[OtherSplit, ...]:
 
 def _headed(source: DataSource, one: OtherSplit) -> OtherSplit:
     try:
-        columns, rows = source.columns(one.name), source.rows(one.name, _FIRST)
-        array = source.format == "json" and source.is_array(one.name)
-        return replace(one, columns=tuple(columns), rows=tuple(rows), empty=not rows, array=array)
+        columns, (rows, _) = source.columns(one.name), loaded_rows(source, one.name, _FIRST)
+        _, unlike = loaded_rows(source, one.name, _FIRST, source.splits[0])
+        return replace(one, columns=tuple(columns), rows=tuple(rows), empty=not rows, unlike=unlike)
     except StudioError as error:
         return replace(one, empty=True) if _is_empty(source, one) else replace(one, trouble=error)
 
@@ -144,12 +145,10 @@ def _loading(looked: Inspection, one: OtherSplit, seen: AllRows | None, values: 
             yield Finding("error", where, "There are no rows.", f"{_LOADED} It stops at an empty one: take it away.")
     elif seen is not None:
         yield from broken
-        if not broken and chained(looked, values) and one.array:  # such a file is read by itself
-            yield from _strange(looked, one)
     elif one.trouble is not None:
         yield Finding("error", where, one.trouble.message, f"{_LOADED} {one.trouble.hint}")
     elif chained(looked, values):
-        yield from _strange(looked, one)
+        yield from [one.unlike] if one.unlike else _strange(looked, one)
 
 
 def _stops_empty(looked: Inspection, one: OtherSplit) -> bool:

@@ -24,6 +24,7 @@ from studio.domain.errors import StudioError
 from studio.domain.features import as_loaded
 from studio.domain.findings import Finding, Where
 from studio.domain.mixture import own_files
+from studio.service.first_rows import loaded_rows
 from studio.service.mixing import entry_source
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
 
@@ -195,7 +196,7 @@ def _head_of(source: DataSource, name: str, split: str | None, n: int) -> Datase
     if chosen not in source.splits:
         return Unknown("not found", f"There is no split of {name} named {chosen}: there is {', '.join(source.splits)}.")
     splits = dict.fromkeys(source.configs or ("default",), source.splits)
-    columns, rows = source.columns(chosen), source.rows(chosen, n)
+    columns, (rows, _) = source.columns(chosen), loaded_rows(source, chosen, n)
     config = source.config or "default"
     count, lacking = source.num_rows(chosen), Rowless() if rows else rowless(source, chosen)
     told = DatasetHead(name, config, chosen, splits, columns, rows, count, usual=source.usual)

@@ -1,0 +1,46 @@
+"""Some rows of JSON cast as the datasets library casts them on loading: to the types of those that come first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from studio.adapters.fitting import Misfit, fitted
+from studio.adapters.jsonpieces import Mixed, encoded
+from studio.domain.findings import Finding
+
+Row = dict[str, Any]
+_BEFORE = "what is loaded before it has"
+
+
+def cast_rows(
+    first: Sequence[Row], files: Sequence[tuple[Path, list[Row]]], start: int, objects: bool
+) -> tuple[dict[int, Row], Finding | None]:
+    """The cells of the rows of some files that become others, by the rows' numbers, which go on from `start`.
+
+    With it comes what stops the loading: cells that no cast makes fit to those of the `first` rows. `objects` says that
+    those may stand in a column of text. What is no table of Arrow's is left as it is.
+    """
+    mixed, found = Mixed(), dict[int, Row]()
+    try:
+        schema = mixed.table(encoded(first, ()), list(first), True).schema
+        for file, rows in files:
+            table = mixed.table(encoded(rows, ()), rows, False)
+            try:
+                cast = fitted(table, schema, objects)
+            except Misfit as error:
+                return found, error.finding(file, start + error.place, _BEFORE)
+            for name in table.column_names:
+                have, want = table.schema.field(name).type, schema.field(name).type
+                other = have != want or any(path[0] == name for path in mixed.written)
+                # Texts that say times are told as such when all rows are looked at.
+                if other and name not in mixed.columns() and "timestamp" not in f"{have} {want}":
+                    for number, cell in enumerate(cast.column(name).to_pylist(), start):
+                        found.setdefault(number, {})[name] = cell
+            start += len(rows)
+    except pa.ArrowException:
+        return found, None
+    return found, None

@@ -1,0 +1,82 @@
+"""JSON that is one value: the datasets library reads it whole, here it comes in parts whose types are told first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from studio.adapters.archives import size_of
+from studio.adapters.jsonpieces import Mixed, Row, encoded, read_piece
+from studio.adapters.jsonpieces import Path as Place
+from studio.adapters.packed import is_packed, opened
+from studio.domain.row_text import json_rows
+
+PART_ROWS = 10_000
+
+
+def parts(file: Path) -> Iterator[tuple[list[Row], int]]:
+    """The rows of a file in parts of which each has room in memory, and up to which of its bytes it was read."""
+    size = size_of(file)
+    with opened(file) as binary:
+        rows = json_rows(binary, str(file))
+        while some := list(islice(rows, PART_ROWS)):
+            yield some, size if binary.closed or is_packed(file) else binary.tell()
+
+
+class WholeTypes:
+    """The types that hold for all parts of a value, as they are when it is read at once.
+
+    `first` says that its types hold for what comes after it, so that objects of different keys are mixed cells. Where
+    `dated` is false texts stay texts, though they say times.
+    """
+
+    def __init__(self, mixed: Mixed, first: bool, dated: bool) -> None:
+        self._mixed, self._first, self._dated = mixed, first, dated
+        self._kind: Any = None
+
+    def add(self, rows: list[Row]) -> list[Place]:
+        """Takes the types of a part in. Returns where its cells are of several kinds, or of others than before."""
+        known = [*self._mixed.raw, *self._mixed.written]
+        table = self._mixed.table(encoded(rows, ()), rows, self._first)
+        unlike: list[Place] = []
+        kind = pa.struct(list(table.schema.remove_metadata()))
+        self._kind = kind if self._kind is None else self._joined(self._kind, kind, (), unlike)
+        self._mixed.add(unlike, self._first)
+        return [path for path in (*self._mixed.raw, *self._mixed.written) if path not in known]
+
+    def table(self, rows: list[Row]) -> Any:
+        """A part as an Arrow table of the types of all parts."""
+        kind = self._kind if self._dated else _undated(self._kind)
+        return read_piece(encoded(rows, [*self._mixed.raw, *self._mixed.written]), pa.schema(list(kind)))
+
+    def _joined(self, one: Any, other: Any, path: Place, unlike: list[Place]) -> Any:
+        """The type of cells of two types in one place; where there is none, they are written as text."""
+        if one == other or pa.types.is_null(other):
+            return one
+        if pa.types.is_null(one):
+            return other
+        if pa.types.is_struct(one) and pa.types.is_struct(other):
+            fields, more = ({field.name: field.type for field in kind} for kind in (one, other))
+            if not (path and self._first and fields.keys() != more.keys()):
+                for name, kind in more.items():
+                    fields[name] = self._joined(fields.get(name, pa.null()), kind, (*path, name), unlike)
+                return pa.struct(list(fields.items()))
+        if pa.types.is_list(one) and pa.types.is_list(other):
+            return pa.list_(self._joined(one.value_type, other.value_type, (*path, 0), unlike))
+        for narrow, wide in ((pa.types.is_int64, pa.float64()), (pa.types.is_timestamp, pa.string())):
+            if (narrow(one) and other == wide) or (narrow(other) and one == wide):
+                return wide
+        unlike.append(path)
+        return pa.string()
+
+
+def _undated(kind: Any) -> Any:
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _undated(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(_undated(kind.value_type))
+    return pa.string() if pa.types.is_timestamp(kind) else kind

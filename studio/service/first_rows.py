@@ -1,0 +1,40 @@
+"""The first rows of JSON as they are loaded: the types of the first file hold for the files and splits after it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from studio.adapters.datafiles import DataSource
+from studio.domain.errors import StudioError
+from studio.domain.findings import Finding
+
+_SAMPLE_ROWS = 200  # of the split that says the types
+Row = dict[str, Any]
+
+
+def loaded_rows(source: DataSource, split: str, n: int, lead: str | None = None) -> tuple[list[Row], Finding | None]:
+    """The first rows of a split, and what of them stops the loading as it is of another type than what comes before.
+
+    `lead` is the split that is loaded first, where that counts. What cannot be told from the first rows is left as it
+    is in the file.
+    """
+    rows, lead = source.rows(split, n), lead or split
+    if source.format != "json" or (len(source.files[split]) == 1 and lead == split):
+        return rows, None
+    heads, asked, start, first = source.heads(split, n), n, 0, list[Row]()
+    if lead == split:
+        objects = bool(heads) and not source.is_list(heads[0][0])  # else they come before any type is known
+        first, heads = (heads[0][1], heads[1:]) if heads else ([], [])
+        start = len(first)
+    else:
+        objects, asked = True, _SAMPLE_ROWS
+        with suppress(StudioError):  # what is wrong with that split is told of it
+            first = next((some for _, some in source.heads(lead, asked)), [])
+    if not first or not heads:
+        return rows, None
+    from studio.adapters.casting import cast_rows  # here, since Arrow takes a while to import
+
+    cells, wrong = cast_rows(first, heads, start, objects)
+    loaded = [row | cells.get(number, {}) for number, row in enumerate(rows)]
+    return loaded, wrong if len(first) < asked else None

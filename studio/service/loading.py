@@ -1,0 +1,58 @@
+"""What of data cannot be loaded as a recipe asks for it: parts that are not there, no rows, what is no stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from studio.domain.asked_splits import config_findings, split_findings
+from studio.domain.findings import Finding, Where
+from studio.domain.mixture import by_builder
+from studio.service.other_splits import chained, judged_too
+
+if TYPE_CHECKING:
+    from studio.service.data import Inspection
+
+
+def unloadable(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
+    """What stops the loading, whatever the method."""
+    found = [*_not_there(looked, values), *_rowless(looked, values), *_no_stream(looked, values)]
+    return [*found, looked.unlike] if looked.unlike and looked.seen is None else found
+
+
+def _not_there(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
+    """What a recipe asks of a single dataset and that it has not; of a mixture, each entry is asked for its own."""
+    if not looked.splits or looked.entry is not None or values.get("datasets"):
+        return []
+    if "datasets" in looked.values:
+        name = values.get("dataset_name")
+        return [by_builder(str(name), looked.values, values)] if name else []
+    loaded = {**looked.values, **values}
+    return [
+        *config_findings(looked.name, looked.configs, looked.usual, values.get("dataset_config"), "dataset_config"),
+        *split_findings(looked.name, looked.splits, loaded),
+    ]
+
+
+def _rowless(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
+    """What stops the loading since there are no rows. Of a mixture's entry, its own split has a Finding elsewhere."""
+    streams = not chained(looked, values)  # else all splits are made, whichever are asked for
+    asked = {looked.split, looked.read_split, *judged_too(looked, values)}
+    of = {str(file): one.name for one in looked.others for file in one.files}
+    found = [one for one in looked.rowless.files if not streams or of.get(one.where.name, looked.split) in asked]
+    if looked.entry is not None:
+        return found
+    found += [finding for split, finding in looked.rowless.splits if not streams or split in asked]
+    if looked.num_rows == 0 and not found:
+        what = f"{looked.name} has no rows in '{looked.split}'."
+        why = "TRL would stop while loading the data. Choose a split with rows in it."
+        found.append(Finding("error", Where("file", looked.name), what, why))
+    return found
+
+
+def _no_stream(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
+    """What stops the loading since it is asked for as a stream."""
+    if not looked.tar or chained(looked, values):
+        return []
+    what = f"{looked.tar} is a tar, which is loaded whole or not at all."
+    return [Finding("error", Where("file", looked.tar), what, "Leave streaming off, or pack the files as zip.")]
