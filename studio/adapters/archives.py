@@ -39,9 +39,12 @@ class Listing:
     passed: tuple[str, ...]
 
 
-def archive_kind(file: Path) -> str:
-    """`zip` or `tar` for an archive on this machine, by its name or its first bytes as the library tells; else ``."""
-    if not file.is_file():
+def archive_kind(file: Path, by_name: bool = False) -> str:
+    """`zip` or `tar` for an archive on this machine, by its name or its first bytes as the library tells; else ``.
+
+    Where it is to be told `by_name`, a file whose name is none of an archive is not opened.
+    """
+    if (by_name and not file.name.lower().endswith((".zip", *_TARS))) or not file.is_file():
         return ""
     with file.open("rb") as opened:
         head = opened.read(_HEAD)
@@ -67,17 +70,20 @@ def archived_format(file: Path) -> str | None:
     return common_format(one.name for one in members(file)) if archive_kind(file) else None
 
 
-def unfolded(files: dict[str, tuple[Path, ...]], form: str) -> tuple[dict[str, tuple[Path, ...]], tuple[Finding, ...]]:
+def unfolded(
+    files: dict[str, tuple[Path, ...]], form: str, by_name: bool = False
+) -> tuple[dict[str, tuple[Path, ...]], tuple[Finding, ...]]:
     """The files with what is in them where they are archives, and warnings of what is passed over there.
 
-    Raises StudioError for an archive that is not loaded.
+    Of a folder, which may hold thousands of files, archives are told `by_name`. Raises StudioError for an archive that
+    is not loaded.
     """
     found: dict[str, tuple[Path, ...]] = {}
     passed: list[Finding] = []
     for split, named in files.items():
         kept: list[Path] = []
         for file in named:
-            if not archive_kind(file):
+            if not archive_kind(file, by_name):
                 kept.append(file)
                 continue
             if form not in IN_ARCHIVES:

@@ -290,7 +290,7 @@ def _laid_out(path: Path, base: Path, found: Layout, place: Files) -> DataSource
         if archive is not None:
             archive_elsewhere(str(archive))
         return DataSource(path, "folder", found.format, files, *named, place, found.left_out)
-    files, passed = unfolded(files, found.format)
+    files, passed = unfolded(files, found.format, by_name=True)
     return DataSource(path, "folder", found.format, files, *named, place, (*found.left_out, *passed))
 
 

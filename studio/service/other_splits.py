@@ -56,7 +56,9 @@ def beside(source: DataSource, read: str) -> tuple[OtherSplit, ...]:
 def _headed(source: DataSource, one: OtherSplit) -> OtherSplit:
     try:
         columns, (rows, _) = source.columns(one.name), loaded_rows(source, one.name, _FIRST)
-        _, unlike = loaded_rows(source, one.name, _FIRST, source.splits[0])
+        unlike = None
+        if source.format == "json":
+            _, unlike = loaded_rows(source, one.name, _FIRST, source.splits[0])
         return replace(one, columns=tuple(columns), rows=tuple(rows), empty=not rows, unlike=unlike)
     except StudioError as error:
         return replace(one, empty=True) if _is_empty(source, one) else replace(one, trouble=error)
