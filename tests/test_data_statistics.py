@@ -25,7 +25,8 @@ from studio.domain.columns import Column
 from studio.domain.dataset_statistics import BARS, ColumnStatistics, Statistics
 from studio.domain.findings import Finding
 from studio.domain.recipe import Recipe
-from studio.service.data import Inspection, inspect
+from studio.service import whole_data
+from studio.service.data import Inspection, inspect, rejudged
 from studio.service.paths import Paths
 from studio.service.studio import Studio
 from studio.service.whole_data import WholeData
@@ -158,6 +159,47 @@ def test_what_is_remembered_goes_with_the_files(tmp_path: Path) -> None:
     write(path, [{"text": f"row {n}"} for n in range(2000)] + [{"text": None}])
     assert studio.whole.taken(whole, {}) is whole  # an answer on other rows is not taken for one on these
     assert studio.whole.checked(whole, {}).verdict == "reject"
+
+
+def test_files_that_changed_since_they_were_looked_at_are_told(tmp_path: Path) -> None:
+    studio = Studio(Home(tmp_path / "home"))
+    path = write(tmp_path / "folder" / "a.jsonl", [{"text": "one"}])
+    looked = studio.inspect(str(path.parent), "sft")
+    assert not studio.whole.outdated(looked)  # nothing was asked of the files yet
+    assert studio.whole.begin(looked, {})
+    assert not studio.whole.outdated(looked)
+    assert not studio.whole.outdated(rejudged(looked, "dpo", {}))
+    write(path.parent / "b.jsonl", [{"text": "two"}])
+    assert studio.whole.outdated(looked)
+    studio.whole.look_anew(looked)
+    assert studio.whole.begin(looked, {})
+    assert not studio.whole.outdated(looked)
+    write(path, [{"text": "another"}])
+    assert studio.whole.outdated(rejudged(looked, "dpo", {}))
+    path.unlink()
+    assert studio.whole.outdated(looked)
+
+
+def test_an_answer_on_the_way_is_not_remembered_beyond_a_look_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page timer and edits ask in threads of their own."""
+    studio = Studio(Home(tmp_path / "home"))
+    path = write(tmp_path / "a.jsonl", [{"text": "one"}])
+    looked = studio.inspect(str(path), "sft")
+    asked = whole_data.in_order
+
+    def meanwhile(*known: Any) -> Any:
+        monkeypatch.setattr(whole_data, "in_order", asked)
+        found = asked(*known)
+        write(path, [{"text": "one"}, {"text": "two"}])
+        assert studio.whole.checked(looked, {}).num_rows == 2
+        return found
+
+    studio.whole.count_rows(looked, "train")  # the files are as they were
+    monkeypatch.setattr(whole_data, "in_order", meanwhile)
+    studio.whole.begin(looked, {})
+    assert studio.whole.taken(looked, {}).num_rows == 2
 
 
 def test_columns_without_lengths_have_none() -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from browser import loops_closed
+from model_files import ROOT
 
 from studio.adapters.home import Home
 from studio.domain.errors import StudioError
 from studio.domain.recipe import Recipe
 from studio.service.presets import named
 from studio.service.studio import Studio
-from studio.ui.card import card, expected_steps
+from studio.ui.card import card, expected_steps, shown_code
 from studio.ui.form import Form, dataset_text
 from studio.ui.kept import kept, restored
+from studio.ui.page import Page
 from studio.ui.run_actions import duplicate
 from studio.ui.steps import next_field, next_step
 
@@ -221,3 +225,20 @@ def test_columns_are_mapped_from_where_they_are_missed(studio: Studio, tmp_path:
     mapped = [one for one in drawn if "Map the columns" in one]
     assert mapped
     assert all("warning" in one and "question" in one for one in mapped), mapped
+
+
+def test_start_looks_again_at_data_that_changed_on_disk(studio: Studio, tmp_path: Path) -> None:
+    with loops_closed():
+        page = Page(studio)
+        page.build()
+    form = Form(Recipe("sft"), drawn=True)
+    form.use(studio, named(studio.recipes.presets(), "demo-sft"))
+    data = shutil.copytree(ROOT / "assets" / "demo" / "sft", tmp_path / "data")
+    form.choose_dataset(studio, str(data))
+    page.everything(form)
+    assert next_step(studio, form) == ("Start training", None)
+    (data / "train.jsonl").write_text(json.dumps({"messages": "none"}) + "\n")
+    page._start(form, shown_code(form, form.prepared(studio)))
+    assert not studio.run_names()
+    assert form.looked[0].verdict == "reject"
+    assert next_step(studio, form)[1] == "data"

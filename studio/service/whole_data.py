@@ -49,10 +49,15 @@ class _Job:
 
 @dataclass
 class _Disk:
-    """The files of a look as they were when it was first asked of them: a page asks again and again while it waits."""
+    """The files of a look as they were when it was first asked of them: a page asks again and again while it waits.
+
+    With them goes all that is told of them, so that an answer from before they were looked at anew is never found.
+    """
 
     source: datafiles.DataSource
     stamps: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    counted: dict[str, tuple[Key, datafiles.DataSource] | None] = field(default_factory=dict)
+    jobs: tuple[Inspection | None, tuple[tuple[dict[str, Any], _Job], ...]] = (None, ())
 
     def stamp(self, files: Iterable[Path]) -> str:
         """What changes with any of the files; short, since thousands of them may lie in a folder."""
@@ -68,7 +73,7 @@ class WholeData:
     """Checks and statistics of whole splits, remembered for as long as the files stay as they are.
 
     How they are is found out once for a look, and anew with another look, a page of rows or a count that is asked for,
-    and a check that is waited for.
+    and a check that is waited for. Whether they have changed since is told where a run is to start.
     """
 
     def __init__(self) -> None:
@@ -81,6 +86,17 @@ class WholeData:
     def look_anew(self, looked: Inspection) -> None:
         """Has the next question look at the files again, since they may have changed."""
         looked.kept.clear()
+
+    def outdated(self, looked: Inspection) -> bool:
+        """Whether the files of local data are others than when they were first asked of; False where nobody did."""
+        disk = looked.kept.get("disk")
+        if not isinstance(disk, _Disk):
+            return False
+        try:
+            others = _opened(looked).files != disk.source.files
+            return others or any(stamp_of(file) != stamp for file, stamp in list(disk.stamps.items()))
+        except (StudioError, OSError):
+            return True
 
     def begin(self, looked: Inspection, values: Mapping[str, Any]) -> bool:
         """Starts checking all rows of local data in the background; whether there is an answer to come."""
@@ -201,19 +217,18 @@ def _files_of(looked: Inspection, split: str) -> tuple[Key, datafiles.DataSource
     """The files of a split of local data, as their key and to be read; None where there are none."""
     if looked.source != "local":
         return None
-    known: dict[str, tuple[Key, datafiles.DataSource] | None] = looked.kept.setdefault("counted", {})
-    if split in known:
-        return known[split]
     try:
         disk = _disk(looked)
+        if split in disk.counted:
+            return disk.counted[split]
         files = disk.source.files.get(split, ())
         if looked.files:  # those that are read of a mixture's entry
             files = tuple(map(Path, looked.files)) if split == looked.split else ()
         key = disk.source.format, disk.stamp(files)
     except (StudioError, OSError):
         return None
-    known[split] = (key, replace(disk.source, files={split: files})) if files else None
-    return known[split]
+    disk.counted[split] = (key, replace(disk.source, files={split: files})) if files else None
+    return disk.counted[split]
 
 
 def _disk(looked: Inspection) -> _Disk:
@@ -238,18 +253,18 @@ def _job(looked: Inspection, values: Mapping[str, Any]) -> _Job | None:
     """
     if looked.source != "local" or not looked.columns:
         return None
-    of, jobs = looked.kept.get("jobs", (None, ()))
-    if of is not looked:
-        jobs = ()
-    known = next((job for asked, job in jobs if asked == values), None)
-    if known is None:
-        try:
-            known = _new_job(looked, values, _disk(looked))
-        except (StudioError, OSError):
-            return None
-        # Statistics and the check ask with different values in turn.
-        looked.kept["jobs"] = looked, ((dict(values), known), *jobs[:3])
-    return known
+    try:
+        disk = _disk(looked)
+        of, jobs = disk.jobs
+        jobs = jobs if of is looked else ()
+        known = next((job for asked, job in jobs if asked == values), None)
+        if known is None:
+            known = _new_job(looked, values, disk)
+            # Statistics and the check ask with different values in turn.
+            disk.jobs = looked, ((dict(values), known), *jobs[:3])
+        return known
+    except (StudioError, OSError):
+        return None
 
 
 def _new_job(looked: Inspection, values: Mapping[str, Any], disk: _Disk) -> _Job:

@@ -130,6 +130,13 @@ class Form:
         self.looked = tuple(studio.recipes.look(self.recipe))
         return True
 
+    def see_changes(self, studio: Studio) -> bool:
+        """Looks at local data again whose files have changed since; whether there was any."""
+        if not any(map(studio.whole.outdated, self.looked)):
+            return False
+        self.looked = tuple(studio.recipes.look(self.recipe))
+        return True
+
     def follow(self, catalog: Catalog) -> None:
         """Has the values that follow others do so, after any change."""
         self.recipe, self.held = followed(self.recipe, catalog, self.held)

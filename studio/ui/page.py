@@ -335,6 +335,9 @@ class Page:
         nothing = [gr.skip()] * len(self.all_outputs)
         if not form.drawn:
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
+        if form.see_changes(self.studio):
+            gr.Info("The data has changed on disk: look at what is said of it now, and press Start again.")
+            return [*self.everything(form), gr.skip(), *self.runs.skip()]
         prepared = form.prepared(self.studio)
         _, tab = next_step(self.studio, form)
         if tab == "here":
