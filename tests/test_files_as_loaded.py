@@ -47,6 +47,10 @@ def cases(folder: Path) -> dict[str, dict[str, Any]]:
     for name, rows in (("train", GOOD), ("test", MORE)):
         (folder / "lists").mkdir(exist_ok=True)
         (folder / "lists" / f"{name}.json").write_text(json.dumps(rows))
+    mixed = [{"text": "a", "n": 1}, {"text": "b", "n": "x"}]
+    for name, begins in (("mixed", ""), ("spaced", " ")):
+        lines(folder / name / "train.jsonl", mixed)
+        (folder / name / "test.jsonl").write_text(begins + json.dumps(mixed))
     entry = {"path": "json", "split": "a"}
     return {
         "null in the split": {"datasets": [{**entry, "data_files": {"a": null, "train": good}}]},
@@ -55,6 +59,8 @@ def cases(folder: Path) -> dict[str, dict[str, Any]]:
         "empty first files": {"dataset_name": str(folder / "shards")},
         "empty split": {"dataset_name": str(folder / "empty")},
         "lists": {"dataset_name": str(folder / "lists")},
+        "list after several kinds": {"dataset_name": str(folder / "mixed")},
+        "spaced list after several kinds": {"dataset_name": str(folder / "spaced")},
         "no such file": {
             "datasets": [{"path": str(folder), "data_files": {"train": "good.jsonl", "test": "z*.jsonl"}}]
         },
@@ -85,6 +91,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str,
         ("empty first files", True, []),
         ("empty split", False, ["test.jsonl holds no rows: 'test' is empty."]),
         ("lists", False, ["In the split test: `more` begins in row 1, and the split that is loaded before it"]),
+        ("list after several kinds", True, []),
+        ("spaced list after several kinds", False, ["is no objects in lines, and `n` has cells of several kinds"]),
         ("no such file", False, ["has no file z*.jsonl."]),
         ("broken packing", False, ["is no whole gzip file"]),
     ],

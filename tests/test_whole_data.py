@@ -376,6 +376,14 @@ def test_dates_in_a_list_of_objects_become_times_too(tmp_path: Path) -> None:
         assert looked.verdict == verdict, (text, looked.findings)
 
 
+def test_a_list_behind_a_space_names_the_row_that_changes(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(" " + json.dumps([{"text": "a", "n": 1}] * 10_005 + [{"text": "b", "n": "x"}]))
+    error = the_error(verdict(path, "sft"))
+    assert error.message == "`n` changes its type in row 10,006."
+    assert error.where.row == 10_005
+
+
 def test_ragged_csv_far_down(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("prompt,completion\n" + late(lambda n: f"ask {n},say", "ask,say,more"))

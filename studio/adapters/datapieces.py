@@ -210,6 +210,11 @@ class Pieces:
         begins = file.read(4).removeprefix(b"\xef\xbb\xbf")
         listed, first = begins.startswith(b"["), begins.startswith(b"[") and self._is_first(0)
         plain = not listed and not begins.startswith(b"{")
+        if not listed and (self._mixed.raw or self._mixed.written):
+            column = [*self._mixed.raw, *self._mixed.written][0][0]
+            what = f"{self.file} is no objects in lines, and `{column}` has cells of several kinds before it."
+            why = "The datasets library then reads objects in lines alone, or a list from the first byte on."
+            raise self._stop(what, why, 1)
         if self._schema is None and (listed or plain):
             self._objects = False  # the library then knows no types yet where it would write objects as text
         rows = parts(self.file)
@@ -227,7 +232,8 @@ class Pieces:
             found = types.add(rows)
             if found and plain:
                 row = start + first_mixed(rows, found[0])
-                raise self._stop(f"`{found[0][0]}` changes its type in {row_name(row)}.", STOPS)
+                what = f"`{found[0][0]}` changes its type in {row_name(row)}."
+                raise Stopped(Finding("error", Where("file", str(self.file), row), what, STOPS))
             for path in mixed.written[before:]:
                 self._warn_written(path, start + first_mixed(rows, path), "all rows of the file")
             start += len(rows)
