@@ -142,15 +142,6 @@ class Pieces:
         before = "the split that is loaded before it has" if self._typed else "the first rows have"
         return error.finding(self.file, self.start + error.place, before)
 
-    def _null_first(self, error: NullFirst) -> Finding:
-        row = self.start + error.place
-        what = f"`{error.column}` has a list that begins with null in {row_name(row)}."
-        why = (
-            "The datasets library then wants the same types in each row, lists with whole numbers and others with "
-            "decimals are two, and no blank lines: it stops there. Take the null out of the list."
-        )
-        return Finding("error", Where("file", str(self.file), row), what, why)
-
     def _piece(self, table: Any, raw: Mapping[str, list[Any]] | None = None) -> Piece:
         """A table as a piece, made to fit the first one."""
         if self._schema is None:
@@ -264,7 +255,7 @@ class Pieces:
         try:
             table, rows = read()
         except NullFirst as error:
-            raise Stopped(self._null_first(error)) from error
+            raise Stopped(error.finding(self.file, self.start + error.place)) from error
         except pa.ArrowInvalid as error:
             what = f"{self.file} is broken: {jsonpieces.first_line(error)}."
             unread = None if line is None else line + jsonpieces.first_unread(piece)

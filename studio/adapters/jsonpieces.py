@@ -7,12 +7,14 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import PurePath
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.json
 
 from studio.domain.errors import StudioError
+from studio.domain.findings import Finding, Where, row_name
 from studio.domain.row_text import MAX_ROW, json_rows
 
 Path = tuple[str | int, ...]  # the keys from a row down to a cell; 0 stands for every item of a list
@@ -26,6 +28,15 @@ class NullFirst(pa.ArrowInvalid):  # type: ignore[misc]
     def __init__(self, column: str, place: int) -> None:
         super().__init__(f"{column} begins with null")
         self.column, self.place = column, place
+
+    def finding(self, file: PurePath, row: int) -> Finding:
+        """What is wrong in which row."""
+        what = f"`{self.column}` has a list that begins with null in {row_name(row)}."
+        why = (
+            "The datasets library then wants the same types in each row, lists with whole numbers and others with "
+            "decimals are two, and no blank lines: it stops there. Take the null out of the list."
+        )
+        return Finding("error", Where("file", str(file), row), what, why)
 
 
 def pieces(file: BinaryIO, size: int, name: str) -> Iterator[bytes]:
