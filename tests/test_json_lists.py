@@ -68,6 +68,16 @@ def test_lists_that_begin_with_null(case: str, told: dict[str, tuple[Path, objec
     assert error.where.to_json() == {"kind": "file", "name": str(file), "row": 0}
 
 
+def test_a_list_that_begins_with_null_is_told_far_down_in_a_list(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    cells = [None] * 10_000 + [[None, 1], [None, 2.5], [3]]
+    file.write_text(json.dumps([{"text": "a", "meta": cell} for cell in cells]))
+    seen = check_all("json", [file], open_source(file).columns(), ("text", "meta"))
+    (error,) = seen.findings
+    assert error.message == "`meta` has a list that begins with null in row 10,001."
+    assert error.where.row == 10_000
+
+
 def test_a_message_that_is_null_is_no_broken_file(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     row = {"messages": [None, {"role": "user", "content": "b"}]}

@@ -220,7 +220,10 @@ class Pieces:
         start, mixed = self.start, self._mixed
         for rows, share in parts(self.file):
             before = len(mixed.written)
-            found = types.add(rows)
+            try:
+                found = types.add(rows)
+            except NullFirst as error:
+                raise Stopped(error.finding(self.file, start + error.place)) from error
             if found and plain:
                 row = start + first_mixed(rows, found[0])
                 what = f"`{found[0][0]}` changes its type in {row_name(row)}."
