@@ -180,6 +180,8 @@ def test_turns_that_are_left_out_are_counted_in_the_record(tmp_path: Path, home:
     assert record is not None
     assert record["turns_left_out"]["rows"] == job.cut == 10
     assert "Of 10 rows the turns after the last answer were left out." in before_after.told(job)
+    job.cut = 1
+    assert "Of 1 row the turns after the last answer were left out." in before_after.told(job)
     assert rows_of(home / job.order.name, "train")[0]["chosen"] == talk[1:]
 
 

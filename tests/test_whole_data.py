@@ -296,6 +296,12 @@ def test_a_check_that_fails_says_nothing_of_the_rows(tmp_path: Path, monkeypatch
     assert (looked.num_rows, looked.whole, looked.to_json()["checked"]) == (2, False, 2)
     assert looked.looked_at == "Only the first 2 rows of 2 were looked at."
     assert [one.message for one in looked.findings] == [f"Not all rows of {path} could be checked."]
+    (tmp_path / "two").mkdir()
+    write(tmp_path / "two" / "a.jsonl", [{"text": "a"}])
+    write(tmp_path / "two" / "b.jsonl", [{"text": ["b"]}])
+    looked = Studio(Home(tmp_path / "home")).inspect(str(tmp_path / "two"), "sft", all_rows=True)
+    assert looked.verdict == "reject"  # by the first rows
+    assert "`text` changes its type in row 2: a list, after text." in [one.message for one in looked.findings]
 
 
 @pytest.mark.parametrize("form", ["jsonl", "json"])

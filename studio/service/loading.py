@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def unloadable(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
     """What stops the loading, whatever the method."""
     found = [*_not_there(looked, values), *_rowless(looked, values), *_no_stream(looked, values)]
-    return [*found, looked.unlike] if looked.unlike and looked.seen is None else found
+    seen = looked.seen is not None and not looked.seen.failed  # which says it of all rows
+    return [*found, looked.unlike] if looked.unlike and not seen else found
 
 
 def _not_there(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:

@@ -154,5 +154,6 @@ def told(job: Job) -> str:
         test = f", none to test on, since {100 * job.order.share:g} % of so few came to none"
     left = sum(job.left_out.values())
     out = f", {pieces.count(left)} left out" if left else ""
-    cut = f" Of {pieces.count(job.cut)} rows the turns after the last answer were left out." if job.cut else ""
+    cut_rows = f"{pieces.count(job.cut)} row{'' if job.cut == 1 else 's'}"
+    cut = f" Of {cut_rows} the turns after the last answer were left out." if job.cut else ""
     return f"Prepared as {job.order.name}: {pieces.count(job.rows['train'])} rows to train on{test}{out}.{cut}"
