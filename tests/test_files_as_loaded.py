@@ -110,6 +110,19 @@ def test_what_is_loaded_is_accepted(
     assert whole.verdict == ("reject" if said else "accept")
 
 
+def test_objects_after_texts_are_written_as_the_library_does(tmp_path: Path) -> None:
+    lines(tmp_path / "d" / "a.jsonl", [{"text": "one"}] * 2)
+    cells = [{"a": "1/2 é\u2028", "b": 1.0, "c": [1, 2]}, None, {"b": 0.00000012, "c": None}, {"a": "\n"}]
+    lines(tmp_path / "d" / "b.jsonl", [{"text": cell} for cell in cells])
+    values = {"dataset_name": str(tmp_path / "d")}
+    (answer,) = loaded_by_datasets([values], tmp_path)
+    assert not isinstance(answer, str)
+    studio = Studio(Home(tmp_path / "home"))
+    (looked,) = studio.recipes.look(Recipe("sft", values))
+    assert list(looked.rows) == answer["train"]
+    assert studio.whole.checked(looked, values).num_rows == 6
+
+
 def test_a_stream_does_not_mind_the_files_that_it_never_reads(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "d" / "train.parquet")

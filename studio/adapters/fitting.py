@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -105,7 +104,11 @@ def _fit(array: Any, kind: Any, top: bool) -> Any:
 
 def _fit_struct(array: Any, kind: Any, top: bool) -> Any:
     if top and pa.types.is_string(kind):
-        return pa.array([None if cell is None else json.dumps(cell) for cell in array.to_pylist()], kind)
+        import pandas
+
+        # As the datasets library writes them, with every / escaped and no spaces.
+        lines = array.to_pandas(types_mapper=pandas.ArrowDtype).to_json(orient="records", lines=True).splitlines()
+        return pa.array([None if line == "null" else line for line in lines if line], kind)
     names = [field.name for field in array.type]
     if not pa.types.is_struct(kind) or set(names) - {field.name for field in kind}:
         raise _Unfit(array.type, kind)
