@@ -34,7 +34,8 @@ def ends_politely(prompts, completions, **kwargs):
     return rewards
 '''
 _MADE_FROM = re.compile(r"^# library: (\w+) (\{.*\})\ndef (\w+)\(", re.MULTILINE)
-# What tells code that another release of the studio wrote from code that was changed by hand.
+# What tells code that another release of the studio wrote from code that was changed by hand; it keeps nobody from
+# making one.
 _SEAL = "# sha256 of what follows: "
 _BESIDE = f"# {FILE_NAME}, to be saved beside this file:\n"
 

@@ -77,8 +77,9 @@ _SOURCES = {
 }
 
 OTHER_RELEASE = (
-    "The code of the library's rewards was written by another release of the studio. It runs as it is, until a reward "
-    "of the library is added, removed or changed: then all of them get this release's code."
+    "The code of the library's rewards is not this release's; by its seal, which anybody can make, another release of "
+    "the studio wrote it. It runs as it is, until a reward of the library is added, removed or changed: then all of "
+    "them get this release's code."
 )
 RENEW = "Take this release's code now"
 
