@@ -51,6 +51,10 @@ def cases(folder: Path) -> dict[str, dict[str, Any]]:
     for name, begins in (("mixed", ""), ("spaced", " ")):
         lines(folder / name / "train.jsonl", mixed)
         (folder / name / "test.jsonl").write_text(begins + json.dumps(mixed))
+    for name, commas, tabs in (("tables", "a", "b"), ("split tables", "train", "test")):
+        (folder / name).mkdir()
+        (folder / name / f"{commas}.csv").write_text("text,n\na,1\nb,2\n")
+        (folder / name / f"{tabs}.tsv").write_text("text\tn\na\t1\nb\t2\n")
     entry = {"path": "json", "split": "a"}
     return {
         "null in the split": {"datasets": [{**entry, "data_files": {"a": null, "train": good}}]},
@@ -61,6 +65,8 @@ def cases(folder: Path) -> dict[str, dict[str, Any]]:
         "lists": {"dataset_name": str(folder / "lists")},
         "list after several kinds": {"dataset_name": str(folder / "mixed")},
         "spaced list after several kinds": {"dataset_name": str(folder / "spaced")},
+        "commas and tabs": {"dataset_name": str(folder / "tables")},
+        "commas and tabs in splits": {"dataset_name": str(folder / "split tables")},
         "no such file": {
             "datasets": [{"path": str(folder), "data_files": {"train": "good.jsonl", "test": "z*.jsonl"}}]
         },
@@ -93,6 +99,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str,
         ("lists", False, ["In the split test: `more` begins in row 1, and the split that is loaded before it"]),
         ("list after several kinds", True, []),
         ("spaced list after several kinds", False, ["is no objects in lines, and `n` has cells of several kinds"]),
+        ("commas and tabs", False, ["are of two kinds: a.csv has commas between its cells, and b.tsv tabs."]),
+        ("commas and tabs in splits", False, ["train.csv has commas between its cells, and test.tsv tabs."]),
         ("no such file", False, ["has no file z*.jsonl."]),
         ("broken packing", False, ["is no whole gzip file"]),
     ],

@@ -105,6 +105,7 @@ def layout_of(
         name: tuple(file for file in members if is_archive(file) or format_of(file) == form)
         for name, members in splits.items()
     }
+    _check_tables(place, [file for members in kept.values() for file in members if form == "csv"])
     return Layout(form, kept, tuple(configs), config, usual, _left_out(place, form, splits, kept))
 
 
@@ -128,6 +129,15 @@ def _left_out(
 def _listed(files: Sequence[str]) -> str:
     more = len(files) - _NAMED
     return ", ".join(files[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _check_tables(place: str, files: Sequence[str]) -> None:
+    """Raises StudioError where some tables have tabs between their cells and others commas: all are read in one way."""
+    known = [file for file in files if not is_archive(file)]
+    tabs = [".tsv" in _endings([file]) for file in known]
+    if True in tabs and False in tabs:
+        named = f"{known[tabs.index(False)]} has commas between its cells, and {known[tabs.index(True)]} tabs"
+        raise StudioError(f"The tables of {place} are of two kinds: {named}.", "Use one kind in a folder.")
 
 
 def is_archive(name: str) -> bool:
