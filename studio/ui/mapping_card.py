@@ -55,6 +55,12 @@ class MappingCard:
                     self.button = gr.Button(
                         "Prepare and use", size="sm", variant="secondary", elem_id="mapping-prepare"
                     )
+                    self.controls["leave_out"] = gr.Checkbox(
+                        label="Leave out rows that cannot be mapped",
+                        container=False,
+                        interactive=True,
+                        elem_id="mapping-leave",
+                    )
         self.timer = gr.Timer(_REFRESH, active=False)
         self.drawn: list[tuple[Any, Callable[[Form], Any]]] = [
             (self.preview, draw_preview),
@@ -89,7 +95,6 @@ class MappingCard:
             "code": gr.Dropdown([], value=None, label="Which is better", elem_id="mapping-code", **plain),
             "threshold": gr.Number(label=_FROM, value=None, elem_id="mapping-threshold", **plain),
             "after": gr.Textbox(label="The solution follows", max_lines=1, elem_id="mapping-after", **plain),
-            "leave_out": gr.Checkbox(label="Leave out rows that cannot be mapped", elem_id="mapping-leave", **plain),
         }  # fmt: skip
 
     # --- what it shows

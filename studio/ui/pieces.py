@@ -69,7 +69,7 @@ def finding(found: Finding, index: int | None = None, place: str = "", actions: 
     """
     buttons = actions
     if found.fix is not None and index is not None:
-        buttons = f'<button type="button" class="ts-btn" data-do="apply:{index}">{text(found.fix.label)}</button>'
+        buttons = f'<button type="button" class="ts-btn" data-do="apply:{index}">{code(found.fix.label)}</button>'
     if place:
         look, words = ("ts-btn", "Map the columns") if place == MAPPING else ("ts-btn quiet", "Show")
         buttons += f'<button type="button" class="{look}" data-go="{text(place)}">{spoken(words)}</button>'
