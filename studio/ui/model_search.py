@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from studio.ui.page import Page
 
 
-def build(page: Page, argument: str, elem_id: str, brief: bool = True) -> None:
+def build(page: Page, argument: str, elem_id: str, brief: bool = True, **options: Any) -> None:
     """The list for the box of `argument`; a `brief` one shows what is here only once it is asked."""
     follows = tuple(filter(None, (argument, REVISIONS[argument])))
     draw = partial(_offers, page, argument, brief)
-    page.model_lists.append(search_list.build(page, "models", f"arg-{argument}", draw, follows, brief, elem_id=elem_id))
+    page.model_lists.append(
+        search_list.build(page, "models", f"arg-{argument}", draw, follows, brief, elem_id=elem_id, **options)
+    )
 
 
 def wire(page: Page) -> None:

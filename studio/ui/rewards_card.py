@@ -103,7 +103,7 @@ def build(page: Page) -> None:
                 )
                 page.redrawn.append((model, _model))
                 page.boxes.append(model)
-            model_search.build(page, chosen.MODEL, "reward-offers")
+            model_search.build(page, chosen.MODEL, "reward-offers", elem_classes="ts-below")
         editor = reward_editor.build(page)
         reward_trial.build(page)
     page.redrawn.append((card, lambda form: gr.update(visible=form.recipe.method in METHODS)))
