@@ -472,6 +472,16 @@ def test_what_the_page_shows_of_a_table_is_what_is_written(home: Path, tmp_path:
     html = before_after.words(looked, Choice(), drafted)
     assert "1.50" not in html
     assert html.count(">0<") == 2
+    assert "as they are written" not in html  # the preview shows the same
+
+
+def test_that_a_table_is_shown_as_numbers_and_taken_as_written_is_told(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("question,answer\n" + "".join(f"Who is {n}?,{n:03}\n" for n in range(100, 95, -1)))
+    looked = inspect(str(path), "sft", Paths(tmp_path, tmp_path), HubClient())
+    drafted = draft(looked, Choice(), {})
+    assert drafted is not None
+    assert "as they are written: 099, not 99." in before_after.words(looked, Choice(), drafted)
 
 
 @pytest.mark.parametrize("viewer", [True, False])
@@ -502,4 +512,6 @@ def test_a_table_on_the_hub_is_shown_as_it_is_prepared(
     wanted = Order("table", name, "default", "train", mapping, "grpo", share=0.0, leave_out=True, download=download)
     made = prepare(wanted, home)
     assert rows_of(made, "train")[: len(shown)] == shown
-    assert before_after.words(looked, Choice(), drafted).count(">0<") == 2  # and not 0.0
+    words = before_after.words(looked, Choice(), drafted)
+    assert words.count(">0<") == 2  # and not 0.0
+    assert "as they are written: 0, not 0.0." in words

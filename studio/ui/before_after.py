@@ -19,6 +19,7 @@ from studio.ui.pieces import spoken
 UNASKED = "In {count} of these rows the question is left out: the conversation beside it asks another one."
 LATE = "A later row widened the type of a column: all rows are read first, then written from the beginning."
 CUT = "In {count} of these rows the turns after the last answer are left out: nobody answers them."
+WRITTEN = "Texts are taken from the CSV as they are written: {written}, not {read}."
 _SHOWN = 2  # rows before and after
 
 
@@ -57,10 +58,23 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
         more += f" {spoken(UNASKED, count=count)}"
     if proposal.cut:
         more += f" {spoken(CUT, count=str(len(proposal.cut)))}"
+    more += _as_written(looked, found)
     tone = "ok" if proposal.sure and not proposal.cut else "warn"
     reset = f' <button type="button" class="ts-btn quiet" data-mapping="reset">{spoken("As proposed")}</button>'
     again = reset if chosen else ""
     return f'<div class="ts-verdict {tone}" role="status"><b>{said}</b>{again}<small>{more}</small></div>'
+
+
+def _as_written(looked: Inspection, found: Draft) -> str:
+    """That what is mapped is written otherwise than the preview shows it, with the first such cell."""
+    mapping = found.proposal.mapping
+    if mapping is None or not found.proposal.tried:
+        return ""
+    both = zip(mapping.as_read(looked.rows, looked.written), looked.rows, strict=True)
+    cells = ((said.get(name), row.get(name)) for said, row in both for name in mapping.columns())
+    numbers = ((said, cell) for said, cell in cells if cell is not None and not isinstance(cell, str))
+    other = next((pair for pair in numbers if str(pair[0]) != str(pair[1])), None)
+    return f" {spoken(WRITTEN, written=str(other[0]), read=str(other[1]))}" if other else ""
 
 
 def _grouped(roles: Mapping[str, str]) -> str:

@@ -293,7 +293,7 @@ def _renewal(known: Sequence[Reward]) -> str:
     if not any(one.other_release for one in known):
         return ""
     said = f'<span class="ts-hint">{pieces.spoken(OTHER_RELEASE)}</span>'
-    button = f'<button type="button" class="ts-btn quiet" data-reward="renew">{pieces.spoken(RENEW)}</button>'
+    button = f'<button type="button" class="ts-btn" data-reward="renew">{pieces.spoken(RENEW)}</button>'
     return f'<div class="ts-targets">{said}{button}</div>'
 
 
