@@ -21,8 +21,8 @@ import pytest
 from studio.adapters.datafiles import open_source
 from studio.adapters.hub import HubClient
 from studio.domain.columns import Column
+from studio.domain.csv_text import NO_VALUE
 from studio.domain.errors import StudioError
-from studio.domain.row_text import NO_VALUE
 from studio.domain.split_names import splits_of
 from studio.service.data import inspect, rejudged
 from studio.service.paths import Paths
@@ -45,7 +45,8 @@ def types(path: Path, split: str | None = None) -> dict[str, str]:
 # --- the datasets library is the judge: each case is loaded by it, as TRL would, and by the studio
 
 LOAD = """
-import json, sys, datasets
+import json, os, sys, tempfile, datasets
+os.makedirs(os.environ["HF_HOME"], exist_ok=True)
 datasets.disable_progress_bars()
 answers = []
 for values in json.load(open(sys.argv[1])):
@@ -55,18 +56,23 @@ for values in json.load(open(sys.argv[1])):
             splits = {str(split): loaded[split].to_list() for split in loaded}
         else:
             (one,) = values["datasets"]
-            splits = {"train": datasets.load_dataset(**one).to_list()}
+            streams = values.get("streaming", False)
+            # What was made of the same files before says the types of a stream: each has a cache of its own.
+            cache = tempfile.mkdtemp(dir=os.environ["HF_HOME"]) if streams else None
+            splits = {"train": list(datasets.load_dataset(**one, streaming=streams, cache_dir=cache))}
         answers.append(splits)
     except Exception as error:
         answers.append(repr(error)[:200])
-json.dump(answers, open(sys.argv[2], "w"), default=str)
+plain = len(sys.argv) == 3
+json.dump(answers, open(sys.argv[2], "w"), default=lambda cell: str(cell) if plain else [str(cell)])
 """
 
 
-def loaded_by_datasets(cases: list[dict[str, Any]], folder: Path) -> list[Any]:
+def loaded_by_datasets(cases: list[dict[str, Any]], folder: Path, *more: str) -> list[Any]:
+    """What the library makes of each case; with one word `more`, cells that are none of JSON are no texts either."""
     (folder / "cases.json").write_text(json.dumps(cases))
     environment = {**os.environ, "HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1"}
-    line = [sys.executable, "-c", LOAD, str(folder / "cases.json"), str(folder / "answers.json")]
+    line = [sys.executable, "-c", LOAD, str(folder / "cases.json"), str(folder / "answers.json"), *more]
     subprocess.run(line, env=environment, check=True, capture_output=True)
     answers: list[Any] = json.loads((folder / "answers.json").read_text())
     return answers
@@ -301,7 +307,7 @@ def broken(path: Path, text: str | bytes) -> str:
         ("a.json", '[{"a": 1},\n {"a": ]', "Line 2"),
         ("a.json", '[{"a": 1},\n {"a": 2}', "Line 2"),
         ("a.json", '[{"a": 1},\n {"a": "tex', "ends in the middle"),
-        ("a.json", "[1, 2]", "no object"),
+        ("a.json", '[1, {"text": "a"}]', "no object"),
         ("a.json", '[{"a": 1}' + "," + "\n" * 200_000 + "{]", "Line 200001"),
         ("a.json", '{\n"a": 1,\n', "Line 3"),
         ("a.csv", "a,b\n1,2\n3,4,5\n", "Line 3"),

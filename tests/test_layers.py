@@ -55,7 +55,7 @@ METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
 FILES_FAMILY = ("archives", "packed", "dataschema", "arrowfiles", "datafiles", "rowless")
 DATA_FAMILY = (
     *("archives", "packed", "dataschema", "cellcodes", "fitting", "jsonpieces", "jsonlists", "casting", "databatches"),
-    *("datapieces", "datacounts", "wholecheck", "splitcheck"),
+    *("csvframes", "datapieces", "datacounts", "wholecheck", "splitcheck"),
 )
 MAPPING_FAMILY = ("columntypes", "mapping_arrow")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from studio.adapters.fitting import Misfit, fitted
-from studio.adapters.jsonpieces import Mixed, encoded
+from studio.adapters.jsonpieces import Mixed, encoded, make_of
 from studio.domain.findings import Finding
 
 Row = dict[str, Any]
@@ -44,3 +45,30 @@ def cast_rows(
     except pa.ArrowException:
         return found, None
     return found, None
+
+
+def alike_cast(first: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Rows from anywhere in files behind the `first` rows, each as if it were in a piece with rows that are alike."""
+    groups: dict[Any, list[int]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault(make_of(row), []).append(number)
+    found = list(rows)
+    for numbers in groups.values():
+        cells, _ = cast_rows(first, [(Path(), [rows[number] for number in numbers])], 0, True)
+        for place, more in cells.items():
+            found[numbers[place]] = rows[numbers[place]] | more
+    return found
+
+
+def written_rows(files: Sequence[tuple[Path, list[Row]]]) -> dict[int, Row]:
+    """The cells of rows that are written as JSON since they are of several kinds, where no types hold for others."""
+    found, start = dict[int, Row](), 0
+    with suppress(pa.ArrowException):
+        for _, rows in files:
+            mixed = Mixed(decoded=False)  # each file is read by itself
+            table = mixed.table(encoded(rows, ()), rows, True)
+            for name in {str(path[0]) for path in mixed.written} & set(table.column_names):
+                for number, cell in enumerate(table.column(name).to_pylist(), start):
+                    found.setdefault(number, {})[name] = cell
+            start += len(rows)
+    return found

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from studio.adapters.packed import BROKEN, not_whole, opened
+from studio.domain.csv_text import csv_rows, csv_types
 from studio.domain.errors import StudioError
-from studio.domain.row_text import MAX_ROW, csv_rows, csv_types, json_rows
+from studio.domain.row_text import MAX_ROW, json_rows
 
 ROWS = 8192  # of a batch at most
 _BYTES = 16 << 20  # of a batch at most, unless it is one row

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from studio.adapters.datapieces import Pieces, Stopped
+from studio.adapters.datapieces import Pieces
+from studio.adapters.fitting import Stopped
 from studio.domain.columns import Column
 from studio.domain.dataset_statistics import ColumnStatistics, Statistics
 

@@ -155,20 +155,26 @@ class DataSource:
 
     def heads(self, split: str, n: int) -> list[tuple[Path, list[dict[str, Any]]]]:
         """The first `n` rows of a split of text, by the files that they are in."""
-        found: list[tuple[Path, list[dict[str, Any]]]] = []
-        for file in self._files(split):
-            with _readable(file):
-                some = list(islice(self._text_rows(file), n))
-            found += [(file, some)] if some else []
-            n -= len(some)
-            if n <= 0:
-                break
-        return found
+        key = "heads", self._files(split), n
+        if key not in self._known:
+            found: list[tuple[Path, list[dict[str, Any]]]] = []
+            for file in self._files(split):
+                with _readable(file):
+                    some = list(islice(self._text_rows(file), n))
+                found += [(file, some)] if some else []
+                n -= len(some)
+                if n <= 0:
+                    break
+            self._known[key] = found
+        return list(self._known[key])
 
     def is_list(self, file: Path) -> bool:
         """Whether a file of JSON is one list."""
-        with _readable(file), _binary(self.place, file) as opened:
-            return opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+        if ("list", file) not in self._known:
+            with _readable(file), _binary(self.place, file) as opened:
+                begins = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+            self._known["list", file] = begins.startswith(b"[")
+        return bool(self._known["list", file])
 
     def first_group(self, file: Path) -> int | None:
         """The rows of the first row group of a parquet file; None where it has none, and in other formats."""

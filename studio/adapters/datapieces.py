@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,9 +16,10 @@ import pyarrow as pa
 
 from studio.adapters import jsonpieces
 from studio.adapters.archives import size_of
+from studio.adapters.csvframes import frame_table, no_csv
 from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features
-from studio.adapters.fitting import STOPS, Misfit, fitted, whole
-from studio.adapters.jsonlists import WholeTypes, parts
+from studio.adapters.fitting import STOPS, Misfit, Stopped, fitted, whole
+from studio.adapters.jsonlists import Part, WholeTypes, parts
 from studio.adapters.jsonpieces import Mixed, NullFirst, encoded, first_mixed, loaded, pieces, rows_of
 from studio.adapters.packed import BROKEN, is_packed, not_whole, opened
 from studio.domain.columns import Column
@@ -28,6 +30,11 @@ from studio.domain.findings import Finding, Where, beyond, row_name
 # The pieces in which the datasets library reads: the types of the first one hold for all.
 JSON_BYTES = 10 << 20
 CSV_ROWS = 10_000
+_MARK = b"\xef\xbb\xbf"
+_MARKED = "The datasets library takes it for broken lines then. Save it as UTF-8 without a mark."
+_ONE_OBJECT = (
+    "The datasets library reads it line by line where cells are of several kinds, and stops. Put it on one line."
+)
 _Read = Callable[[], tuple[Any, list[dict[str, Any]]]]  # a table, and its rows where cells are of several kinds
 _BATCH_BYTES = 32 << 20
 
@@ -41,18 +48,12 @@ class Piece:
     columns: Mapping[str, Any]
 
 
-@dataclass
-class Stopped(Exception):
-    """The loading would end here."""
-
-    finding: Finding
-
-
 class Pieces:
     """The rows of a split, from its files. `warnings` are what was found on the way and stops nothing.
 
     `columns` are the split's; only those that are `wanted` are handed out. `share` is how much has been read, 0 to 1.
-    Of a split that is loaded `after` another one, that one says the types. `begins` are the first rows of its files.
+    Of a split that is loaded `after` another one, that one says the types; where it is `loose`, each piece has its own.
+    What `streams` reads each file by itself. `begins` are the first rows of its files.
     """
 
     def __init__(
@@ -71,7 +72,11 @@ class Pieces:
         stored = self._wanted if form in ("parquet", "arrow") else ()
         self._json = {name for name in stored if name in self._columns and has_json(self._columns[name])}
         self._schema: Any = after._schema if after else None
-        self._mixed = Mixed()
+        self._after = after
+        self.streams: bool = after is not None and after.streams
+        self.loose: bool = after is not None and after.loose
+        self._varied: set[str] = set()
+        self._mixed = Mixed(decoded=not self.loose)
         self._mixed.raw += after._mixed.raw if after else ()
         self._typed = self._schema is not None
         self._objects = True  # may stand in a column of text, and become JSON there
@@ -80,7 +85,7 @@ class Pieces:
         self.warnings: list[Finding] = []
         self.share = 0.0
         self.start = 0
-        self.file = files[0]
+        self.file = files[0] if files else Path()
         self.begins: list[int] = []
 
     def __iter__(self) -> Iterator[Piece]:
@@ -89,6 +94,9 @@ class Pieces:
         for file in self._files:
             self.file = file
             self.begins.append(self.start)
+            if self.streams and self._after:  # of a stream each file is read by itself
+                self._mixed = Mixed(decoded=not self.loose)
+                self._mixed.raw += self._after._mixed.raw
             with self._told():
                 yield from read.get(self._form, self._texts)()
             self._read += size_of(self.file)
@@ -102,8 +110,9 @@ class Pieces:
         if self._schema is not None:
             found = {column.name: column for column in schema_columns(self._schema)}
             found |= {name: Column(name, "json") for name in self._mixed.columns() & found.keys()}
+        varied = {name: Column(name, "json") for name in self._varied}
         said = {column.name: column for column in known if column.type != "null" or column.name not in found}
-        return tuple({**found, **said}.values())
+        return tuple({**found, **said, **({**found, **varied} if self.loose else {})}.values())
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -140,13 +149,17 @@ class Pieces:
 
     def _misfit(self, error: Misfit) -> Finding:
         before = "the split that is loaded before it has" if self._typed else "the first rows have"
+        before = "what is loaded before it has" if self.streams else before
         return error.finding(self.file, self.start + error.place, before)
 
     def _piece(self, table: Any, raw: Mapping[str, list[Any]] | None = None) -> Piece:
         """A table as a piece, made to fit the first one."""
         if self._schema is None:
             self._schema = table.schema.remove_metadata()
-        table = fitted(table, self._schema, self._objects)
+        if self.loose:
+            self._vary(table.schema)
+        else:
+            table = fitted(table, self._schema, self._objects)
         found: dict[str, Any] = {}
         held = set(table.column_names)  # made anew at each asking: of thousands of columns that takes long
         for name in self._wanted:
@@ -158,6 +171,17 @@ class Pieces:
         piece = Piece(self.start, table.num_rows, found)
         self.start += table.num_rows
         return piece
+
+    def _vary(self, schema: Any) -> None:
+        """Takes in the types of a piece that has its own."""
+        known = {field.name: field.type for field in self._schema}
+        for field in schema:
+            before = known.get(field.name, pa.null())
+            if pa.types.is_null(before):
+                known[field.name] = field.type
+            elif field.type != before and not pa.types.is_null(field.type):
+                self._varied.add(field.name)
+        self._schema = pa.schema(list(known.items()))
 
     def _binary(self) -> BinaryIO:
         return opened(self.file)
@@ -194,11 +218,12 @@ class Pieces:
 
     def _is_first(self, number: int) -> bool:
         """Whether piece `number` of a file is the one whose types hold for all."""
-        return not self._typed and self.file == self._files[0] and number == 0
+        return not self._typed and (self.streams or self.file == self._files[0]) and number == 0
 
     def _one_value(self, file: BinaryIO) -> Iterator[Piece]:
         """A file that the library reads whole: a list is lines to it, but one behind a space is a table of pandas."""
-        begins = file.read(4).removeprefix(b"\xef\xbb\xbf")
+        head = file.read(4)
+        begins, marked = head.removeprefix(_MARK), head.startswith(_MARK)
         listed, first = begins.startswith(b"["), begins.startswith(b"[") and self._is_first(0)
         plain = not listed and not begins.startswith(b"{")
         if not listed and (self._mixed.raw or self._mixed.written):
@@ -206,19 +231,25 @@ class Pieces:
             what = f"{self.file} is no objects in lines, and `{column}` has cells of several kinds before it."
             why = "The datasets library then reads objects in lines alone, or a list from the first byte on."
             raise self._stop(what, why, 1)
+        if marked and (plain or (listed and len(self.begins) > 1 and not self.streams)):
+            raise self._stop(f"{self.file} begins with a byte order mark, and is a list.", _MARKED)
         if self._schema is None and (listed or plain):
             self._objects = False  # the library then knows no types yet where it would write objects as text
         rows = parts(self.file)
-        (some, _), more = next(rows, ([], 0)), next(rows, None)
-        if some and more is None and not plain:
-            yield self._made(lambda: (self._mixed.table(encoded(some, ()), some, first), some))
+        begun = list(islice(rows, 2))
+        some, more = begun[0][0] if begun else [], len(begun) > 1
+        if some and not more and not plain:
+            made = self._made(lambda: (self._mixed.table(encoded(some, ()), some, first), some))
+            if not listed and (self._mixed.raw or self._mixed.written):
+                raise self._stop(f"{self.file} is one object over several lines.", _ONE_OBJECT)
+            yield made
         elif some:
-            yield from self._in_parts(WholeTypes(self._mixed, first, dated=listed), plain)
+            yield from self._in_parts(WholeTypes(self._mixed, first, dated=listed), plain, chain(begun, rows))
 
-    def _in_parts(self, types: WholeTypes, plain: bool) -> Iterator[Piece]:
+    def _in_parts(self, types: WholeTypes, plain: bool, once: Iterator[Part]) -> Iterator[Piece]:
         """The parts of a file that the library reads whole; where it is `plain` no cells may be of several kinds."""
         start, mixed = self.start, self._mixed
-        for rows, share in parts(self.file):
+        for rows, share in once:
             before = len(mixed.written)
             try:
                 found = types.add(rows)
@@ -233,7 +264,12 @@ class Pieces:
             start += len(rows)
             self._passed(share // 2)
             yield Piece(self.start, 0, {})  # so that it is heard how far this is
-        for rows, share in parts(self.file):
+        kept = types.kept()
+        for table in kept:
+            yield self._piece(table)
+        if self.start == start:  # those were all
+            return
+        for rows, share in islice(parts(self.file), len(kept), None):
             yield self._made(lambda rows=rows: (types.table(rows), rows))  # type: ignore[misc]
             self._passed((size_of(self.file) + share) // 2)
 
@@ -277,6 +313,8 @@ class Pieces:
 
     def _warn_written(self, path: tuple[str | int, ...], row: int, rows: str) -> None:
         message = f"`{path[0]}` changes its type in {row_name(row)}."
+        if 0 in path and not self._objects and not self.streams and len(self.begins) > 1:
+            raise Stopped(Finding("error", Where("file", str(self.file), row), message, STOPS))
         why = f"The datasets library then writes {rows} as JSON: texts get quotes around them."
         self.warnings.append(Finding("warning", Where("file", str(self.file), row), message, why))
 
@@ -294,52 +332,11 @@ class Pieces:
                         warnings.simplefilter("ignore", pandas.errors.DtypeWarning)
                         frame = next(reader, None)
                 except (pandas.errors.ParserError, pandas.errors.EmptyDataError) as error:
-                    raise self._no_csv(str(error)) from error
+                    raise self._stop(*no_csv(self.file, self.start, str(error))) from error
                 if frame is None:
                     return
-                yield self._piece(self._table(frame))
+                yield self._piece(frame_table(frame, self.file, self.start))
                 self._passed(file.tell())
-
-    def _table(self, frame: Any) -> Any:
-        try:
-            return pa.Table.from_pandas(frame)
-        except OverflowError:
-            raise self._too_big(frame) from None
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            for name in frame.columns:
-                kinds: dict[type, int] = {}
-                for place, cell in enumerate(frame[name].dropna().items()):
-                    kinds.setdefault(type(cell[1]), place)
-                if len(kinds) > 1:
-                    raise Misfit(str(name), max(kinds.values()), "another type", "one type") from None
-            raise
-
-    def _too_big(self, frame: Any) -> Stopped:
-        """The first whole number that no column of numbers holds; pandas leaves such a column as Python's own."""
-        cells = (
-            (place, str(name), cell)
-            for name in frame.columns
-            if frame[name].dtype == object
-            for place, cell in enumerate(frame[name])
-            if isinstance(cell, int) and not -(1 << 63) <= cell < 1 << 63
-        )
-        first = min(cells, key=lambda one: one[0], default=None)
-        if first is None:
-            return self._stop(f"{self.file} holds numbers that no column of numbers holds.", "Write them as text.")
-        place, name, cell = first
-        row = self.start + place
-        message = f"`{name}` holds {cell} in {row_name(row)}, and a whole number has at most 64 bits."
-        why = "The datasets library stops there with an OverflowError. Leave the column out of the file."
-        return Stopped(Finding("error", Where("file", str(self.file), row), message, why))
-
-    def _no_csv(self, error: str) -> Stopped:
-        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
-        if not found:
-            what = f"{self.file} is no CSV{beyond(self.start)}: {jsonpieces.first_line(error)}."
-            return self._stop(what, "Save the table as CSV in UTF-8.")
-        hint = 'A cell with commas or line breaks must stand in double quotes: "like, this".'
-        what = f"Line {found[2]} of {self.file} has {found[3]} cells, and the header has {found[1]}."
-        return self._stop(what, hint, int(found[2]))
 
     def _texts(self) -> Iterator[Piece]:
         with io.TextIOWrapper(self._binary(), encoding="utf-8") as file:

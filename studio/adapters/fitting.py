@@ -36,6 +36,13 @@ class Misfit(Exception):
         return Finding("error", where, message, STOPS)
 
 
+@dataclass
+class Stopped(Exception):
+    """The loading would end here."""
+
+    finding: Finding
+
+
 def fitted(table: Any, schema: Any, objects: bool = True) -> Any:
     """The table with the columns and types of `schema`. Raises Misfit, with the first row that does not fit.
 

@@ -16,9 +16,13 @@ from studio.adapters.packed import is_packed, opened
 from studio.domain.row_text import json_rows
 
 PART_ROWS = 10_000
+KEPT_BYTES = 64 << 20  # of parts that need not be read again
 
 
-def parts(file: Path) -> Iterator[tuple[list[Row], int]]:
+Part = tuple[list[Row], int]
+
+
+def parts(file: Path) -> Iterator[Part]:
     """The rows of a file in parts of which each has room in memory, and up to which of its bytes it was read."""
     size = size_of(file)
     with opened(file) as binary:
@@ -37,16 +41,39 @@ class WholeTypes:
     def __init__(self, mixed: Mixed, first: bool, dated: bool) -> None:
         self._mixed, self._first, self._dated = mixed, first, dated
         self._kind: Any = None
+        self._kept: list[Any] = []
+        self._room = KEPT_BYTES
 
     def add(self, rows: list[Row]) -> list[Place]:
         """Takes the types of a part in. Returns where its cells are of several kinds, or of others than before."""
         known = [*self._mixed.raw, *self._mixed.written]
         table = self._mixed.table(encoded(rows, ()), rows, self._first)
+        self._room -= table.nbytes
+        if self._room >= 0:
+            self._kept.append(table)
         unlike: list[Place] = []
         kind = pa.struct(list(table.schema.remove_metadata()))
         self._kind = kind if self._kind is None else self._joined(self._kind, kind, (), unlike)
         self._mixed.add(unlike, self._first)
         return [path for path in (*self._mixed.raw, *self._mixed.written) if path not in known]
+
+    def kept(self) -> list[Any]:
+        """The first parts as tables of the types of all, as far as they had those at once and there was room."""
+        found: list[Any] = []
+        kind = self._kind if self._dated else _undated(self._kind)
+        tables, self._kept = () if self._mixed.raw or self._mixed.written else self._kept, []
+        for table in tables:
+            held = {name: table.column(name) for name in table.column_names}
+            nothing = pa.nulls(table.num_rows)
+            cells = [held.get(field.name, nothing) for field in kind]
+            if any(one.type not in (field.type, pa.null()) for one, field in zip(cells, kind, strict=True)):
+                break
+            columns = [
+                one if one.type == field.type else pa.nulls(table.num_rows, field.type)
+                for one, field in zip(cells, kind, strict=True)
+            ]
+            found.append(pa.Table.from_arrays(columns, schema=pa.schema(list(kind))))
+        return found
 
     def table(self, rows: list[Row]) -> Any:
         """A part as an Arrow table of the types of all parts."""

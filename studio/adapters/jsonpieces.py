@@ -15,10 +15,11 @@ import pyarrow.json
 
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where, row_name
-from studio.domain.row_text import MAX_ROW, json_rows
+from studio.domain.row_text import MAX_ROW, TooBig, json_rows, whole_number
 
 Path = tuple[str | int, ...]  # the keys from a row down to a cell; 0 stands for every item of a list
 Row = dict[str, Any]
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _AT_ONCE = 64 << 10  # bytes of a packed file
 
 
@@ -88,10 +89,12 @@ def rows_of(piece: bytes, name: str, line: int) -> list[Row]:
 class Mixed:
     """What is known of cells of several kinds in one place: `raw` ones were seen in the first piece.
 
-    Those stay what they are. In a later piece the types are fixed, and such cells are written out as JSON text.
+    Those stay what they are, where they are `decoded`. In a later piece the types are fixed, and such cells are written
+    out as JSON text.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, decoded: bool = True) -> None:
+        self._decoded = decoded
         self.raw: list[Path] = []
         self.written: list[Path] = []
 
@@ -100,6 +103,8 @@ class Mixed:
         if first and rows is not None:
             self.add(_mixed_objects(rows), first)
         known = [*self.raw, *self.written]
+        if known and _LONG_NUMBER.search(piece):
+            _check_numbers(piece)
         text = encoded(rows or [], known) if known else piece
         while True:
             try:
@@ -108,18 +113,29 @@ class Mixed:
                 path = _changed(str(error))
                 if rows is None or path is None or path in known:
                     raise
-                (self.raw if first else self.written).append(path)
+                self.add([path], first)
+                if _LONG_NUMBER.search(piece):
+                    _check_numbers(piece)
                 known = [*self.raw, *self.written]
                 text = encoded(rows, known)
 
     def add(self, paths: Iterable[Path], first: bool) -> None:
         """Notes where cells are of several kinds."""
-        kept = self.raw if first else self.written
+        kept = self.raw if first and self._decoded else self.written
         kept += [path for path in paths if path not in kept]
 
     def columns(self) -> set[str]:
         """The columns with cells of several kinds in the first piece."""
         return {str(path[0]) for path in self.raw}
+
+
+def _check_numbers(piece: bytes) -> None:
+    """Raises ArrowInvalid where a piece whose cells are written anew holds a number that the library cannot read."""
+    try:
+        for line in piece.splitlines():
+            json.loads(line, parse_int=whole_number)
+    except TooBig as error:
+        raise pa.ArrowInvalid(f"it {error}") from None
 
 
 def read_piece(piece: bytes, schema: Any = None) -> Any:
@@ -175,7 +191,7 @@ def _row_by_row(piece: bytes, table: Any) -> Any:
         rows = [json.loads(line) for line in piece.splitlines()]
         schemas: dict[Any, Any] = {}
         for row in rows:
-            made = _make_of(row)
+            made = make_of(row)
             if made not in schemas:  # a table of each row would take a hundred times as long
                 schemas[made] = pa.Table.from_pylist([row]).schema
         schema = pa.unify_schemas(list(schemas.values()), promote_options="default")
@@ -187,12 +203,12 @@ def _row_by_row(piece: bytes, table: Any) -> Any:
         raise NullFirst(name, next(firsts, 0)) from None
 
 
-def _make_of(cell: Any) -> Any:
+def make_of(cell: Any) -> Any:
     """What tells the Arrow type of a cell: cells that are alike in it have the same."""
     if isinstance(cell, dict):
-        return tuple((key, _make_of(value)) for key, value in cell.items())
+        return tuple((key, make_of(value)) for key, value in cell.items())
     if isinstance(cell, list):
-        return list, tuple(dict.fromkeys(map(_make_of, cell)))
+        return list, tuple(dict.fromkeys(map(make_of, cell)))
     return type(cell)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from studio.adapters.cellcodes import alike, holding
 from studio.adapters.datacounts import MOST_PRINTS, prints, repeated, shared
-from studio.adapters.datapieces import Piece, Pieces, Stopped
+from studio.adapters.datapieces import Piece, Pieces
+from studio.adapters.fitting import Stopped
 from studio.domain.columns import Column
 from studio.domain.findings import Finding
 from studio.domain.seen_rows import AllRows

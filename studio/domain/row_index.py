@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
-from studio.domain.row_text import CsvReader, Mark, Reader, TextReader, csv_types, json_reader
+from studio.domain.csv_text import CsvReader, csv_types
+from studio.domain.row_text import Mark, Reader, TextReader, json_reader
 
 _STRIDE = 1000  # rows between two marks, at first
 _MARKS = 4096  # so many at most: then every other one is forgotten

@@ -1,36 +1,27 @@
-"""Rows out of JSON and CSV, one after the other, as the datasets library reads them, naming the line that is broken."""
+"""Rows out of text and JSON one by one, as the datasets library reads them, naming the line that is broken."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from studio.domain.errors import StudioError
 
 MAX_ROW = 32 << 20  # characters; a longer row is taken for a file of another kind
 _CHUNK = 64 << 10
-# What pandas reads as a missing value, and the datasets library with it: the word None in a CSV is no text.
-NO_VALUE = frozenset(
-    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"}
-    | {"NULL", "NaN", "None", "n/a", "nan", "null"}
-)
 _ARRAY = "The file is one JSON array: objects between [ and ], with commas between them."
-_TRUE, _FALSE = {"True", "TRUE", "true"}, {"False", "FALSE", "false"}
-_INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*")
-_LONE_RETURN = re.compile(rb"(?<=\r)(?!\n)")
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
-def _broken(name: str, line: int, what: str, hint: str) -> StudioError:
+def broken(name: str, line: int, what: str, hint: str) -> StudioError:
+    """What is wrong with a line of a file."""
     return StudioError(f"Line {line} of {name} {what}.", hint)
 
 
-def _not_utf8(name: str, error: UnicodeDecodeError, line: int | None = None) -> StudioError:
+def not_utf8(name: str, error: UnicodeDecodeError, line: int | None = None) -> StudioError:
     """What is wrong with a file, or one line of it, that is no UTF-8."""
     where = name if line is None else f"Line {line} of {name}"
     return StudioError(f"{where} is no UTF-8 text: {error.reason}.", "Save it as UTF-8.")
@@ -42,11 +33,11 @@ def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise _not_utf8(name, error, number) from error
+        raise not_utf8(name, error, number) from error
     except (ValueError, RecursionError) as error:
-        raise _broken(name, number, f"is no JSON: {_reason(error)}", hint) from error
+        raise broken(name, number, f"is no JSON: {_reason(error)}", hint) from error
     if not isinstance(row, dict):
-        raise _broken(name, number, "is JSON but no object", hint)
+        raise broken(name, number, "is JSON but no object", hint)
     return row
 
 
@@ -58,10 +49,10 @@ def _single_object(file: BinaryIO, name: str) -> dict[str, Any]:
     try:
         row: dict[str, Any] = json.loads(whole.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise _not_utf8(name, error) from error
+        raise not_utf8(name, error) from error
     except json.JSONDecodeError as error:
         hint = "The file begins as one JSON object. Use one object a line, or one array of objects."
-        raise _broken(name, error.lineno, f"is no JSON: {_reason(error)}", hint) from error
+        raise broken(name, error.lineno, f"is no JSON: {_reason(error)}", hint) from error
     return row
 
 
@@ -107,9 +98,29 @@ class _Window:
             self.more()
 
 
-def _array_rows(window: _Window, name: str, begun: bool) -> Iterator[dict[str, Any]]:
-    """The rows of one JSON array; `begun` where the window stands behind one of its items."""
-    decoder = json.JSONDecoder()
+class TooBig(ValueError):
+    """A whole number has no room in 64 bits, and the datasets library stops at one in JSON that it reads at once."""
+
+
+def whole_number(digits: str) -> int:
+    """A whole number of JSON. Raises TooBig."""
+    number = int(digits)
+    if len(digits) > 18 and not -(1 << 63) <= number < 1 << 64:
+        raise TooBig(f"holds the number {digits[:40]}, and a whole number has at most 64 bits")
+    return number
+
+
+def _number(digits: str) -> float:
+    whole_number(digits.replace("e", ".").replace("E", ".").split(".")[0])
+    return float(digits)
+
+
+def _array_rows(window: _Window, name: str, begun: bool, texts: bool | None) -> Iterator[dict[str, Any]]:
+    """The rows of one JSON array; `begun` where the window stands behind one of its items.
+
+    Each is an object, or where it is said to be of `texts` anything; where that is not known an object or a text.
+    """
+    decoder = json.JSONDecoder(parse_int=whole_number, parse_float=_number)
     if begun:
         goes_on = _goes_on(window, name)
     else:
@@ -118,10 +129,10 @@ def _array_rows(window: _Window, name: str, begun: bool) -> Iterator[dict[str, A
         goes_on = window.next_sign() != "]"
     while goes_on:
         value = _next_value(window, decoder, name, _ARRAY)
-        if isinstance(value, str):
+        if texts or (texts is None and isinstance(value, str)):
             value = {"text": value}
         if not isinstance(value, dict):
-            raise _broken(name, window.line, "has an item that is no object", _ARRAY)
+            raise broken(name, window.line, "has an item that is no object", _ARRAY)
         yield value
         goes_on = _goes_on(window, name)
 
@@ -131,7 +142,7 @@ def _goes_on(window: _Window, name: str) -> bool:
     sign = window.next_sign()
     if sign not in (",", "]"):
         what = "should have a comma" if sign else "is the last, and the array is not closed"
-        raise _broken(name, window.line, what, _ARRAY)
+        raise broken(name, window.line, what, _ARRAY)
     window.advance(window.position + 1)
     return sign == ","
 
@@ -141,6 +152,8 @@ def _next_value(window: _Window, decoder: json.JSONDecoder, name: str, hint: str
     while True:
         try:
             value, end = decoder.raw_decode(window.buffer, window.position)
+        except TooBig as error:
+            raise broken(name, window.line, str(error), "Write it as text, or leave it out.") from None
         except json.JSONDecodeError as error:
             # An item that goes on beyond the window fails at its end, or in a string that has no end yet.
             cut = error.msg.startswith("Unterminated") or error.pos >= len(window.buffer) - 16
@@ -151,7 +164,7 @@ def _next_value(window: _Window, decoder: json.JSONDecoder, name: str, hint: str
                     if window.ended and cut
                     else f"is no JSON: {_reason(error)}"
                 )
-                raise _broken(name, line, what, hint) from error
+                raise broken(name, line, what, hint) from error
             window.more()
             continue
         if end == len(window.buffer) and not window.ended:
@@ -238,16 +251,17 @@ class ArrayReader(ObjectReader):
     """One array of objects, or of texts."""
 
     seeks = True
+    texts: bool | None = None
 
     def __iter__(self) -> Iterator[Any]:
         with io.TextIOWrapper(self.file, encoding="utf-8", newline="\n") as text:
             self._window = _Window(text, self._offset, self.line)
             try:
-                for row in _array_rows(self._window, self.name, self.row > 0):
+                for row in _array_rows(self._window, self.name, self.row > 0, self.texts):
                     self.row += 1
                     yield row
             except UnicodeDecodeError as error:
-                raise _not_utf8(self.name, error) from error
+                raise not_utf8(self.name, error) from error
 
     def mark(self) -> Mark:
         return Mark(self.row, self._window.offset, self._window.line)
@@ -261,7 +275,10 @@ def json_reader(file: BinaryIO, name: str, mark: Mark = Mark()) -> Reader:  # no
     file.seek(start.offset)
     text = head[bom:]
     if text.lstrip()[:1] == b"[":
-        return ArrayReader(file, name, start)
+        array = ArrayReader(file, name, start)
+        if text.startswith(b"["):  # the library tells it by this
+            array.texts = b"{" not in text[:100].split(b'"', 1)[0]
+        return array
     return (ObjectReader if text.split(b"\n", 1)[0].strip() == b"{" else Reader)(file, name, start)
 
 
@@ -272,128 +289,3 @@ def json_rows(file: BinaryIO, name: str) -> Iterator[dict[str, Any]]:
 
 
 # --- CSV
-
-
-class CsvReader(Reader):
-    """The rows of a CSV file as texts, None for a missing value; a line with too few cells is filled with None."""
-
-    def __init__(self, file: BinaryIO, name: str, separator: str = ",", mark: Mark = Mark()) -> None:  # noqa: B008
-        file.seek(3 if file.read(3) == codecs.BOM_UTF8 else 0)
-        super().__init__(file, name, Mark(0, file.tell(), 1))
-        csv.field_size_limit(MAX_ROW)
-        self._back = b""
-        self._rows = csv.reader(self._decoded(), delimiter=separator)
-        try:
-            self._header = _header(next(self._rows, []), name)
-        except csv.Error as error:
-            raise self._no_csv(error) from error
-        if mark.offset:
-            file.seek(mark.offset)
-            self.row, self._offset, self.line = mark
-            self._rows = csv.reader(self._decoded(), delimiter=separator)
-
-    def __iter__(self) -> Iterator[Any]:
-        with self.file:
-            try:
-                yield from self._skipped()
-                for cells in self._rows:
-                    if cells:
-                        self.row += 1
-                        yield cells
-            except csv.Error as error:
-                raise self._no_csv(error) from error
-
-    def cells(self, found: Any) -> dict[str, Any]:
-        return _csv_row(self._header, found, self.name, self.line - 1)
-
-    def _skipped(self) -> Iterator[None]:
-        """The rows before `wanted`: a line without quotes is one, whatever is in it."""
-        while self.row < self.wanted and (line := self.file.readline(MAX_ROW)):
-            quoted, lone = b'"' in line or len(line) == MAX_ROW, line.find(b"\r", 0, -2) >= 0
-            if quoted or lone:
-                self._back = line
-                if lone:
-                    return
-                if not next(self._rows, None):
-                    continue
-            else:
-                self._offset += len(line)
-                self.line += 1
-                if not line.rstrip(b"\r\n"):
-                    continue
-            self.row += 1
-            yield None
-
-    def _no_csv(self, error: csv.Error) -> StudioError:
-        return _broken(self.name, self.line - 1, f"is no CSV: {error}", "Save the table as CSV in UTF-8.")
-
-    def _decoded(self) -> Iterator[str]:
-        """Line by line, just as far as the rows were read: a lone carriage return ends a line too."""
-        while line := self._back or self.file.readline(MAX_ROW):
-            self._back = b""
-            if len(line) == MAX_ROW and not line.endswith(b"\n"):
-                raise StudioError(f"{self.name} has a line that is too long.", "Use one row a line.")
-            for part in _LONE_RETURN.split(line) if b"\r" in line else (line,):
-                self._offset += len(part)
-                self.line += 1
-                try:
-                    yield part.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    raise _not_utf8(self.name, error, self.line - 1) from error
-
-
-def csv_rows(file: BinaryIO, name: str, separator: str = ",") -> Iterator[dict[str, str | None]]:
-    """The rows of a CSV file as texts. Closes it. Raises StudioError, with the line, where one has too many cells."""
-    reader = CsvReader(file, name, separator)
-    return (reader.cells(found) for found in reader)
-
-
-def _csv_row(header: list[str], cells: list[str], name: str, line: int) -> dict[str, str | None]:
-    """One row as texts, None for a missing value. Raises StudioError, with the line, where it has too many cells."""
-    if len(cells) > len(header):
-        what = f"has {len(cells)} cells, and the header has {len(header)}"
-        hint = 'A cell with commas or line breaks must stand in double quotes: "like, this".'
-        raise _broken(name, line, what, hint)
-    values = [None if cell in NO_VALUE else cell for cell in cells]
-    return dict(zip(header, values + [None] * (len(header) - len(values)), strict=True))
-
-
-def _header(cells: list[str], name: str) -> list[str]:
-    """The names of the columns, each one once. Raises StudioError where there are none."""
-    if not cells:
-        raise StudioError(f"{name} has no header.", "The first line of a CSV names its columns.")
-    names: list[str] = []
-    for number, cell in enumerate(cells):
-        unique = cell or f"Unnamed: {number}"
-        count = names.count(unique)
-        names.append(f"{unique}.{count}" if count else unique)
-    return names
-
-
-def csv_types(rows: Iterable[dict[str, str | None]]) -> dict[str, Callable[[str], Any]]:
-    """How to turn the texts of each column into values, told from some rows as pandas tells it."""
-    kinds: dict[str, set[str]] = {}
-    for row in rows:
-        for name, cell in row.items():
-            kinds.setdefault(name, set()).add(_kind(cell))
-    return {name: _converter(found) for name, found in kinds.items()}
-
-
-def _kind(cell: str | None) -> str:
-    if cell is None:
-        return "none"
-    if cell in _TRUE | _FALSE:
-        return "boolean"
-    if _INTEGER.fullmatch(cell):
-        return "integer"
-    return "number" if _NUMBER.fullmatch(cell) else "text"
-
-
-def _converter(kinds: set[str]) -> Callable[[str], Any]:
-    if kinds <= {"boolean", "none"}:
-        return lambda cell: cell in _TRUE
-    if kinds == {"integer"}:
-        return int
-    if kinds <= {"integer", "number", "none"}:
-        return float
-    return str

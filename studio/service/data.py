@@ -13,7 +13,7 @@ from studio.adapters.archives import tar_among
 from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.rowless import rowless
 from studio.domain.asked_splits import base_split, config_findings, entry_findings
-from studio.domain.columns import Column
+from studio.domain.columns import Column, column_of
 from studio.domain.dataset_answers import Rowless
 from studio.domain.dataset_types import Verdict
 from studio.domain.errors import StudioError
@@ -32,7 +32,7 @@ from studio.domain.repeats import repeats, same_split
 from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
 from studio.service import preview
-from studio.service.first_rows import loaded_rows
+from studio.service.first_rows import is_listed, loaded_rows
 from studio.service.loading import unloadable
 from studio.service.mixing import aligned, entry_source
 from studio.service.other_splits import OtherSplit, beside, findings_of_others
@@ -53,6 +53,7 @@ class Inspection:
     `conversational` is whether the method learns from messages, None where that is not known, or hangs on what is
     wrong. `written` are the rows of a csv with their cells as they stand there, `tar` is an archive among the files
     that is no stream. `unlike` is what of the first rows stops the loading, of another type than what is loaded before.
+    `listed` is whether its first file is a JSON list, `streams` whether it was looked at as a stream is read.
     `kept` is remembered of its files until the next look, whatever is judged of this one.
     """
 
@@ -85,6 +86,8 @@ class Inspection:
     kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     tar: str = ""
     unlike: Finding | None = None
+    listed: bool = False
+    streams: bool = False
 
     @property
     def whole(self) -> bool:
@@ -214,7 +217,7 @@ def inspect_recipe(
     """Looks at every dataset that a recipe loads; none where it names none. Those looked at `before` are not anew."""
     entries = values.get("datasets")
     if isinstance(entries, list) and entries:
-        known = [one for one in before if one.entry is not None and one.columns]
+        known = [one for one in before if one.entry is not None and one.columns and one.streams == _streams(values)]
         looked = []
         for entry in entries_of(values):
             same = next((one for one in known if _loads(one.entry or {}) == _loads(entry)), None)
@@ -283,6 +286,10 @@ def _of_mixture(looked: Inspection, entry: Mapping[str, Any], values: Mapping[st
     return replace(looked, verdict="reject" if wrong else looked.verdict, findings=tuple(findings))
 
 
+def _streams(values: Mapping[str, Any]) -> bool:
+    return True in (values.get("streaming"), values.get("dataset_streaming"))
+
+
 def _text(value: Any) -> str | None:
     """A value that has to be a text; anything else has its own Finding and is left aside here."""
     return value if isinstance(value, str) else None
@@ -304,11 +311,14 @@ def _opened_source(
     name = str(source.path)
     try:
         chosen = split if split in source.splits else source.splits[0]
-        # The first split says the types of all, unless they are streamed.
-        alone = source.format != "json" or values.get("streaming") or values.get("dataset_streaming")
-        lead = chosen if alone else source.splits[0]
+        streams, listed = _streams(values), is_listed(source)
+        loose = streams and listed  # else the first split of JSON says the types of all
+        lead = chosen if source.format != "json" or loose else source.splits[0]
         columns = source.columns(lead)
-        (head, unlike), written = loaded_rows(source, chosen, rows, lead), source.written(chosen, rows)
+        (head, unlike), written = loaded_rows(source, chosen, rows, lead, streams), source.written(chosen, rows)
+        if loose:  # cells of several kinds are JSON text, which nobody reads
+            mixed = [column.name for column in columns if "json" in column.type]
+            columns = [column_of(c.name, (row[c.name] for row in head)) if c.name in mixed else c for c in columns]
     except StudioError as error:
         return _refused(name, method, Where("file", name), error)
     count = None
@@ -320,7 +330,7 @@ def _opened_source(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
         left_out=source.left_out, rowless=rowless(source), others=others, features=features,
-        form=source.format, written=tuple(written), unlike=unlike,
+        form=source.format, written=tuple(written), unlike=unlike, listed=listed, streams=streams,
         tar=str(tar_among(file for files in source.files.values() for file in files) or ""),
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from studio.domain.asked_splits import config_findings, split_findings
 from studio.domain.findings import Finding, Where
 from studio.domain.mixture import by_builder
-from studio.service.other_splits import chained, judged_too
+from studio.service.other_splits import judged_too, streams_split
 
 if TYPE_CHECKING:
     from studio.service.data import Inspection
@@ -37,7 +37,7 @@ def _not_there(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
 
 def _rowless(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
     """What stops the loading since there are no rows. Of a mixture's entry, its own split has a Finding elsewhere."""
-    streams = not chained(looked, values)  # else all splits are made, whichever are asked for
+    streams = streams_split(looked, values)  # else all splits are made, whichever are asked for
     asked = {looked.split, looked.read_split, *judged_too(looked, values)}
     of = {str(file): one.name for one in looked.others for file in one.files}
     found = [one for one in looked.rowless.files if not streams or of.get(one.where.name, looked.split) in asked]
@@ -53,7 +53,7 @@ def _rowless(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
 
 def _no_stream(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
     """What stops the loading since it is asked for as a stream."""
-    if not looked.tar or chained(looked, values):
+    if not looked.tar or not streams_split(looked, values):
         return []
     what = f"{looked.tar} is a tar, which is loaded whole or not at all."
     return [Finding("error", Where("file", looked.tar), what, "Leave streaming off, or pack the files as zip.")]

@@ -92,7 +92,7 @@ def judged_too(looked: Inspection, values: Mapping[str, Any]) -> frozenset[str]:
 
 def to_check(looked: Inspection, values: Mapping[str, Any]) -> tuple[OtherSplit, ...]:
     """The other splits that can stop a run: those that are loaded."""
-    if not _streams(looked, values):
+    if not streams_split(looked, values):
         return looked.others
     wanted = judged_too(looked, values)
     return tuple(one for one in looked.others if one.name in wanted)
@@ -107,13 +107,24 @@ def in_order(looked: Inspection, files: Sequence[Path], values: Mapping[str, Any
     return {name: others.get(name, tuple(files)) for name in order}
 
 
-def _streams(looked: Inspection, values: Mapping[str, Any]) -> bool:
+def streams_split(looked: Inspection, values: Mapping[str, Any]) -> bool:
+    """Whether a recipe reads the split as a stream, and no other one than it asks for."""
     return values.get("dataset_streaming" if looked.entry is None else "streaming") is True
 
 
 def chained(looked: Inspection, values: Mapping[str, Any]) -> bool:
-    """Whether the types of one split hold for the next one: a stream is read split by split."""
-    return not _streams(looked, values)
+    """Whether the types of the first split hold for the others: those of a stream only where it begins with lines."""
+    return not streams_split(looked, values) or (looked.form == "json" and not looked.listed)
+
+
+def saying_types(looked: Inspection, files: Sequence[Path], values: Mapping[str, Any]) -> tuple[Path, ...] | None:
+    """The files whose first rows say the types of a stream; none where no rows do, None where it is no stream."""
+    if not streams_split(looked, values):
+        return None
+    if not chained(looked, values):
+        return ()
+    first = next((one for one in looked.others if one.name == looked.splits[0]), None)
+    return first.files if first is not None else tuple(files)
 
 
 # --- what is wrong with them

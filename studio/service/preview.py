@@ -24,7 +24,7 @@ from studio.domain.errors import StudioError
 from studio.domain.features import as_loaded
 from studio.domain.findings import Finding, Where
 from studio.domain.mixture import own_files
-from studio.service.first_rows import loaded_rows
+from studio.service.first_rows import loaded_rows, rows_as_loaded
 from studio.service.mixing import entry_source
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
 
@@ -205,8 +205,9 @@ def _head_of(source: DataSource, name: str, split: str | None, n: int) -> Datase
     )
 
 
-def _page_of(source: DataSource, name: str, split: str, offset: int, n: int) -> RowsPage:
+def _page_of(source: DataSource, name: str, split: str, offset: int, n: int, streams: bool = False) -> RowsPage:
     rows = source.rows(split, n, offset)
+    rows = rows_as_loaded(source, split, rows, streams) if source.place.local else rows
     try:
         total = source.num_rows(split)
     except StudioError:  # a broken row elsewhere has its own Finding, and these can be shown
@@ -256,7 +257,7 @@ def rows_of(looked: Inspection, paths: Paths, hub: HubClient, split: str, offset
     def read(start: int) -> RowsPage:
         chosen = split if split in source.splits else source.splits[0]
         try:
-            return _page_of(source, looked.name, chosen, start, PAGE_ROWS)
+            return _page_of(source, looked.name, chosen, start, PAGE_ROWS, looked.streams)
         except StudioError as error:
             return _refused(looked.name, looked.config, split, start, error)
 

@@ -15,6 +15,7 @@ from studio.domain.errors import StudioError
 from studio.domain.plain_json import plain
 from studio.domain.token_count import ALL
 from studio.service.data import Inspection
+from studio.service.first_rows import rows_as_loaded
 from studio.service.mixing import Mix, Part, entry_source
 from studio.service.paths import Paths
 from studio.service.preview import chosen_files, hub_rows
@@ -114,7 +115,7 @@ def rows_of(shares: Sequence[Share], number: int, paths: Paths, hub: HubClient) 
             source = _source(share.looked, paths)
             forms.add(source.format)
             split = share.looked.split if share.looked.split in source.splits else source.splits[0]
-            told = list(_spread(source, split, share, size))
+            told = rows_as_loaded(source, split, list(_spread(source, split, share, size)), share.looked.streams)
         else:
             forms.add("hub")
             told, known = _from_hub(share, size, hub)

@@ -24,7 +24,7 @@ from studio.domain.mixture import own_files
 from studio.domain.seen_rows import AllRows
 from studio.service.background import Background, Heard, Progress
 from studio.service.data import Inspection, rejudged
-from studio.service.other_splits import chained, in_order
+from studio.service.other_splits import in_order, saying_types
 
 Key = tuple[Any, ...]
 _SAMPLE = 1000  # rows that statistics go by until all are counted
@@ -44,7 +44,7 @@ class _Job:
     held_out: tuple[Path, ...]
     splits: Mapping[str, tuple[Path, ...]]  # all that are loaded, this one among them
     columns: Mapping[str, tuple[Column, ...]]  # of each other one
-    chained: bool
+    types: tuple[Path, ...] | None  # the files that say those of a stream
 
 
 @dataclass
@@ -274,7 +274,8 @@ def _new_job(looked: Inspection, values: Mapping[str, Any], disk: _Disk) -> _Job
     split = looked.read_split if looked.read_split in source.splits else source.splits[0]
     files = source.files[split]
     held_out = () if looked.files else _held_out(source, split, values)
-    splits, chains = in_order(replace(looked, read_split=split), files, values), chained(looked, values)
+    asked = replace(looked, read_split=split)
+    splits, types = in_order(asked, files, values), saying_types(asked, files, values)
     others = tuple((name, disk.stamp(members)) for name, members in splits.items() if name != split)
     named = values.get("dataset_text_field")
     wanted = (*LOOKED_INTO, *([named] if isinstance(named, str) and named not in LOOKED_INTO else []))
@@ -288,10 +289,10 @@ def _new_job(looked: Inspection, values: Mapping[str, Any], disk: _Disk) -> _Job
     selected = (looked.entry or {}).get("columns")
     late = () if source.format != "json" else selected if isinstance(selected, list) else wanted
     wanted = tuple(name for name in wanted if name in names or name in late)
-    place = tuple(splits).index(split)
-    key = (source.format, len(files), disk.stamp((*files, *held_out)), others, place, chains, wanted)
+    place, said = tuple(splits).index(split), None if types is None else disk.stamp(types)
+    key = (source.format, len(files), disk.stamp((*files, *held_out)), others, place, said, wanted)
     columns = {one.name: one.columns for one in looked.others if one.columns}
-    return _Job(key, source.format, files, source, split, held_out, splits, columns, chains)
+    return _Job(key, source.format, files, source, split, held_out, splits, columns, types)
 
 
 def _held_out(source: datafiles.DataSource, split: str, values: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -308,7 +309,7 @@ def _check(job: _Job, heard: Heard) -> AllRows:
     begun = time.perf_counter()
     try:
         columns = {**job.columns, job.split: job.source.columns(job.split)}
-        seen = check_splits(job.form, job.splits, job.split, columns, job.key[-1], heard, job.held_out, job.chained)
+        seen = check_splits(job.form, job.splits, job.split, columns, job.key[-1], heard, job.held_out, job.types)
     except StudioError as error:
         return AllRows((), 0, (Finding("error", Where("file", str(job.files[0])), error.message, error.hint),))
     except Exception as error:  # noqa: BLE001 - whatever it was, nobody must wait for ever
