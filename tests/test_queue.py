@@ -73,7 +73,8 @@ def test_sets_of_gpus_are_handed_out(lab: RunLab) -> None:
     seen = []
     for run in runs[:2]:
         trainer = wait_until(lambda run=run: attempt_of(run)["trainers"])[0]
-        environment = Path(f"/proc/{trainer['pid']}/environ").read_bytes().split(b"\0")
+        # It reads as empty for the moment in which the kernel puts the new program in place.
+        environment = wait_until(Path(f"/proc/{trainer['pid']}/environ").read_bytes).split(b"\0")
         seen.append(next(one for one in environment if one.startswith(b"CUDA_VISIBLE_DEVICES=")))
     assert sorted(seen) == [b"CUDA_VISIBLE_DEVICES=0,1", b"CUDA_VISIBLE_DEVICES=2,3"]
     assert runs[2].state() == "queued"

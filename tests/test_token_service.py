@@ -14,6 +14,7 @@ import pytest
 from fakehub import FakeHub, Repo, running, silent
 from feed_cases import DEMO, data
 from model_files import ROOT
+from run_lab import wait_until
 from token_desk import Desk, sft
 
 from studio.adapters.hubcache import HubCache
@@ -235,7 +236,8 @@ def test_the_child_knows_no_token(base: Path, sets: dict[str, Path], monkeypatch
     own = TokenCounter()
     try:
         child, _ = own._launched()
-        env = Path(f"/proc/{child.pid}/environ").read_bytes()
+        # It reads as empty for the moment in which the kernel puts the new program in place.
+        env = wait_until(Path(f"/proc/{child.pid}/environ").read_bytes)
         assert b"hf_secret" not in env
         assert b"HF_HUB_OFFLINE=1" in env
         assert os.environ["HF_TOKEN"] == "hf_secret"

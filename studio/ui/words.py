@@ -24,9 +24,8 @@ def dictionary(language: str) -> dict[str, str]:
 
 @cache
 def translations() -> gr.I18n:
-    """All languages, as Gradio's page chooses among them by the browser's own."""
-    keys = dictionary(LANGUAGES[0])
-    return gr.I18n(en={key: key for key in keys}, **{language: dictionary(language) for language in LANGUAGES})
+    """All languages, as Gradio's page chooses among them by the browser's own; English is what a key says itself."""
+    return gr.I18n(en={}, **{language: dictionary(language) for language in LANGUAGES})
 
 
 def say(english: str) -> Any:
