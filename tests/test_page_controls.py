@@ -118,6 +118,24 @@ def test_an_edit_that_overtakes_a_slow_answer_is_drawn_again(page: Page) -> None
     assert drawn_again(page, form, 0)[number:][table] == third[table]
 
 
+def test_an_answer_draws_the_box_of_the_dataset_only_where_it_holds_something_else(page: Page) -> None:
+    form = Form(Recipe("sft"), typed="before/this", drawn=True)
+    place = [getattr(one, "elem_id", None) for one in page.all_outputs].index("dataset")
+    assert page.surroundings(form)[place] == "before/this"
+    # Another name is typed while this answer is on its way: it would be put back.
+    form.choose_method(page.studio, "kto")
+    assert page.everything(form)[place] == gr.skip()
+    form.empty()
+    assert page.everything(form)[place] == ""
+    form.undo()
+    assert page.everything(form)[place] == "before/this"
+    # Typed, but not entered: what the box holds is not known.
+    form.typing, form.boxed = True, None
+    assert page.everything(form)[place] == gr.skip()
+    form.empty()
+    assert page.everything(form)[place] == ""
+
+
 # Every method, through the handler that the component calls -----------------------------------------------------
 
 

@@ -33,17 +33,17 @@ class Form:
     """One page's recipe. Copied for each page; it holds no truth about runs.
 
     `looked` is what is known of the recipe's datasets, `opened` what an opened file could not say, `typed` the text in
-    the box for the dataset, `shown` the form in which the card shows the recipe. `preset` is the key of the one it
-    came from, `opening` says what was opened instead, `compared` names what it is compared with, `demo` are that
-    preset's values where it is a demo; `added` is what the studio adds for this machine, `held` the names of the
-    values that follow others (`following`) and that the user has not set himself, `aside` those that mean nothing as
-    things stand, kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the
-    server has forgotten what the page shows. `unseen` says that its data is still to be looked at, `viewing` which
-    rows of it are, `typing` that its dataset is being typed and `words` what of it, `detailed` that the fields of its
-    one entry were asked for, `mapping` what was chosen to map it by, `example` the one whose tokens are shown, `before`
-    is the form that a larger change replaced, `card` the card last drawn, `sent` what the controls were last given,
-    `surrounded` the forms that late answers may have been drawn from, `again` the signal and the form of what was last
-    drawn in their place, `editing` the own code of rewards that its editor holds.
+    the box for the dataset, `shown` the form in which the card shows the recipe. `preset` is the key of the one it came
+    from, `opening` says what was opened instead, `compared` names what it is compared with, `demo` are that preset's
+    values where it is a demo; `added` is what the studio adds for this machine, `held` the names of the values that
+    follow others (`following`) and that the user has not set himself, `aside` those that mean nothing as things stand,
+    kept until they do. `drawn` says that the page has been drawn from this form: where it has not, the server has
+    forgotten what the page shows. `unseen` says that its data is still to be looked at, `viewing` which rows of it are,
+    `typing` that its dataset is being typed and `words` what of it, `boxed` what its box holds as far as is known,
+    `detailed` that the fields of its one entry were asked for, `mapping` what was chosen to map it by, `example` the
+    one whose tokens are shown, `before` is the form that a larger change replaced, `card` the card last drawn, `sent`
+    what the controls were last given, `surrounded` the forms that late answers may have been drawn from, `again` the
+    signal and the form of what was last drawn in their place, `editing` the own code of rewards that its editor holds.
     """
 
     recipe: Recipe
@@ -66,6 +66,7 @@ class Form:
     example: int = 0
     typing: bool = False
     words: str = ""
+    boxed: str | None = None
     detailed: bool = False
     viewing: Viewing = FIRST_ROWS
     mapping: Choice = field(default_factory=Choice, repr=False)
@@ -84,14 +85,14 @@ class Form:
 
     def as_drawn(self) -> Form:
         """The form as pieces of the page are drawn from it, to be compared with a later one."""
-        return replace(self, before=None, findings=(), card="", sent=None, surrounded=(), again=None)
+        return replace(self, before=None, findings=(), card="", sent=None, surrounded=(), again=None, boxed=None)
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""
-        kept = self.drawn, self.surrounded, self.again, self.editing
+        kept = self.drawn, self.surrounded, self.again, self.editing, self.boxed
         for one in fields(self):
             setattr(self, one.name, getattr(other, one.name))
-        self.drawn, self.surrounded, self.again, self.editing = kept
+        self.drawn, self.surrounded, self.again, self.editing, self.boxed = kept
 
     def remember(self) -> None:
         """Keeps the form as it is, for `undo`; called before a change that replaces what the user made."""

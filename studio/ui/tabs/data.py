@@ -111,20 +111,22 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
     look, upload = buttons
 
     def typing(form: Form) -> None:
-        form.typing = True
+        form.typing, form.boxed = True, None
 
     def leave(typed: str, form: Form) -> list[Any]:
+        form.boxed = typed
         # A box that was left as it was says nothing: what it shows may be older than an answer on its way.
         return choose(typed, form) if form.typing else [gr.skip()] * len(page.all_outputs)
 
     def choose(typed: str, form: Form) -> list[Any]:
-        form.typing = False
+        form.typing, form.boxed = False, typed
         if hub_name(typed) == form.typed and form.looked:
             return [gr.skip()] * len(page.all_outputs)
         form.choose_dataset(page.studio, typed)
         return page.surroundings(form, left_alone=[name] if form.typed == typed else [])
 
     def look_again(typed: str, form: Form) -> list[Any]:
+        form.boxed = typed
         if entries_of(form.recipe.values):
             form.looked = tuple(page.studio.recipes.look(form.recipe))
             return page.surroundings(form, left_alone=[name])
@@ -177,8 +179,11 @@ def _wire_search(page: Page, name: Any, found: Any) -> None:
 
 
 def _typed(form: Form) -> Any:
-    """What the box shows; what is being typed there is left alone."""
-    return gr.skip() if form.typing else form.typed
+    """What the box shows; it is left alone where it holds that already: one may be typing there when this comes."""
+    if form.typing or form.boxed == form.typed:
+        return gr.skip()
+    form.boxed = form.typed
+    return form.typed
 
 
 def _here(page: Page, form: Form) -> str:
