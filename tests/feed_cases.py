@@ -114,7 +114,7 @@ CASES: dict[str, tuple[str, str, str, Row]] = {
     "sft, text completions, cut": ("sft", "plain", "demo", {"max_length": 12}),
     "sft, text": ("sft", "texts", "demo", {"max_length": 15}),
     "sft, text elsewhere": ("sft", "bodies", "demo", {"dataset_text_field": "body"}),
-    "sft, from and value": ("sft", "sharegpt", "demo", {"assistant_only_loss": True}),
+    "sft, from and value": ("sft", "sharegpt", "demo", {"max_length": 30}),
     "sft, tools": ("sft", "tools", "demo", {}),
     "sft, tokens": ("sft", "ids", "demo", {"max_length": 9}),
     "sft, another end": ("sft", "texts", "demo", {"eos_token": "<|endoftext|>"}),
