@@ -54,8 +54,8 @@ RUN_FAMILY = (
 METRICS_FAMILY = ("metrics", "run_metrics", "webhook", "ending")
 FILES_FAMILY = ("archives", "packed", "dataschema", "arrowfiles", "datafiles", "rowless")
 DATA_FAMILY = (
-    *("archives", "packed", "dataschema", "cellcodes", "fitting", "jsonpieces", "jsonlists", "casting", "databatches"),
-    *("csvframes", "datapieces", "datacounts", "wholecheck", "splitcheck"),
+    *("archives", "packed", "dataschema", "cellcodes", "fitting", "jsonpieces", "jsonlists", "single_rows", "casting"),
+    *("databatches", "csvframes", "datapieces", "datacounts", "wholecheck", "splitcheck"),
 )
 MAPPING_FAMILY = ("columntypes", "mapping_arrow")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 8

@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from studio.adapters.fitting import Misfit, fitted
+from studio.adapters.fitting import Misfit, Stopped, fitted
 from studio.adapters.jsonpieces import Mixed, encoded, make_of
+from studio.adapters.single_rows import SingleRows
 from studio.domain.findings import Finding
 
 Row = dict[str, Any]
@@ -45,6 +46,22 @@ def cast_rows(
     except pa.ArrowException:
         return found, None
     return found, None
+
+
+def unlike_singles(files: Sequence[tuple[Path, list[Row]]]) -> Finding | None:
+    """What stops the loading of lists of one row each, where no types are known before they are written."""
+    mixed, single, start = Mixed(), SingleRows(), 0
+    with suppress(pa.ArrowException):
+        for file, rows in files:
+            table = mixed.table(encoded(rows, ()), rows, start == 0)
+            if mixed.raw:  # which the library loads as JSON
+                return None
+            try:
+                single.add(table, file, start)
+            except Stopped as error:
+                return error.finding
+            start += len(rows)
+    return None
 
 
 def alike_cast(first: Sequence[Row], rows: Sequence[Row]) -> list[Row]:

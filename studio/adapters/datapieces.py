@@ -22,6 +22,7 @@ from studio.adapters.fitting import STOPS, Misfit, Stopped, fitted, whole
 from studio.adapters.jsonlists import Part, WholeTypes, parts
 from studio.adapters.jsonpieces import Mixed, NullFirst, encoded, first_mixed, loaded, pieces, rows_of
 from studio.adapters.packed import BROKEN, is_packed, not_whole, opened
+from studio.adapters.single_rows import SingleRows
 from studio.domain.columns import Column
 from studio.domain.errors import StudioError
 from studio.domain.features import Feature
@@ -79,7 +80,8 @@ class Pieces:
         self._mixed = Mixed(decoded=not self.loose)
         self._mixed.raw += after._mixed.raw if after else ()
         self._typed = self._schema is not None
-        self._objects = True  # may stand in a column of text, and become JSON there
+        self._untyped = form == "csv" and not self._typed  # the library knows no types before it writes
+        self._single: SingleRows | None = None
         self._read = 0  # bytes of files that were read whole
         self._all = sum(map(size_of, files)) or 1
         self.warnings: list[Finding] = []
@@ -92,7 +94,7 @@ class Pieces:
         """Raises Stopped where the loading would end."""
         read = {"json": self._jsons, "csv": self._csvs, "parquet": self._parquet, "arrow": self._arrow}
         for file in self._files:
-            self.file = file
+            self.file, self._single = file, self._single or SingleRows()
             self.begins.append(self.start)
             if self.streams and self._after:  # of a stream each file is read by itself
                 self._mixed = Mixed(decoded=not self.loose)
@@ -159,7 +161,9 @@ class Pieces:
         if self.loose:
             self._vary(table.schema)
         else:
-            table = fitted(table, self._schema, self._objects)
+            if self._single and self._untyped and not (self.streams or self._mixed.raw):
+                self._single.add(table, self.file, self.start)
+            table = fitted(table, self._schema, not self._untyped)  # where objects may become JSON in texts
         found: dict[str, Any] = {}
         held = set(table.column_names)  # made anew at each asking: of thousands of columns that takes long
         for name in self._wanted:
@@ -183,9 +187,6 @@ class Pieces:
                 self._varied.add(field.name)
         self._schema = pa.schema(list(known.items()))
 
-    def _binary(self) -> BinaryIO:
-        return opened(self.file)
-
     def _passed(self, place: int) -> None:
         if not is_packed(self.file):
             self.share = min(1.0, (self._read + place) / self._all)
@@ -193,7 +194,7 @@ class Pieces:
     # --- JSON
 
     def _jsons(self) -> Iterator[Piece]:
-        with self._binary() as file:
+        with opened(self.file) as file:
             head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
             file.seek(0)
             if head.startswith(b"[") or re.match(rb"\{\s*\n", head):
@@ -234,10 +235,11 @@ class Pieces:
         if marked and (plain or (listed and len(self.begins) > 1 and not self.streams)):
             raise self._stop(f"{self.file} begins with a byte order mark, and is a list.", _MARKED)
         if self._schema is None and (listed or plain):
-            self._objects = False  # the library then knows no types yet where it would write objects as text
+            self._untyped = True
         rows = parts(self.file)
         begun = list(islice(rows, 2))
         some, more = begun[0][0] if begun else [], len(begun) > 1
+        self._single = None if more else self._single
         if some and not more and not plain:
             made = self._made(lambda: (self._mixed.table(encoded(some, ()), some, first), some))
             if not listed and (self._mixed.raw or self._mixed.written):
@@ -313,7 +315,7 @@ class Pieces:
 
     def _warn_written(self, path: tuple[str | int, ...], row: int, rows: str) -> None:
         message = f"`{path[0]}` changes its type in {row_name(row)}."
-        if 0 in path and not self._objects and not self.streams and len(self.begins) > 1:
+        if 0 in path and self._untyped and not self.streams and len(self.begins) > 1:
             raise Stopped(Finding("error", Where("file", str(self.file), row), message, STOPS))
         why = f"The datasets library then writes {rows} as JSON: texts get quotes around them."
         self.warnings.append(Finding("warning", Where("file", str(self.file), row), message, why))
@@ -324,7 +326,7 @@ class Pieces:
         import pandas
 
         separator = "\t" if ".tsv" in self.file.suffixes else ","
-        with self._binary() as file:
+        with opened(self.file) as file:
             reader = pandas.read_csv(file, sep=separator, iterator=True, chunksize=self._size or CSV_ROWS)
             while True:
                 try:
@@ -339,7 +341,7 @@ class Pieces:
                 self._passed(file.tell())
 
     def _texts(self) -> Iterator[Piece]:
-        with io.TextIOWrapper(self._binary(), encoding="utf-8") as file:
+        with io.TextIOWrapper(opened(self.file), encoding="utf-8") as file:
             while text := file.read(self._size or JSON_BYTES):
                 lines = (text + file.readline()).removesuffix("\n").split("\n")
                 yield self._piece(pa.table({"text": pa.array(lines, pa.string())}))
@@ -367,9 +369,9 @@ class Pieces:
                 schema: Any = reader.schema
                 batches: Any = reader
             except (pa.ArrowInvalid, OSError):
-                opened = pa.ipc.open_file(source)
-                schema = opened.schema
-                batches = (opened.get_batch(number) for number in range(opened.num_record_batches))
+                stored = pa.ipc.open_file(source)
+                schema = stored.schema
+                batches = (stored.get_batch(number) for number in range(stored.num_record_batches))
             self._check_schema(schema)
             names = [name for name in self._wanted if name in schema.names]
             for part in batches:

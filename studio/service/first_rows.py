@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from studio.adapters.archives import size_of
@@ -48,10 +49,13 @@ def loaded_rows(
     if source.format != "json" or (len(source.files[split]) == 1 and lead == split and not loose):
         return rows, None
     heads, asked, start, first = source.heads(split, n), n, 0, list[Row]()
+    singles = list[tuple[Path, list[Row]]]()
     if loose:
         first = []
     elif lead == split:
         objects = bool(heads) and not source.is_list(heads[0][0])  # else they come before any type is known
+        if not objects:
+            singles = heads[:-1] if len(rows) == n else heads  # of the last one more rows may follow
         first, heads = (heads[0][1], heads[1:]) if heads else ([], [])
         start = len(first)
     else:
@@ -60,11 +64,13 @@ def loaded_rows(
             first = next((some for _, some in source.heads(lead, asked)), [])
     if not heads or not (first or loose):
         return rows, None
-    from studio.adapters.casting import cast_rows, written_rows  # here, since Arrow takes a while to import
+    # Here, since Arrow takes a while to import.
+    from studio.adapters.casting import cast_rows, unlike_singles, written_rows
 
     if loose:
         cells, wrong = written_rows(heads), None
     else:
         cells, wrong = cast_rows(first, heads, start, objects)
+        wrong = wrong or unlike_singles(singles)
     loaded = [row | cells.get(number, {}) for number, row in enumerate(rows)]
     return loaded, wrong if len(first) < asked else None
