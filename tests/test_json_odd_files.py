@@ -28,6 +28,9 @@ def _numbers(*cells: str) -> str:
 
 FILES: dict[str, str | bytes] = {
     "list.json": json.dumps(ROWS),
+    "no_keys.json": "[{}, {}]",
+    "no_keys.jsonl": "{}\n{}\n",
+    "no_keys_first.jsonl": '{}\n{"text": "a"}\n',
     "lines.jsonl": "\n".join(map(json.dumps, ROWS)),
     "marked.json": MARK + json.dumps(ROWS).encode(),
     "marked.jsonl": MARK + "\n".join(map(json.dumps, ROWS)).encode(),
@@ -107,12 +110,14 @@ def cases(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], str]]:
-    """Each case and its verdict: the library loads it, and the text is text."""
+    """Each case and its verdict: the library loads rows of it, and the text is text."""
     folder = tmp_path_factory.mktemp("odd")
     found = dict(cases(folder))
     answers = loaded_by_datasets(list(found.values()), folder, "apart")
     taken = [
-        not isinstance(answer, str) and all(isinstance(row.get("text"), str) for row in answer["train"])
+        not isinstance(answer, str)
+        and len(answer["train"]) > 0
+        and all(isinstance(row.get("text"), str) for row in answer["train"])
         for answer in answers
     ]
     return {name: (found[name], "accept" if one else "reject") for name, one in zip(found, taken, strict=True)}

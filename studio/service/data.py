@@ -195,7 +195,8 @@ def inspect(
 
 def rejudged(looked: Inspection, method: str, values: Mapping[str, Any]) -> Inspection:
     """The same dataset under another method or other values, without reading it again."""
-    if not looked.columns:
+    empty = looked.rows and (looked.entry or {}).get("columns") is None  # objects without keys
+    if not looked.columns and not empty:
         if looked.entry is None or not looked.splits:
             return replace(looked, method=method)
         none = replace(looked, method=method, verdict="accept", findings=())  # it selects none
