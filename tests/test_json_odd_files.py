@@ -28,9 +28,9 @@ def _numbers(*cells: str) -> str:
 
 FILES: dict[str, str | bytes] = {
     "list.json": json.dumps(ROWS),
-    "no_keys.json": "[{}, {}]",
-    "no_keys.jsonl": "{}\n{}\n",
-    "no_keys_first.jsonl": '{}\n{"text": "a"}\n',
+    "keyless.json": "[{}, {}]",
+    "keyless.jsonl": "{}\n{}\n",
+    "keyless_first.jsonl": '{}\n{"text": "a"}\n',
     "lines.jsonl": "\n".join(map(json.dumps, ROWS)),
     "marked.json": MARK + json.dumps(ROWS).encode(),
     "marked.jsonl": MARK + "\n".join(map(json.dumps, ROWS)).encode(),

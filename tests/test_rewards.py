@@ -480,7 +480,7 @@ def test_a_trial_calls_as_trl_does(studio: Studio, catalog: Catalog, looked: lis
     assert trial.sums[0] == pytest.approx(first)
     assert [(one.row, one.completion) for one in trial.samples[:2]] == [(0, COMPLETIONS[0]), (0, COMPLETIONS[1])]
     told = [(one.level, one.message) for one in trial.findings]
-    assert ("note", "`score` was not tried: a reward model is loaded by the run.") in told
+    assert ("note", "`score` was not tried: its weights are not on this machine yet.") in told
     assert ("warning", "`gaps` gives NaN for completion 1.") in told
     assert ("note", "`gaps` gives None for completions 2, 3, 4.") in told
 

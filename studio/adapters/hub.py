@@ -20,7 +20,8 @@ from studio.domain.model_facts import ModelFacts, template_in, tokens_in, told_b
 __all__ = ["DatasetHead", "DatasetRepository", "HubClient", "ModelFacts", "Unknown", "bound_requests"]
 
 DEFAULT_VIEWER = "https://datasets-server.huggingface.co"
-PATIENCE = 8.0  # seconds for all requests of one question
+# Seconds for all requests of one question: with the start of a command, or the page's own wait, it is told within 8 s.
+PATIENCE = 6.5
 # The small files that tell what a model is.
 _TELLING = ("config.json", "tokenizer_config.json", "adapter_config.json", "chat_template.jinja", "chat_template.json")
 

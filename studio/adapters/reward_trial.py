@@ -18,6 +18,7 @@ from typing import Any
 import studio
 
 SECONDS = 20.0  # for each function
+_SECONDS_OF_MODEL = 60.0  # for each reward model: to load it, and to score on one core
 _IMPORTS = 60.0  # for what is imported before the first, on a slow machine
 MEMORY = 4 * 2**30  # bytes beyond what the child needs itself
 _FRAME = re.compile(r'^\s*File "(.+)", line (\d+) in', re.MULTILINE)
@@ -36,7 +37,7 @@ def try_rewards(
     `files` are what a run's folder would hold, by relative path. `end_below` ends all that a process of the given
     number has started. Nothing of the child is left when this returns.
     """
-    functions: Sequence[Mapping[str, Any]] = task["functions"]
+    functions = [{**one, "seconds": _SECONDS_OF_MODEL if one["model"] else seconds} for one in task["functions"]]
     place = str(Path(studio.__file__).resolve().parent.parent)
     with tempfile.TemporaryDirectory(prefix="rewards-") as made:
         # Frames of the child's code are told by their folder, so it must be the one that the child sees.
@@ -47,7 +48,7 @@ def try_rewards(
         for name, data in files.items():
             (run / name).parent.mkdir(parents=True, exist_ok=True)
             (run / name).write_bytes(data)
-        whole = {**task, "seconds": seconds, "memory": memory, "stacks": str(stacks), "over": str(over)}
+        whole = {**task, "functions": functions, "memory": memory, "stacks": str(stacks), "over": str(over)}
         told.write_text(json.dumps(whole, default=str), encoding="utf-8")
         env = {**os.environ, **environment, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
         env |= {"PYTHONPATH": os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH", "")]))}
@@ -57,8 +58,8 @@ def try_rewards(
             child = subprocess.Popen(
                 command, cwd=run, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-            in_time = _wait(child, over, end_below, _IMPORTS + seconds * (len(functions) + 1))
-        return _answers(functions, out, stacks, run, seconds, in_time)
+            in_time = _wait(child, over, end_below, _IMPORTS + seconds + sum(one["seconds"] for one in functions))
+        return _answers(functions, out, stacks, run, in_time)
 
 
 def _wait(child: subprocess.Popen[bytes], over: Path, end_below: Callable[[int], None], seconds: float) -> bool:
@@ -82,7 +83,7 @@ def _wait(child: subprocess.Popen[bytes], over: Path, end_below: Callable[[int],
 
 
 def _answers(
-    functions: Sequence[Mapping[str, Any]], out: Path, stacks: Path, run: Path, seconds: float, in_time: bool
+    functions: Sequence[Mapping[str, Any]], out: Path, stacks: Path, run: Path, in_time: bool
 ) -> list[dict[str, Any]]:
     """The child's answers; what it could not tell any more is told for it."""
     answers = []
@@ -96,7 +97,7 @@ def _answers(
     stuck = _stuck(stacks, run)
     if begun or answers:
         if begun:
-            timed = {"trouble": "time", "seconds": seconds, **stuck}
+            timed = {"trouble": "time", "seconds": functions[len(answers)]["seconds"], **stuck}
             answers.append(timed if stuck or not in_time else {"trouble": "ended"})
         why = "Settle that one first."
         rest = {"trouble": "untried", "what": "the one before it did not come to an end.", "why": why}

@@ -169,10 +169,7 @@ class Rewards:
         if not known:
             raise StudioError("There is no reward to try.", "Add one first.")
         samples = samples_of(rows, ask.typed, ask.column)
-        functions = [one for one in known if one.source != "model"]
-        told = iter(self._called(recipe, functions, rows, samples) if functions else [])
-        model = {"trouble": "untried", "what": "a reward model is loaded by the run.", "why": "The sum leaves it out."}
-        return judged(known, samples, [model if one.source == "model" else next(told) for one in known])
+        return judged(known, samples, self._called(recipe, known, rows, samples))
 
     def _called(
         self, recipe: Recipe, functions: Sequence[Reward], rows: list[dict[str, Any]], samples: list[Sample]
@@ -189,8 +186,11 @@ class Rewards:
         for one in functions:
             settings = dict(built_in[one.key].settings) if one.key in built_in else {}
             text = texts.get(one.key.rpartition(".")[0].replace(".", "/") + ".py", "")
-            counts = _counts_tokens(one, text, settings)
-            listed.append({"key": one.key, "built_in": one.key in built_in, "settings": settings, "tokens": counts})
+            is_model, counts = one.source == "model", _counts_tokens(one, text, settings)
+            key = (paths.absolute(one.key) or one.key) if is_model else one.key
+            listed.append(
+                {"key": key, "model": is_model, "built_in": one.key in built_in, "settings": settings, "tokens": counts}
+            )
         model = recipe.get("model_name_or_path")
         place = paths.absolute(str(model)) or str(model) if model else None
         task = {

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from studio.worker.reward_model import Scores, absent, scorer
+
 _PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
 
 
@@ -78,6 +80,8 @@ def _tried(task: Mapping[str, Any], out: Path) -> None:
         given |= {"prompts": task["prompts"], "completions": task["completions"]}
         given["completion_ids"] = _tokens(task["model"], task["completions"])
         given |= {"trainer_state": _state(task["state"]), "log_extra": _log, "log_metric": _log}
+        away = {one["key"]: absent(one["key"]) for one in task["functions"] if one["model"]}
+        load = scorer() if None in away.values() else None
         _limit(task["memory"])
         stacks = Path(task["stacks"]).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
         for one in task["functions"]:
@@ -85,10 +89,13 @@ def _tried(task: Mapping[str, Any], out: Path) -> None:
                 why = "Its tokenizer is not on this machine yet; a run downloads it."
                 tell({"trouble": "untried", "what": "it counts tokens of the model.", "why": why})
                 continue
+            if not_here := away.get(one["key"]):
+                tell(not_here)
+                continue
             # A function that does not end is found at its line, also where it never gives way to other threads.
-            faulthandler.dump_traceback_later(task["seconds"], exit=True, file=stacks)
+            faulthandler.dump_traceback_later(one["seconds"], exit=True, file=stacks)
             tell({"begun": True})
-            tell(_called(one, given))
+            tell(_scored(load, one["key"], given) if load and one["model"] else _called(one, given))
             faulthandler.cancel_dump_traceback_later()
 
 
@@ -104,6 +111,13 @@ def _called(one: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     except (Exception, SystemExit) as error:  # noqa: BLE001
         return _raised(error)
     return _numbers(found)
+
+
+def _scored(load: Callable[[str], Scores], place: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return load(place)(given)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a run would end with the same
+        return _raised(error)
 
 
 async def _awaited(found: Any) -> Any:

@@ -32,11 +32,12 @@ with open(sys.argv[2], "w", encoding="utf-8") as file:
     for batch in pyarrow.parquet.ParquetFile(sys.argv[1]).iter_batches():
         file.writelines(json.dumps(row) + "\\n" for row in batch.to_pylist())
 """
-# The highest resident size is Linux's own count (kB); what the imports alone take is taken off.
+# The highest resident size is Linux's own count (kB), not that of resource.getrusage, which begins with the one of the
+# process that started this one; what the imports alone take is taken off.
 _WEIGH = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
-def size(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def size(): return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
 """
 _STUDIO = (
     _WEIGH
