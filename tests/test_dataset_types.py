@@ -435,6 +435,26 @@ def test_conversations_without_an_answer_are_told() -> None:
     assert lost.message == none
 
 
+@pytest.mark.parametrize("name", ["label", "thumbs_up", "is_correct"])
+def test_bad_answers_that_are_learnt_too_are_told(name: str, tmp_path: Path) -> None:
+    pairs = [{"prompt": f"Why {n}?", "completion": f"So {n}.", name: n % 4 != 0} for n in range(20)]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("\n".join(map(json.dumps, pairs)))
+    seen = check_all("json", [data], columns_of(pairs), LOOKED_INTO)
+    (first,), (whole,) = verdict("sft", pairs).findings, judge("sft", columns_of(pairs), seen).findings
+    assert first.message == f"5 of the 20 rows looked at have `{name}` false, and are learnt too."
+    assert (whole.level, whole.message) == ("warning", f"5 of the 20 rows have `{name}` false, and are learnt too.")
+    numbers = [{**row, name: int(row[name])} for row in pairs]
+    assert "have `" in verdict("sft", numbers).findings[0].message
+    good = [{**row, name: True} for row in pairs]
+    grades = [{**row, name: n % 4} for n, row in enumerate(pairs)]
+    classes = [{"text": f"Text {n}.", name: n % 2} for n in range(20)]
+    asked = [{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}], name: n % 2 == 0}
+             for n in range(20)]  # fmt: skip
+    assert [verdict("sft", rows).findings for rows in (good, grades, classes)] == [(), (), ()]
+    assert verdict("sft", asked).findings[0].message.startswith("10 of the 20 rows")
+
+
 def test_an_empty_list_is_no_text() -> None:
     error = the_error(verdict("sft", SHAPES["empty_list_text"]))
     assert error.message == "`text` holds an empty list and not text in row 3."

@@ -185,6 +185,20 @@ def test_turns_that_are_left_out_are_counted_in_the_record(tmp_path: Path, home:
     assert rows_of(home / job.order.name, "train")[0]["chosen"] == talk[1:]
 
 
+@pytest.mark.parametrize("format", ["jsonl", "parquet", "csv"])
+def test_bad_answers_are_not_prepared_for_sft_and_counted(tmp_path: Path, home: Path, format: str) -> None:
+    rows = [{"question": f"Why {n}?", "answer": f"So {n}.", "thumbs_up": n % 3 != 0} for n in range(1, 31)]
+    path = write(tmp_path, f"train.{format}", rows)
+    job = Job(order(path, "sft", share=0.0))
+    record = record_of(prepare(job.order, home, job))
+    assert record is not None
+    assert (record["rows"], record["left_out"]["rows"]) == ({"train": 20}, 0)
+    assert record["bad_answers"]["rows"] == job.passed == 10
+    assert "10 left out since their answer is said to be bad." in before_after.told(job)
+    learnt = rows_of(home / job.order.name, "train")
+    assert [row["completion"][0]["content"] for row in learnt] == [row["answer"] for row in rows if row["thumbs_up"]]
+
+
 def test_the_record_says_where_it_came_from_and_how(tmp_path: Path, home: Path) -> None:
     path = write(tmp_path, "train.jsonl", GSM8K[:100])
     made = prepare(order(path, "sft"), home)

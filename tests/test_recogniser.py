@@ -118,7 +118,7 @@ def test_a_transcript_parts_where_the_answers_do() -> None:
 
 @pytest.mark.parametrize("name", ["history_response", "history_json", "history_context", "messages_response"])
 def test_an_answer_is_learnt_after_the_turns_before_it(name: str) -> None:
-    for n, row in enumerate(made(recognised("sft", FORMATS[name][0]))):
+    for n, (row,) in recognised("sft", FORMATS[name][0]).tried:
         assert [turn["content"] for turn in row["prompt"] if turn["role"] != "system"] == [
             turn["content"] for turn in history(n)
         ]
@@ -668,3 +668,53 @@ def test_a_conversation_that_is_learnt_whole_is_not_cut() -> None:
     rows = [{"chat": [*turns(n), {"role": "user", "content": "Thanks!"}]} for n in range(4)]
     proposal = recognised("sft", rows)
     assert (proposal.cut, made(proposal)[0]["messages"]) == ((), rows[0]["chat"])
+
+
+# --- answers that are said to be bad
+
+
+@pytest.mark.parametrize("name", ["unpaired", "thumbs_text", "thumbs_sign", "thumbs_conversation", "graded_answers"])
+def test_sft_learns_the_good_answers_alone_and_says_how_many_are_left_out(name: str) -> None:
+    rows = FORMATS[name][0]
+    proposal = recognised("sft", rows)
+    judged = next(column for column, role in proposal.roles.items() if role == "label")
+    bad = tuple(n for n in range(4) if rows[n][judged] in (False, 0, -1, "thumbs_down", "negative"))
+    assert (proposal.passed, proposal.learnt, proposal.sure) == (bad, (), True)
+    assert bad
+    assert [number for number, _ in proposal.tried] == [n for n in range(4) if n not in bad]
+    assert all(GOOD[n] not in json.dumps(made(proposal)) for n in bad)
+    looked = Inspection("a", "sft", "reject", columns=tuple(columns_of(rows)), rows=tuple(rows))
+    drafted = draft(looked, Choice(key_of(looked)), {})
+    assert drafted is not None
+    assert drafted.own is None  # the columns alone would bring the bad answers along
+    words = before_after.words(looked, Choice(key_of(looked)), drafted)
+    assert f"{len(bad)} of the 4 rows looked at are left out: their answer is said to be bad." in words
+
+
+def test_bad_answers_that_the_user_learns_all_the_same_are_told() -> None:
+    rows = FORMATS["unpaired"][0]
+    looked = Inspection("a", "sft", "accept", columns=tuple(columns_of(rows)), rows=tuple(rows))
+    choice = Choice(key_of(looked), {"prompt": "question", "completion": "answer"})
+    drafted = draft(looked, choice, {})
+    assert drafted is not None
+    assert (drafted.proposal.passed, drafted.proposal.learnt) == ((), (1, 2))
+    assert "In 2 of these rows the answer is said to be bad, and is learnt too" in before_after.words(
+        looked, choice, drafted
+    )
+    scored = [{"prompt": ASKED[n], "response": GOOD[n], "rating": n} for n in range(4)]
+    roles = {"prompt": "question", "response": "answer", "rating": "score"}
+    asked = propose("sft", roles, columns_of(scored), scored)
+    assert (asked.mapping, asked.needs_threshold) == (None, True)
+    assert propose("sft", roles, columns_of(scored), scored, Settings(threshold=2)).passed == (0, 1)
+
+
+def test_two_columns_that_judge_an_answer_are_left_to_the_user_for_sft_too() -> None:
+    rows = [{"prompt": ASKED[n], "response": GOOD[n], "label": n % 2, "vote": n // 2} for n in range(4)]
+    proposal = recognised("sft", rows)
+    assert (proposal.unclear, proposal.sure, proposal.learnt) == (("label",), False, (0, 1, 2))
+
+
+def test_rows_that_are_all_bad_leave_nothing_to_learn() -> None:
+    rows = [{"prompt": ASKED[n], "response": GOOD[n], "thumbs_up": False} for n in range(4)]
+    proposal = recognised("sft", rows)
+    assert (proposal.passed, proposal.tried, proposal.sure) == ((0, 1, 2, 3), (), False)

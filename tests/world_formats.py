@@ -209,11 +209,23 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
     ),
     "thumbs_text": (
         _rows(prompt=ASKED, response=GOOD, feedback=["thumbs_up", "thumbs_down", "👍", "thumbs_up"]),
-        {"kto": {"prompt": "question", "response": "answer", "feedback": "label"}},
+        {method: {"prompt": "question", "response": "answer", "feedback": "label"} for method in ("sft", "kto")},
     ),
     "thumbs_sign": (
         _rows(question=ASKED, answer=GOOD, vote=[1, -1, 1, -1]),
-        {"kto": {"question": "question", "answer": "answer", "vote": "label"}},
+        {method: {"question": "question", "answer": "answer", "vote": "label"} for method in ("sft", "kto")},
+    ),
+    "unpaired": (
+        _rows(prompt=ASKED, completion=GOOD, label=[True, False, False, True]),
+        {method: {"prompt": "question", "completion": "answer", "label": "label"} for method in ("sft", "kto")},
+    ),
+    "thumbs_conversation": (
+        _rows(messages=turns, label=["positive", "negative", "positive", "positive"]),
+        {method: {"messages": "conversation", "label": "label"} for method in ("sft", "kto")},
+    ),
+    "graded_answers": (
+        _rows(problem=ASKED, solution=GOOD, is_correct=[1, 0, 0, 1]),
+        {"sft": {"problem": "question", "solution": "answer", "is_correct": "label"}},
     ),
     "history_response": (
         _rows(prompt=history, response=GOOD),
@@ -226,8 +238,7 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
     "history_context": (
         _rows(context=history, response=GOOD, thumbs_up=[True, False, True, True]),
         {
-            "sft": {"context": "question", "response": "answer"},
-            "kto": {"context": "question", "response": "answer", "thumbs_up": "label"},
+            method: {"context": "question", "response": "answer", "thumbs_up": "label"} for method in ("sft", "kto")
         },
     ),
     "single_turn_response": (

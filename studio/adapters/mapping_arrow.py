@@ -19,13 +19,15 @@ _TEXTS = ("system", "question", "context", "reasoning", "answer", "chosen", "rej
 class Mapped:
     """What a batch has become: a table, for each of its rows the number of the batch's row, and the rows left out.
 
-    `cut` is how many of the batch's rows lost turns that follow the last answer.
+    `cut` is how many of the batch's rows lost turns that follow the last answer, `passed` how many are not learnt,
+    since their answer is a bad one.
     """
 
     table: Any
     origin: Any
     bad: tuple[tuple[int, BadRow], ...] = ()
     cut: int = 0
+    passed: int = 0
 
 
 class MixedTypes(Exception):
@@ -92,7 +94,7 @@ def _mapped(mapping: DataMapping, rows: list[dict[str, Any]], types: ColumnTypes
     made: list[dict[str, Any]] = []
     origin: list[int] = []
     bad: list[tuple[int, BadRow]] = []
-    cut = 0
+    cut = passed = 0
     for number, row in enumerate(rows):
         try:
             if number in odd:
@@ -103,8 +105,9 @@ def _mapped(mapping: DataMapping, rows: list[dict[str, Any]], types: ColumnTypes
             continue
         made += became
         cut += is_cut
+        passed += not became
         origin += [number] * len(became)
-    return Mapped(_table(made, origin, types), numpy.array(origin, dtype="int64"), tuple(bad), cut)
+    return Mapped(_table(made, origin, types), numpy.array(origin, dtype="int64"), tuple(bad), cut, passed)
 
 
 def divided(mapped: Mapped, held: Callable[[int], bool]) -> tuple[Any, Any]:

@@ -42,9 +42,11 @@ NUMBERS = {
     "dpo": ("ref_chosen_logps", "ref_rejected_logps"),
     "kto": ("ref_logps", "ref_KL_logps"),
 }
+# Columns that say of an answer whether it is good.
+JUDGING = ("label", "thumbs_up", "is_good", "is_correct", "correct", "liked", "is_chosen")
 # The columns that any method's rules look into; of the others they need no more than name and type.
 LOOKED_INTO = (
-    *("prompt", "completion", "chosen", "rejected", "messages", "conversations", "text", "label"),
+    *("prompt", "completion", "chosen", "rejected", "messages", "conversations", "text", *JUDGING),
     *("tools", "chat_template_kwargs", *TOKENS, *(name for names in NUMBERS.values() for name in names), *QUESTIONS),
 )
 # Names of columns that only number the rows.

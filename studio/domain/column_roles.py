@@ -40,7 +40,10 @@ ROLE_WORDS = {
 _ASKED = ("system", "question", "context")
 _PAIRED = ("chosen", "rejected", "answer a", "answer b", "winner", "rated", "answers", "scores")
 _OFFERED = {
-    "sft": (*_ASKED, "reasoning", "answer", "conversation", "text", "chosen", "rated", "answers", "scores", "tools"),
+    "sft": (
+        *(*_ASKED, "reasoning", "answer", "conversation", "text", "label", "score", "chosen", "rated"),
+        *("answers", "scores", "tools"),
+    ),
     "dpo": (*_ASKED, *_PAIRED, "tools"),
     "reward": (*_ASKED, *_PAIRED, "tools"),
     "kto": (*_ASKED, "reasoning", "answer", "conversation", "label", "score", *_PAIRED),
@@ -189,7 +192,7 @@ def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen:
     target, missing = _target(method, have)
     if missing:
         return Resolved(missing=missing)
-    scored = target == "unpaired preference" and ("score" in have or _numeric_scores(sources, rows))
+    scored = "score" in have or (target == "unpaired preference" and _numeric_scores(sources, rows))
     if scored and chosen.threshold is None:
         lower = any(source.better == "lower" for source in have.values())
         bound = "up to" if lower else "from"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from studio.domain.column_roles import are_numbers, better_of, rated_fields, reading_of
@@ -15,6 +16,20 @@ _SPOKEN = ("text", "messages", "json", "transcript")
 _TURNS = ("messages", "json", "transcript")
 _OPENING = (*NAMES["question"], *NAMES["context"], "input")  # names of what turns are that ask
 _NUMBERS = ("integer", "number")
+
+
+def judging(columns: Iterable[Column], rows: list[dict[str, Any]]) -> list[Column]:
+    """The columns that say of each answer whether it is good or bad, by their names and by what stands there."""
+    kinds = ("boolean", "integer", "number", "text")
+    named = [one for one in columns if one.name.casefold() in NAMES["label"] and one.type in kinds]
+    return [one for one in named if says_good_or_bad(one.name, rows) and not _may_be_score(one, rows)]
+
+
+def _may_be_score(column: Column, rows: list[dict[str, Any]]) -> bool:
+    """Whether cells that say good or bad say too little: none does, or all have one number, as scores may."""
+    said = {word(row.get(column.name)) for row in rows} - {""}
+    graded = column.type in _NUMBERS and column.name.casefold() in ("rating", "feedback", "reaction")
+    return not said or (graded and len(said) == 1)
 
 
 class Finder:
@@ -44,6 +59,7 @@ class Finder:
         elif self._conversation():
             self._take("system", "text")
             self._take("tools")
+            self._label()
         elif self._has("rejected") and self._take("chosen", *_SPOKEN):
             self._ask(questions_of="chosen")
         elif self._speaking("answer"):
@@ -52,6 +68,8 @@ class Finder:
             if "question" not in self.found.values() and self._only_text():
                 self.found = {}
                 self._text()
+            else:
+                self._label()
         elif "answer" not in self.unclear and self._rated():
             self._ask()
         else:
@@ -69,6 +87,15 @@ class Finder:
             self.unclear.append("question")
         self._take("reasoning", "text")
         self._take("tools")
+        self._label()
+
+    def _label(self) -> None:
+        """What says which answers are good: the others are not to be learnt."""
+        clear = [one for one in judging(self.columns, self.rows) if one.name not in self.found]
+        if len(clear) == 1:
+            self.found[clear[0].name] = "label"
+        elif clear:
+            self.unclear.append("label")
 
     def _preferences(self) -> None:
         if self.method == "kto" and self._thumbs():
@@ -89,8 +116,7 @@ class Finder:
         if self._has("chosen") and self._has("rejected"):
             return False
         answer = self._speaking("answer") or self._conversation()
-        labels = [c for c in self._called("label") if c.type in ("boolean", "integer", "number", "text")]
-        clear = [c for c in labels if says_good_or_bad(c.name, self.rows) and not self._may_be_score(c)]
+        clear = [one for one in judging(self.columns, self.rows) if one.name not in self.found]
         if answer and len(clear) == 1:
             self.found[clear[0].name] = "label"
         elif answer and len(clear) > 1:
@@ -133,12 +159,6 @@ class Finder:
 
     def _has(self, role: str) -> bool:
         return any(self.readings[column.name] for column in self._called(role))
-
-    def _may_be_score(self, column: Column) -> bool:
-        """Whether cells that say good or bad say too little: none does, or all have one number, as scores may."""
-        said = {word(row.get(column.name)) for row in self.rows} - {""}
-        graded = column.type in _NUMBERS and column.name.casefold() in ("rating", "feedback", "reaction")
-        return not said or (graded and len(said) == 1)
 
     def _take(self, role: str, *readings: str, types: tuple[str, ...] = (), written: str = "") -> bool:
         """Gives a role to the one column that may play it; where there are several, to none.

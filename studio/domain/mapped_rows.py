@@ -22,13 +22,18 @@ from studio.domain.verdict_words import NEITHER
 
 
 def map_row(mapping: DataMapping, row: Mapping[str, Any]) -> list[Row]:
-    """The rows that one row becomes: one, or for an unpaired preference one for each answer. Raises BadRow."""
+    """The rows that one row becomes: one, or for an unpaired preference one for each answer. Raises BadRow.
+
+    A row that is passed over, since its answer is a bad one to learn, becomes none.
+    """
     return map_telling(mapping, row)[0]
 
 
 def map_telling(mapping: DataMapping, row: Mapping[str, Any]) -> tuple[list[Row], bool]:
     """The same, and whether turns of a conversation that follow its last answer are left out. Raises BadRow."""
     cells = _Cells(mapping, row)
+    if mapping.picks and not cells.label():
+        return [], False
     return _BUILD[mapping.target](cells), cells.cut
 
 

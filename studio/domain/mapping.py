@@ -66,6 +66,12 @@ class DataMapping:
         return any(source.better == "lower" for _, source in self.roles)
 
     @property
+    def picks(self) -> bool:
+        """Whether it learns from good answers alone, and passes over rows whose label or score says bad."""
+        judged = any(role in ("label", "score") for role, _ in self.roles)
+        return judged and self.target in ("language modeling", "prompt-completion")
+
+    @property
     def may_be_text(self) -> bool:
         """Whether its rows may be plain texts as well as messages."""
         plain = all(source.reading in ("text", "value", "rated", "list") for _, source in self.roles)

@@ -13,9 +13,10 @@ from studio.domain.column_roles import (
 )
 from studio.domain.columns import Column, column_of
 from studio.domain.dataset_types import judge
-from studio.domain.finder import Finder
+from studio.domain.finder import Finder, judging
 from studio.domain.mapped_rows import is_unasked, map_telling
-from studio.domain.mapping import BadRow, DataMapping, Row, final_answer
+from studio.domain.mapping import BadRow, DataMapping, Row, final_answer, word
+from studio.domain.verdict_words import BAD
 
 _TELLING = 24  # characters of an answer that are no chance in a prompt
 _MARK = "####"  # before the final answer, as in GSM8K
@@ -28,7 +29,8 @@ class Proposal:
     `tried` are pairs of a first row's number and the rows that it becomes, `bad` those that cannot be mapped, with
     why; `unclear` names roles that more than one column might play, `leaks` the rows whose prompt holds their answer,
     `unasked` those whose question is left out, since the conversations beside it ask something else, `cut` those whose
-    conversation goes on after its last answer, which is left out.
+    conversation goes on after its last answer, which is left out. `passed` are rows that are left out since their
+    answer is a bad one, `learnt` those that are learnt though a label says so.
     `better` and `codes` are as in Resolved. `sure` says that nothing is left to decide.
     """
 
@@ -43,6 +45,8 @@ class Proposal:
     leaks: tuple[int, ...] = ()
     unasked: tuple[int, ...] = ()
     cut: tuple[int, ...] = ()
+    passed: tuple[int, ...] = ()
+    learnt: tuple[int, ...] = ()
     better: str | None = None
     codes: tuple[str, ...] = ()
     sure: bool = False
@@ -85,10 +89,14 @@ def propose(
     tried: list[tuple[int, tuple[Row, ...]]] = []
     bad: list[tuple[int, BadRow]] = []
     cut: list[int] = []
+    passed: list[int] = []
     read = resolved.mapping.as_read(rows, written)
     for number, row in enumerate(read):
         try:
             made, is_cut = map_telling(resolved.mapping, row)
+            if not made:
+                passed.append(number)
+                continue
             tried.append((number, tuple(made)))
             cut += [number] if is_cut else []
         except BadRow as why:
@@ -97,9 +105,23 @@ def propose(
     unasked = tuple(number for number, _ in tried if is_unasked(resolved.mapping, read[number]))
     sure = bool(tried) and not bad and not leaks and not unasked
     sure = sure and verdict(method, [row for _, made in tried for row in made]) == "accept"
+    learnt = _learnt_though_bad(resolved.mapping, columns, read, [number for number, _ in tried])
     return replace(
-        proposal, tried=tuple(tried), bad=tuple(bad), leaks=leaks, unasked=unasked, cut=tuple(cut), sure=sure
-    )
+        proposal, tried=tuple(tried), bad=tuple(bad), leaks=leaks, unasked=unasked, cut=tuple(cut),
+        passed=tuple(passed), learnt=learnt, sure=sure,
+    )  # fmt: skip
+
+
+def _learnt_though_bad(
+    mapping: DataMapping, columns: Iterable[Column], rows: list[Row], tried: list[int]
+) -> tuple[int, ...]:
+    """The rows that SFT learns like the others, though a column that is left aside says that their answer is bad."""
+    if not any(mapping.source(role) for role in ("answer", "conversation")) or mapping.picks:
+        return ()
+    if mapping.target not in ("prompt-completion", "language modeling"):
+        return ()
+    names = [one.name for one in judging(columns, rows)]
+    return tuple(number for number in tried if any(word(rows[number].get(name)) in BAD for name in names))
 
 
 def _tells_its_answer(row: Row) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from studio.domain.cell_structure import (
     FEWER,
+    JUDGING,
     MASKED,
     ROLES,
     UNANSWERED,
@@ -52,6 +53,7 @@ def sft(cells: Cells, method: str) -> tuple[str, bool | None]:
     if kind:
         _check_assistant_loss(cells, kind, told)
         _check_completion_loss(cells)
+        _warn_bad_answers(cells, told)
         _check_marks(cells, told)
     return name, is_chat(kind)
 
@@ -242,6 +244,24 @@ def _warn_unanswered(cells: Cells, name: str) -> None:
         return
     rows = cells.where(name, lambda cell: _unanswered(cell) and last_role(cell) != "user")
     cells.add_rows("warning", name, rows, "has no message of the assistant", "There is no answer to learn from it.")
+
+
+def _warn_bad_answers(cells: Cells, told: str) -> None:
+    """Answers that a label calls bad are learnt like the others. Beside other than pairs 0 and 1 may mean classes."""
+    if told not in ("completion", "messages", "conversations"):
+        return
+    kinds = ("boolean", "integer") if told == "completion" else ("boolean",)
+    for name in JUDGING:
+        if name not in cells or cells.columns[name].type not in kinds:
+            continue
+        seen = [one for one in cells.cells(name) if one.cell is not None]
+        bad = [one for one in seen if one.cell == 0]
+        if bad and all(isinstance(one.cell, (bool, int)) and one.cell in (0, 1) for one in seen):
+            of = f"{cells.seen.total:,} rows" + ("" if cells.seen.whole else " looked at")
+            what = f"{sum(one.count for one in bad):,} of the {of} have `{name}` false, and are learnt too."
+            why = "SFT learns every answer alike. A mapping to a prepared copy leaves such rows out."
+            cells.add("warning", name, what, why, min(one.row for one in bad))
+            return
 
 
 # --- labels and masks that the data brings along

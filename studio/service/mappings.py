@@ -111,7 +111,7 @@ def _columns(rows: Iterable[Row]) -> list[Column]:
 def _own_words(looked: Inspection, proposal: Proposal, values: Mapping[str, Any]) -> Fix | None:
     """The change to the recipe that does what the mapping would do without a copy; None where there is none."""
     mapping = proposal.mapping
-    if mapping is None or proposal.bad or not proposal.tried:
+    if mapping is None or proposal.bad or not proposal.tried or mapping.picks:
         return None
     method, rows = looked.method, list(looked.rows)
     text = mapping.source("text")

@@ -34,6 +34,7 @@ _NAMED = 20  # rows left out that the record names
 _STOPPED, _AGAIN = "It was stopped, and nothing was written.", "Prepare it again when you like."
 _BY_HAND = "Download it, and name its folder here."
 LEAVE = "Leave out such rows"
+BAD_ANSWER = "The label says that the answer is bad, or the score does: it is not learnt."
 AFTER_ANSWER = "Turns after the last answer are left out: nobody answers them."
 _TESTING = ("test", "validation", "valid", "val", "dev", "eval", "evaluation")
 
@@ -91,8 +92,9 @@ class Job:
     """An order on its way: how far it is, and what came of it. `total` is None where the rows were not counted.
 
     `late` says that some type of a column was known too late: all rows are read to the end then, and written from the
-    beginning. `cut` counts the rows whose conversation goes on after its last answer, which was left out. `told` says
-    that a page has been told of its end, and needs to hear of it no more.
+    beginning. `cut` counts the rows whose conversation goes on after its last answer, which was left out, `passed`
+    those that are not learnt, since a label or a score says that the answer is bad. `told` says that a page has been
+    told of its end, and needs to hear of it no more.
     """
 
     order: Order
@@ -100,6 +102,7 @@ class Job:
     done: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     cut: int = 0
+    passed: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     fetched: int = 0  # bytes, of `download.size`
     folder: Path | None = None
@@ -229,7 +232,7 @@ def prepare(order: Order, folder: Path, job: Job | None = None) -> Path:
     types, made = ColumnTypes(), None
     while made is None:
         # Only the rows tell the types, and maybe the last of them: from the beginning again where it was so.
-        job.done, job.left_out, job.cut, types.late = 0, Counter(), 0, False
+        job.done, job.left_out, job.cut, job.passed, types.late = 0, Counter(), 0, 0, False
         made = _prepared(order, source, folder, job, types)
     return made
 
@@ -294,6 +297,7 @@ def _mapped(
             raise _of_two_types(batch, mixed) from None
         job.late = job.late or types.late
         job.cut += mapped.cut
+        job.passed += mapped.passed
         for number, why in mapped.bad:
             if not order.leave_out:
                 raise Unmapped(batch.file, batch.first + number, why)
@@ -352,4 +356,5 @@ def _record(order: Order, source: DataSource, job: Job, named: list[dict[str, An
         "rows": job.rows,
         "left_out": {"rows": sum(job.left_out.values()), "why": dict(job.left_out.most_common(10)), "first": named},
         "turns_left_out": {"rows": job.cut, "why": AFTER_ANSWER} if job.cut else {},
+        "bad_answers": {"rows": job.passed, "why": BAD_ANSWER} if job.passed else {},
     }

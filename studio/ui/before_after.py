@@ -19,7 +19,10 @@ from studio.ui.pieces import spoken
 UNASKED = "In {count} of these rows the question is left out: the conversation beside it asks another one."
 LATE = "A later row widened the type of a column: all rows are read first, then written from the beginning."
 CUT = "In {count} of these rows the turns after the last answer are left out: nobody answers them."
+PASSED = "{count} of the {total} rows looked at are left out: their answer is said to be bad."
+LEARNT = "In {count} of these rows the answer is said to be bad, and is learnt too: choose the column that says so."
 WRITTEN = "Texts are taken from the CSV as they are written: {written}, not {read}."
+TOLD = (UNASKED, CUT, PASSED, LEARNT, WRITTEN)
 _SHOWN = 2  # rows before and after
 
 
@@ -38,12 +41,15 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     else:
         said = f"{spoken('Chosen' if chosen else 'Recognised')} · {roles}"
     tried = len(proposal.tried) + len(proposal.bad)
+    passed, every = len(proposal.passed), tried + len(proposal.passed)
     if proposal.mapping is None:
         more = pieces.code(proposal.missing)
     elif proposal.bad:
         number, why = proposal.bad[0]
-        count = f"{len(proposal.bad)} of the {tried} rows looked at cannot be mapped"
+        count = f"{len(proposal.bad)} of the {every} rows looked at cannot be mapped"
         more = pieces.code(f"{count}. {row_name(number).capitalize()}: {str(why).rstrip('.')}.")
+    elif not tried:
+        more = ""
     else:
         more = spoken("{count} of {count} rows looked at make what {method} learns from: {type}.",
                       count=str(tried), method=label, type=proposal.mapping.target)  # fmt: skip
@@ -56,10 +62,14 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     if proposal.unasked:
         count = str(len(proposal.unasked))
         more += f" {spoken(UNASKED, count=count)}"
+    if passed:
+        more += f" {spoken(PASSED, count=str(passed), total=str(every))}"
+    if proposal.learnt:
+        more += f" {spoken(LEARNT, count=str(len(proposal.learnt)))}"
     if proposal.cut:
         more += f" {spoken(CUT, count=str(len(proposal.cut)))}"
     more += _as_written(looked, found)
-    tone = "ok" if proposal.sure and not proposal.cut else "warn"
+    tone = "ok" if proposal.sure and not proposal.cut and not proposal.learnt else "warn"
     reset = f' <button type="button" class="ts-btn quiet" data-mapping="reset">{spoken("As proposed")}</button>'
     again = reset if chosen else ""
     return f'<div class="ts-verdict {tone}" role="status"><b>{said}</b>{again}<small>{more}</small></div>'
@@ -170,4 +180,5 @@ def told(job: Job) -> str:
     out = f", {pieces.count(left)} left out" if left else ""
     cut_rows = f"{pieces.count(job.cut)} row{'' if job.cut == 1 else 's'}"
     cut = f" Of {cut_rows} the turns after the last answer were left out." if job.cut else ""
-    return f"Prepared as {job.order.name}: {pieces.count(job.rows['train'])} rows to train on{test}{out}.{cut}"
+    bad = f" {pieces.count(job.passed)} left out since their answer is said to be bad." if job.passed else ""
+    return f"Prepared as {job.order.name}: {pieces.count(job.rows['train'])} rows to train on{test}{out}.{cut}{bad}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _REFRESH = 0.5  # seconds between two looks at a job
 _FROM, _UP_TO = "Good from this score", "Good up to this number"
-WORDS = (_FROM, _UP_TO, before_after.UNASKED, before_after.CUT, before_after.WRITTEN)
+WORDS = (_FROM, _UP_TO, *before_after.TOLD)
 _SHARES = (("1 %", "1"), ("5 %", "5"), ("10 %", "10"), ("20 %", "20"))
 _SCRIPT = """
 element.addEventListener('click', (event) => {
