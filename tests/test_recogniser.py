@@ -718,3 +718,69 @@ def test_rows_that_are_all_bad_leave_nothing_to_learn() -> None:
     rows = [{"prompt": ASKED[n], "response": GOOD[n], "thumbs_up": False} for n in range(4)]
     proposal = recognised("sft", rows)
     assert (proposal.passed, proposal.tried, proposal.sure) == ((0, 1, 2, 3), (), False)
+
+
+# --- a text that stands alone, and lists of texts
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"url": "a page about {}", "n": 1},
+        {"id": "the {} one", "data": [1, 2]},
+        {"Source": "from the book {}", "n": 1},
+        {"fileName": "my file {}", "n": 1},
+        {"created_at": "on a day {}", "n": 1},
+        {"category": "open question {}", "n": 1},
+        {"x": "https://example.org/{}?q=a", "n": 1},
+        {"x": "row-{}", "n": 1},
+        {"x": "d41d8cd98f00b204e9800998ecf8427{}", "n": 1},
+        {"x": "spam", "n": 1},
+        {"x": "A review in words, {}.", "tags": ["a", "b"]},
+    ],
+)
+def test_a_lone_text_that_says_where_a_row_is_from_is_not_proposed(row: dict[str, Any]) -> None:
+    rows = [{name: cell.format(n) if isinstance(cell, str) else cell for name, cell in row.items()} for n in range(4)]
+    proposal = recognised("sft", rows)
+    assert (proposal.roles, proposal.sure) == ({}, False)
+    assert proposal.missing == "Which columns are to be learnt from?"
+    by_hand = propose("sft", {next(iter(row)): "text"}, columns_of(rows), rows)
+    assert by_hand.mapping is not None
+
+
+@pytest.mark.parametrize("text", ["A review in words, {}.", "空が青いのは光が散るからです{}", "ท้องฟ้าเป็นสีฟ้า{}"])
+@pytest.mark.parametrize("name", ["x", "source_text", "summary", "review"])
+def test_a_lone_text_that_may_be_learnt_is_proposed(name: str, text: str) -> None:
+    proposal = recognised("sft", [{name: text.format(n), "n": n} for n in range(4)])
+    assert (proposal.roles, proposal.sure) == ({name: "text"}, True)
+
+
+def test_no_column_that_says_where_a_row_is_from_is_offered_as_the_text_field() -> None:
+    for rows in ([{"url": f"https://a/{n}", "n": n} for n in range(4)], FORMATS["lima"][0]):
+        (wrong,) = judge("sft", columns_of(rows), rows).findings
+        assert (wrong.level, wrong.fix) == ("error", None)
+
+
+def test_lists_of_texts_may_be_turns_and_need_not() -> None:
+    turned = made(recognised("sft", FORMATS["ultrachat"][0]))[0]["messages"]
+    assert [one["role"] for one in turned] == ["user", "assistant"] * 2
+    assert made(recognised("grpo", FORMATS["ultrachat"][0]))[0]["prompt"] == turned[:3]
+    named = [{"dialog": [ASKED[n]], "n": n} for n in range(4)]
+    assert recognised("sft", named).roles == {}
+    benchmark = [{"prompt_id": n, "turns": [ASKED[n], ASKED[n - 1]]} for n in range(4)]
+    assert recognised("sft", benchmark).roles == {}
+    assert propose("sft", {"turns": "conversation"}, columns_of(benchmark), benchmark).sure
+    others = [{"said": [ASKED[n], GOOD[n]], "n": n} for n in range(4)]
+    assert propose("sft", {"said": "conversation"}, columns_of(others), others).sure
+    broken = [*FORMATS["lima"][0], {"conversations": ["Hi"], "source": "x"}, {"conversations": ["Hi", " "]}]
+    whys = [(number, str(why)) for number, why in recognised("sft", broken).bad]
+    assert whys == [
+        (4, "`conversations` has no answer of the assistant in it"),
+        (5, "`conversations` has a turn in which nothing is said"),
+    ]
+
+
+def test_a_summary_is_never_dropped_in_silence() -> None:
+    rows = [{"article": f"{ASKED[n]} Long.", "text": f"{ASKED[n]} Longer.", "summary": GOOD[n]} for n in range(4)]
+    proposal = recognised("sft", rows)
+    assert (proposal.roles, proposal.unclear, proposal.sure) == ({}, ("question", "answer"), False)

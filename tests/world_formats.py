@@ -261,6 +261,30 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         _rows(qid=lambda n: n, question=ASKED, response_j=GOOD, response_k=POOR),
         {method: {"question": "question", "response_j": "chosen", "response_k": "rejected"} for method in PAIRS},
     ),
+    "lima": (
+        _rows(conversations=lambda n: [ASKED[n], GOOD[n]], source="stackexchange"),
+        {method: {"conversations": "conversation"} for method in ("sft", "grpo", "distillation")},
+    ),
+    "ultrachat": (
+        _rows(id=lambda n: f"{n}", data=lambda n: ["Hi", "Hello.", ASKED[n], GOOD[n]]),
+        {method: {"data": "conversation"} for method in ("sft", "rloo")},
+    ),
+    "daily_dialog": (
+        _rows(dialog=lambda n: ["Hello!", "Hi there.", ASKED[n], GOOD[n]], act=[[1, 2, 3, 4]] * 4),
+        {"sft": {"dialog": "conversation"}},
+    ),
+    "cnn_dailymail": (
+        _rows(article=lambda n: f"{ASKED[n]} A long story of it, number {n}.", highlights=GOOD, id=lambda n: f"a{n}"),
+        {"sft": {"article": "question", "highlights": "answer"}},
+    ),
+    "xsum": (
+        _rows(document=lambda n: f"{ASKED[n]} And so on, {n}.", summary=GOOD, id=lambda n: f"{n}"),
+        {"sft": {"document": "question", "summary": "answer"}},
+    ),
+    "samsum": (
+        _rows(id=lambda n: f"{n}", dialogue=lambda n: f"Ann: {ASKED[n]}\nBob: Well...", summary=GOOD),
+        {"sft": {"dialogue": "question", "summary": "answer"}},
+    ),
     "text_elsewhere": (_rows(content=GOOD, url="x"), {"sft": {"content": "text"}}),
     "document": (_rows(document=GOOD), {"sft": {"document": "text"}}),
 }  # fmt: skip

@@ -315,6 +315,8 @@ def source_of(column: Column, role: str, rows: list[dict[str, Any]]) -> Source |
     if role == "rated":
         fields = rated_fields(column)
         return Source(column.name, "rated", *fields) if fields else None
+    if role == "conversation" and column.type == "list<text>":
+        return Source(column.name, "alternating")
     if role in ("answer", "solution") and column.type == "boolean":
         return Source(column.name, "text")
     reading = reading_of(column, rows)

@@ -57,7 +57,10 @@ def read_text(cell: Any) -> str:
 
 
 def read_messages(cell: Any, reading: str) -> list[Message]:
-    """A cell as messages, by its reading: messages (role and content, or from and value), json or transcript."""
+    """A cell as messages, by its reading: messages (role and content, or from and value), json or transcript.
+
+    In a list of texts, the reading alternating, user and assistant speak in turn.
+    """
     if cell is None:
         raise Unreadable("is null")
     if reading == "json":
@@ -71,7 +74,15 @@ def read_messages(cell: Any, reading: str) -> list[Message]:
         raise Unreadable("holds no list of messages")
     if not cell:
         raise Unreadable("is empty")
-    return [_message(one) for one in cell]
+    return _alternating(cell) if reading == "alternating" else [_message(one) for one in cell]
+
+
+def _alternating(texts: list[Any] | tuple[Any, ...]) -> list[Message]:
+    if not all(isinstance(text, str) for text in texts):
+        raise Unreadable("holds no list of texts")
+    if any(map(is_blank, texts)):
+        raise Unreadable("has a turn in which nothing is said")
+    return [assistant(text) if place % 2 else user(text) for place, text in enumerate(texts)]
 
 
 def _parsed(cell: Any) -> Any:

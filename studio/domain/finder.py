@@ -9,7 +9,16 @@ from studio.domain.column_roles import are_numbers, better_of, rated_fields, rea
 from studio.domain.columns import Column, prevailing
 from studio.domain.conversations import Message, Unreadable, read_messages
 from studio.domain.mapping import word
-from studio.domain.role_names import ANSWER_WORDS, ANSWERING, NAMES, known_names, numbered
+from studio.domain.role_names import (
+    ANSWER_WORDS,
+    ANSWERING,
+    NAMES,
+    TURN_LISTS,
+    is_about,
+    is_mark,
+    known_names,
+    numbered,
+)
 from studio.domain.verdict_words import codes, is_number_code, pair_of, says_good_or_bad, winner_words
 
 _SPOKEN = ("text", "messages", "json", "transcript")
@@ -72,7 +81,7 @@ class Finder:
                 self._label()
         elif "answer" not in self.unclear and self._rated():
             self._ask()
-        else:
+        elif not self._summed_up():
             self._text()
 
     def _continued(self) -> None:
@@ -272,7 +281,18 @@ class Finder:
             return True
         if fitting:
             self.unclear.append("conversation")
-        return False
+            return False
+        return self._listed()
+
+    def _listed(self) -> bool:
+        """A list of texts in which two speak in turn, where nothing else is asked or answered."""
+        lists = [one for one in self.columns if one.type == "list<text>" and one.name.casefold() in TURN_LISTS]
+        cells = [cell for row in self.rows for one in lists if (cell := row.get(one.name))]
+        spoken = len(lists) == 1 and sum(len(cell) > 1 for cell in cells) * 2 > len(cells)
+        if not spoken or self._called("question") or self._called("answer"):
+            return False
+        self.found[lists[0].name] = "conversation"
+        return True
 
     def _compared(self) -> bool:
         """Two answers, and a column that says which is better."""
@@ -329,13 +349,37 @@ class Finder:
             return self._take("scores", types=("list<integer>", "list<number>"), written="list<text>") and lists
         return False
 
+    def _says_little(self, column: Column) -> bool:
+        """Whether the only text says where a row is from or what it is called, beside what is to be learnt."""
+        cells = [cell for row in self.rows if isinstance(cell := row.get(column.name), str) and cell]
+        marks = sum(map(is_mark, cells)) * 2 > len(cells)
+        return marks or is_about(column.name) or any(one.type == "list<text>" for one in self.columns)
+
     def _only_text(self) -> bool:
         return sum(self.readings[column.name] == "text" and column.type == "text" for column in self.columns) == 1
 
+    def _texts(self) -> list[Column]:
+        return [one for one in self.columns if one.type == "text" and self.readings[one.name] == "text"]
+
+    def _summed_up(self) -> bool:
+        """A text with its summary, which is what is asked for."""
+        known = (*NAMES["text"], *NAMES["conversation"])
+        told = [one for one in self._texts() if one.name.casefold() in known]
+        sums = [one for one in self._called("summary") if one in self._texts()]
+        if not sums or not told:
+            return False
+        if len(told) == len(sums) == 1 and not self._called("question"):
+            self.found |= {told[0].name: "question", sums[0].name: "answer"}
+        else:
+            self.unclear += ["question"] * (len(told) > 1) + ["answer"]
+        return True
+
     def _text(self) -> None:
-        texts = [one for one in self.columns if one.type == "text" and self.readings[one.name] == "text"]
+        texts = self._texts()
         named = [one for one in texts if one.name.casefold() in NAMES["text"]]
         fitting = named or ([] if any(one.name.casefold() in known_names() for one in texts) else texts)
+        if not named and len(fitting) == 1 and self._says_little(fitting[0]):
+            return
         if len(fitting) == 1:
             self.found[fitting[0].name] = "text"
         elif fitting:

@@ -50,7 +50,40 @@ NAMES = {
     "solution": ("solution", "final_answer", "expected_answer", "ground_truth", "gold", "gold_answer"),
     "text": ("text", "content", "document", "body", "article", "story", "code", "raw_text", "raw_content"),
     "tools": ("tools", "functions"),
+    "summary": ("highlights", "summary", "tldr"),  # an answer to the text beside it
 }
+# Lists of texts of two who speak in turn: `turns` is not among them, since benchmarks have nothing but questions there.
+TURN_LISTS = (
+    *(name for name in NAMES["conversation"] if name != "turns"),
+    "dialogs",
+    "dialogues",
+    "utterances",
+    "data",
+)
+# Words that end the name of a column that tells of a row where it is from, or of what kind.
+_ABOUT = frozenset(
+    {"id", "ids", "uid", "uuid", "guid", "idx", "index", "key", "hash", "sha", "md5", "source", "src", "origin", "url"}
+    | {"urls", "uri", "link", "href", "domain", "host", "name", "username", "author", "title", "path", "file"}
+    | {"filename", "date", "time", "timestamp", "at", "year", "category", "subcategory", "topic", "subject", "type"}
+    | {
+        "kind",
+        "tag",
+        "tags",
+        "lang",
+        "language",
+        "locale",
+        "country",
+        "license",
+        "licence",
+        "split",
+        "subset",
+        "config",
+    }
+    | {"dataset", "model", "version", "status", "level", "difficulty", "email", "gender", "label", "class", "meta"}
+    | {"metadata"}
+)
+_LONGEST_MARK = 64  # characters of one word, as hashes have them
+_UNSPACED = "\u0e00"  # from these letters on there are scripts without spaces between words
 ANSWERING = {*NAMES["answer"], *NAMES["chosen"], *NAMES["rejected"], *NAMES["solution"], *NAMES["reasoning"]}
 # Words in the names of several columns that hold an answer each.
 ANSWER_WORDS = frozenset(
@@ -72,6 +105,20 @@ def numbered(names: Collection[str], words: Collection[str] = ()) -> list[dict[s
     return [dict(sorted(one.items())) for one in found.values() if len(one) > 1]
 
 
+def is_about(name: str) -> bool:
+    """Whether a column's name says that it tells of its row, and is nothing to learn by itself."""
+    words = [word for word in re.split(r"[\W_\d]+|(?<=[a-z])(?=[A-Z])", name) if word]
+    return bool(words) and words[-1].casefold() in _ABOUT
+
+
+def is_mark(text: str) -> bool:
+    """Whether a text is no more than an id, an address or one word."""
+    text = text.strip()
+    if len(text.split()) > 1:
+        return False
+    return "://" in text[:_LONGEST_MARK] or (len(text) <= _LONGEST_MARK and all(sign < _UNSPACED for sign in text))
+
+
 def known_names() -> set[str]:
     """Names that say another role than text."""
-    return {name for role, names in NAMES.items() if role not in ("text", "answer") for name in names}
+    return {name for role, names in NAMES.items() if role not in ("text", "answer", "summary") for name in names}

@@ -16,7 +16,7 @@ from studio.domain.cell_structure import (
     left_open,
     speakers,
 )
-from studio.domain.columns import kind_of
+from studio.domain.columns import Column, kind_of
 from studio.domain.dataset_cells import SPEAKING, Cells
 from studio.domain.dataset_rules import (
     check_vision,
@@ -27,6 +27,7 @@ from studio.domain.dataset_rules import (
     warn_unsaid,
 )
 from studio.domain.findings import Fix
+from studio.domain.role_names import is_about
 from studio.domain.seen_rows import Alike
 
 _USUAL_LENGTH = 1024  # max_length where a recipe says none
@@ -128,13 +129,17 @@ def _nothing(cells: Cells, method: str, field: str) -> None:
     fix = None
     if "text" in cells:
         fix = Fix("Learn from `text`", unset=("dataset_text_field",))
-    elif len(texts) == 1:
+    elif len(texts) == 1 and not is_about(texts[0]) and not any(map(_holds_texts, cells.columns.values())):
         fix = Fix(f"Learn from `{texts[0]}`", set={"dataset_text_field": texts[0]})
     if field:
         missing(cells, method, field, "", fix)
     else:
         why = "TRL then looks for a column without a name, and stops. Name the column of texts."
         cells.add("error", next(iter(cells.columns), "text"), "dataset_text_field is empty.", why, fix=fix)
+
+
+def _holds_texts(column: Column) -> bool:
+    return column.type == "list<text>"
 
 
 def _check_first_conversation(cells: Cells) -> None:
