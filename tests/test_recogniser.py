@@ -18,6 +18,7 @@ from studio.domain.recogniser import Proposal, propose, recognise
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, draft, key_of
 from studio.ui import before_after
+from studio.ui.mapping_card import with_role
 
 CASES = [(name, method) for name, (_, wanted) in FORMATS.items() for method in wanted]
 ANSWERS = (*GOOD, *POOR)
@@ -784,3 +785,68 @@ def test_a_summary_is_never_dropped_in_silence() -> None:
     rows = [{"article": f"{ASKED[n]} Long.", "text": f"{ASKED[n]} Longer.", "summary": GOOD[n]} for n in range(4)]
     proposal = recognised("sft", rows)
     assert (proposal.roles, proposal.unclear, proposal.sure) == ({}, ("question", "answer"), False)
+
+
+# --- pairs of which one is said to be better
+
+
+@pytest.mark.parametrize("name", ["pairs_with_winner", "lmsys_arena", "arena"])
+def test_sft_learns_the_better_one_of_two(name: str) -> None:
+    rows = FORMATS[name][0]
+    proposal = recognised("sft", rows)
+    pairs = made(recognised("dpo", rows))
+    assert [row["completion"] for row in made(proposal)] == [row["chosen"] for row in pairs]
+    assert [row["completion"][0]["content"] for row in made(proposal)] == [GOOD[0], POOR[1], GOOD[2], POOR[3]]
+    by_hand = propose("sft", proposal.roles, columns_of(rows), rows)
+    assert by_hand.mapping == proposal.mapping
+    alone = {column: role for column, role in proposal.roles.items() if role != "winner"}
+    assert propose("sft", alone, columns_of(rows), rows).missing.startswith("Two answers and the column that says")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_columns_that_mark_the_better_one_are_a_winner_in_any_order(turned: bool) -> None:
+    marks = {"winner_tie": [0, 0, 1, 0], "winner_b": [False, True, False, False], "winner_a": [1, 0, 0, 1]}
+    rows: Rows = [
+        {**{name: cells[n] for name, cells in marks.items()}, "prompt": ASKED[n], "answer_a": GOOD[n],
+         "answer_b": POOR[n]} for n in range(4)
+    ]  # fmt: skip
+    proposal = recognised("dpo", rows)
+    roles = dict(proposal.roles)
+    if turned:
+        roles |= {"answer_a": "answer b", "answer_b": "answer a"}
+        proposal = propose("dpo", roles, columns_of(rows), rows)
+    assert [row["chosen"][0]["content"] for row in made(proposal)] == [GOOD[0], POOR[1], GOOD[3]]
+    ((number, why),) = proposal.bad
+    assert (number, str(why)) == (2, "`winner_tie` and `winner_b`, `winner_a` do not say which answer is better")
+    assert proposal.mapping is not None
+    assert DataMapping.from_json(json.loads(json.dumps(proposal.mapping.to_json()))) == proposal.mapping
+
+
+def test_two_winners_that_mark_no_answers_are_refused_and_marks_may_be_chosen_one_by_one() -> None:
+    rows: Rows = [{"prompt": ASKED[n], "response_a": GOOD[n], "response_b": POOR[n], "winner": "a", "choice": "b",
+                   "winner_a": 1, "winner_b": 0} for n in range(4)]  # fmt: skip
+    base = {"prompt": "question", "response_a": "answer a", "response_b": "answer b"}
+    told = propose("sft", {**base, "winner": "winner", "choice": "winner"}, columns_of(rows), rows)
+    assert told.missing == "Two columns are Which is better; one can be."
+    looked = Inspection("a", "sft", "reject", columns=tuple(columns_of(rows)), rows=tuple(rows))
+    choice = Choice(key_of(looked), base)
+    for column, winners in (
+        ("winner", {"winner"}),
+        ("choice", {"choice"}),
+        ("winner_a", {"winner_a"}),
+        ("winner_b", {"winner_a", "winner_b"}),
+    ):
+        found = draft(looked, choice, {})
+        assert found is not None
+        choice.roles = with_role(found, choice, column, "winner")
+        assert {name for name, role in choice.roles.items() if role == "winner"} == winners
+    found = draft(looked, choice, {})
+    assert found is not None
+    assert found.proposal.sure
+
+
+def test_lists_written_out_as_text_are_no_answers() -> None:
+    rows = [{**row, **{name: json.dumps([row[name]]) for name in ("prompt", "response_a", "response_b")}}
+            for row in FORMATS["lmsys_arena"][0]]  # fmt: skip
+    for method in ("sft", "dpo", "kto", "reward"):
+        assert not recognised(method, rows).sure

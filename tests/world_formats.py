@@ -171,7 +171,7 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
                 "prompt": "question", "response_0": "answers", "response_1": "answers", "score_0": "scores",
                 "score_1": "scores",
             }
-            for method in ("dpo", "reward")
+            for method in ("dpo", "reward", "sft")
         },
     ),
     "graded_solutions": (
@@ -184,7 +184,32 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
             model_a="x", model_b="y", winner=["model_a", "model_b", "model_a", "model_b"],
             conversation_a=turns, conversation_b=lambda n: turns(n, POOR),
         ),
-        {"dpo": {"conversation_a": "answer a", "conversation_b": "answer b", "winner": "winner"}},
+        {
+            method: {"conversation_a": "answer a", "conversation_b": "answer b", "winner": "winner"}
+            for method in ("dpo", "sft")
+        },
+    ),
+    "pairs_with_winner": (
+        _rows(prompt=ASKED, response_a=GOOD, response_b=POOR, winner=["model_a", "model_b", "model_a", "model_b"]),
+        {
+            method: {
+                "prompt": "question", "response_a": "answer a", "response_b": "answer b", "winner": "winner",
+            }
+            for method in ("sft", "dpo", "kto", "reward")
+        },
+    ),
+    "lmsys_arena": (
+        _rows(
+            id=lambda n: n, model_a="x", model_b="y", prompt=ASKED, response_a=GOOD, response_b=POOR,
+            winner_model_a=[1, 0, 1, 0], winner_model_b=[0, 1, 0, 1], winner_tie=[0] * 4,
+        ),
+        {
+            method: {
+                "prompt": "question", "response_a": "answer a", "response_b": "answer b", "winner_model_a": "winner",
+                "winner_model_b": "winner", "winner_tie": "winner",
+            }
+            for method in ("sft", "dpo", "kto", "reward")
+        },
     ),
     "safe_rlhf": (
         _rows(prompt=ASKED, response_0=GOOD, response_1=POOR, better_response_id=[0, 1, 0, 1]),

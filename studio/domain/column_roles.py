@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from studio.domain.columns import Column, kind_of, prevailing
-from studio.domain.conversations import is_json_messages, is_transcript
-from studio.domain.mapping import MADE, DataMapping, Source, number
-from studio.domain.verdict_words import BAD, GOOD, codes, says_good_or_bad, winner_words
+from studio.domain.column_readings import better_of, source_of
+from studio.domain.columns import Column, prevailing
+from studio.domain.mapping import MADE, DataMapping, Source
+from studio.domain.verdict_words import BAD, GOOD, codes, marked_winners, says_good_or_bad, winner_words
 
 Sources = tuple[tuple[str, Source], ...]
 # Each role with the words of its choice in a column's header.
@@ -41,8 +40,8 @@ _ASKED = ("system", "question", "context")
 _PAIRED = ("chosen", "rejected", "answer a", "answer b", "winner", "rated", "answers", "scores")
 _OFFERED = {
     "sft": (
-        *(*_ASKED, "reasoning", "answer", "conversation", "text", "label", "score", "chosen", "rated"),
-        *("answers", "scores", "tools"),
+        *(*_ASKED, "reasoning", "answer", "conversation", "text", "label", "score", "chosen"),
+        *("answer a", "answer b", "winner", "rated", "answers", "scores", "tools"),
     ),
     "dpo": (*_ASKED, *_PAIRED, "tools"),
     "reward": (*_ASKED, *_PAIRED, "tools"),
@@ -53,22 +52,7 @@ _OFFERED = {
 }
 MANY = ("rated", "answers", "scores", "keep")  # roles of more than one column
 _SCORED = ("rated", "scores", "score")
-_ANSWER_FIELDS = ("solution", "response", "answer", "completion", "output", "text", "content", "generation")
-_SCORE_FIELDS = (
-    *("is_correct", "correct", "label", "overall_score", "score", "rating", "reward", "fine-grained_score"),
-    *("is_good", "thumbs_up", "quality"),
-)
-_WRITTEN_SCORES = ("overall_score", "score", "rating", "reward")  # also where they are text
-# Words in the name of a number that say which of two is the better one.
-_HIGHER = frozenset(
-    {"score", "rating", "reward", "quality", "correct", "correctness", "label", "good", "grade", "stars", "accuracy"}
-    | {"helpfulness", "preference", "votes", "upvotes", "likes", "thumbs", "elo", "harmlessness"}
-)
-_LOWER = frozenset(
-    {"rank", "ranking", "place", "position", "loss", "nll", "error", "errors", "perplexity", "ppl", "toxicity", "toxic"}
-    | {"harm", "harmful", "harmfulness", "bias", "distance", "penalty", "downvotes", "dislikes", "mistakes", "cost"}
-    | {"wrong", "incorrect", "unsafe"}
-)
+_NO_WINNER = "Two answers and the column that says which is better are needed."
 
 
 @dataclass(frozen=True)
@@ -118,9 +102,10 @@ def resolve(
     chosen = settings or Settings()
     known = {one.name: prevailing(one, (row.get(one.name) for row in rows)) for one in columns}
     played = {name: role for name, role in roles.items() if name in known and role in _OFFERED[method]}
-    twice = next((role for role in played.values() if role not in MANY and list(played.values()).count(role) > 1), None)
+    once = [role for role in played.values() if role not in MANY and role != "winner"]
+    twice = next((role for role in once if once.count(role) > 1), None)
     if twice:
-        return Resolved(missing=f"Two columns are {ROLE_WORDS[twice]}; one can be.")
+        return Resolved(missing=_only_one(twice))
     sources: list[tuple[str, Source]] = []
     for name, role in played.items():
         if role == "keep" and name in MADE:
@@ -148,6 +133,10 @@ def resolve(
         for role, source in sources
     )
     return replace(_resolved(method, read, rows, chosen), better=better)
+
+
+def _only_one(role: str) -> str:
+    return f"Two columns are {ROLE_WORDS[role]}; one can be."
 
 
 def _with_scores(sources: list[tuple[str, Source]]) -> tuple[list[tuple[str, Source]], str]:
@@ -179,14 +168,6 @@ def _alike(names: list[str]) -> int:
     return sum(1 for _ in takewhile(lambda signs: len(set(signs)) == 1, zip(*names, strict=False)))
 
 
-def better_of(name: str) -> str:
-    """Which of two numbers under this name is the better one, higher or lower; "" where the name does not say."""
-    words = {word.casefold() for word in re.split(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])", name)}
-    words |= {word[:-1] for word in words if word.endswith("s")}
-    high, low = bool(words & _HIGHER) or name.casefold() in _SCORE_FIELDS, bool(words & _LOWER)
-    return "" if high == low else "higher" if high else "lower"
-
-
 def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen: Settings) -> Resolved:
     have = dict(sources)
     target, missing = _target(method, have)
@@ -197,7 +178,8 @@ def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen:
         lower = any(source.better == "lower" for source in have.values())
         bound = "up to" if lower else "from"
         return Resolved(missing=f"Scores need a number {bound} which an answer counts as good.", needs_threshold=True)
-    first, second, asked, possible = _winning(have, rows, chosen)
+    winners = [source.column for role, source in sources if role == "winner"]
+    first, second, asked, possible = _winning(have, winners, rows, chosen)
     if asked:
         return Resolved(missing=asked, codes=possible)
     if "label" in have and not says_good_or_bad(have["label"].column, rows):
@@ -219,12 +201,15 @@ def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen:
 
 
 def _winning(
-    have: Mapping[str, Source], rows: list[dict[str, Any]], chosen: Settings
+    have: Mapping[str, Source], winners: list[str], rows: list[dict[str, Any]], chosen: Settings
 ) -> tuple[tuple[str, ...], tuple[str, ...], str, tuple[str, ...]]:
     """The words for the first and for the second answer, what is to be asked for them, and what they may be."""
     if not {"answer a", "answer b", "winner"} <= set(have):
         return (), (), "", ()
-    one, other, winner = (have[role].column for role in ("answer a", "answer b", "winner"))
+    one, other, winner = have["answer a"].column, have["answer b"].column, winners[0]
+    if len(winners) > 1:
+        marked = marked_winners(one, other, winners, rows)
+        return ((marked[0],), (marked[1],), "", ()) if marked else ((), (), _only_one("winner"), ())
     told = winner_words(one, other, winner, rows)
     if told is not None:
         return told[0], told[1], "", ()
@@ -266,14 +251,15 @@ def _target(method: str, have: Mapping[str, Source]) -> tuple[str, str]:
     if method == "kto" and "answer" in have:
         return "", "Which column says whether the answer was good?"
     if "answer a" in have or "answer b" in have or "winner" in have:
-        return "", "Two answers and the column that says which is better are needed."
+        return "", _NO_WINNER
     if "chosen" in have or "rejected" in have:
         return "", "Which column holds the " + ("worse" if "chosen" in have else "better") + " answer?"
     return "", "Which columns hold the better and the worse answer?"
 
 
 def _sft_target(have: Mapping[str, Source]) -> tuple[str, str]:
-    ways = [role for role in ("text", "conversation", "answer", "chosen", "rated", "answers") if role in have]
+    known = ("text", "conversation", "answer", "chosen", "answer a", "rated", "answers")
+    ways = [role for role in known if role in have]
     if len(ways) > 1:
         return "", f"{ROLE_WORDS[ways[0]]} or {ROLE_WORDS[ways[1]].lower()}: choose one of the two to learn from."
     if not ways:
@@ -281,6 +267,8 @@ def _sft_target(have: Mapping[str, Source]) -> tuple[str, str]:
         return "", words
     if ways[0] in ("text", "conversation"):
         return "language modeling", ""
+    if ways[0] == "answer a" and not {"answer b", "winner"} <= set(have):
+        return "", _NO_WINNER
     if ways[0] == "answers" and "scores" not in have:
         return "", "Which column holds the scores of the answers?"
     if ways[0] in ("rated", "answers"):
@@ -295,91 +283,6 @@ def _asked(target: str, have: Mapping[str, Source], answer: str) -> tuple[str, s
     if "question" in have or have[answer].reading != "text":
         return target, ""
     return "", "Which column holds the question?"
-
-
-# --- how cells are read
-
-
-def source_of(column: Column, role: str, rows: list[dict[str, Any]]) -> Source | None:
-    """How a column's cells are read for a role; None where they cannot play it."""
-    if role in ("keep", "label", "winner", "tools"):
-        return Source(column.name, "value")
-    if role == "score":
-        return Source(column.name, "value") if are_numbers(column, rows) else None
-    if role == "scores":
-        return Source(column.name, _one_or_list(column)) if are_numbers(column, rows) else None
-    if role == "answers":
-        if column.type == "list<text>":
-            return Source(column.name, "list")
-        return Source(column.name) if reading_of(column, rows) == "text" else None
-    if role == "rated":
-        fields = rated_fields(column)
-        return Source(column.name, "rated", *fields) if fields else None
-    if role == "conversation" and column.type == "list<text>":
-        return Source(column.name, "alternating")
-    if role in ("answer", "solution") and column.type == "boolean":
-        return Source(column.name, "text")
-    reading = reading_of(column, rows)
-    plain = role in ("system", "context", "reasoning", "text", "solution")
-    if plain and reading in ("json", "transcript"):
-        reading = "text"
-    if reading is None or (plain and reading != "text") or (role == "conversation" and reading == "text"):
-        return None
-    return Source(column.name, reading)
-
-
-def _one_or_list(column: Column) -> str:
-    return "list" if column.type.startswith("list<") else "value"
-
-
-def are_numbers(column: Column, rows: list[dict[str, Any]]) -> bool:
-    """Whether a column holds numbers, or lists of them, be they written out as text."""
-    if column.type in ("integer", "number", "list<integer>", "list<number>"):
-        return True
-    if column.type not in ("text", "list<text>"):
-        return False
-    cells = [cell for row in rows if (cell := row.get(column.name)) not in (None, "", [])]
-    ones = [one for cell in cells for one in (cell if isinstance(cell, list) else [cell])]
-    return _most(number(one) is not None for one in ones)
-
-
-def reading_of(column: Column, rows: list[dict[str, Any]]) -> str | None:
-    """How a column speaks: text, messages, json or transcript; None where it does not."""
-    if column.type in ("messages", "turns"):
-        return "messages"
-    if column.type in ("integer", "number"):
-        return "text"
-    cells = [cell for row in rows if (cell := row.get(column.name)) not in (None, "", [])]
-    if column.type in ("json", "list<json>", "list<null>"):
-        return "messages" if _most(kind_of(cell) in ("messages", "turns") for cell in cells) else None
-    if column.type not in ("text", "null"):
-        return None
-    texts = [cell for cell in cells if isinstance(cell, str)]
-    if _most(map(is_json_messages, texts)):
-        return "json"
-    return "transcript" if _most(map(is_transcript, texts)) else "text"
-
-
-def _most(told: Iterable[bool]) -> bool:
-    """Whether it holds for the cells, but for a few that are odd: these are named, and can be left out."""
-    found = list(told)
-    return bool(found) and sum(found) * 4 >= len(found) * 3
-
-
-def rated_fields(column: Column) -> tuple[str, str] | None:
-    """The fields of an answer and its score in a column of objects; None where there is not one of each.
-
-    A number whose name says nothing may be the score where there is no other: which way it is read is then asked.
-    """
-    if column.type not in ("struct", "list<struct>"):
-        return None
-    written = [one.name for one in column.fields if one.type == "text" and one.name.casefold() in _WRITTEN_SCORES]
-    texts = [field.name for field in column.fields if field.type == "text" and field.name not in written]
-    named = [name for name in texts if name.casefold() in _ANSWER_FIELDS] or texts
-    scores = [field.name for field in column.fields if field.type in ("boolean", "integer", "number")] or written
-    known = [name for wanted in _SCORE_FIELDS for name in scores if name.casefold() == wanted]
-    best = known[:1] or [name for name in scores if better_of(name)] or scores
-    return (named[0], best[0]) if len(named) == 1 and len(best) == 1 else None
 
 
 def _numeric_scores(sources: Iterable[tuple[str, Source]], rows: list[dict[str, Any]]) -> bool:

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from studio.domain.column_roles import are_numbers, better_of, rated_fields, reading_of
+from studio.domain.column_readings import (
+    are_numbers,
+    better_of,
+    is_list_as_text,
+    judging,
+    may_mark,
+    rated_fields,
+    reading_of,
+    says_little,
+)
 from studio.domain.columns import Column, prevailing
 from studio.domain.conversations import Message, Unreadable, read_messages
-from studio.domain.mapping import word
 from studio.domain.role_names import (
     ANSWER_WORDS,
     ANSWERING,
     NAMES,
     TURN_LISTS,
-    is_about,
-    is_mark,
     known_names,
     numbered,
 )
-from studio.domain.verdict_words import codes, is_number_code, pair_of, says_good_or_bad, winner_words
+from studio.domain.verdict_words import (
+    codes,
+    is_number_code,
+    marked_winners,
+    pair_of,
+    winner_words,
+)
 
 _SPOKEN = ("text", "messages", "json", "transcript")
 _TURNS = ("messages", "json", "transcript")
 _OPENING = (*NAMES["question"], *NAMES["context"], "input")  # names of what turns are that ask
 _NUMBERS = ("integer", "number")
-
-
-def judging(columns: Iterable[Column], rows: list[dict[str, Any]]) -> list[Column]:
-    """The columns that say of each answer whether it is good or bad, by their names and by what stands there."""
-    kinds = ("boolean", "integer", "number", "text")
-    named = [one for one in columns if one.name.casefold() in NAMES["label"] and one.type in kinds]
-    return [one for one in named if says_good_or_bad(one.name, rows) and not _may_be_score(one, rows)]
-
-
-def _may_be_score(column: Column, rows: list[dict[str, Any]]) -> bool:
-    """Whether cells that say good or bad say too little: none does, or all have one number, as scores may."""
-    said = {word(row.get(column.name)) for row in rows} - {""}
-    graded = column.type in _NUMBERS and column.name.casefold() in ("rating", "feedback", "reaction")
-    return not said or (graded and len(said) == 1)
 
 
 class Finder:
@@ -79,10 +76,19 @@ class Finder:
                 self._text()
             else:
                 self._label()
-        elif "answer" not in self.unclear and self._rated():
+        elif ("answer" not in self.unclear and self._rated()) or ("answer" not in self.unclear and self._best()):
             self._ask()
         elif not self._summed_up():
             self._text()
+
+    def _best(self) -> bool:
+        """Two answers of which one is said to be better, or several with a score each."""
+        found, unclear = dict(self.found), self.unclear
+        self.unclear = []
+        if self._compared() and {"winner", "scores"} & set(self.found.values()):
+            return True
+        self.found, self.unclear = found, unclear
+        return False
 
     def _continued(self) -> None:
         """Turns that ask, with what is answered to them in a column of its own."""
@@ -300,6 +306,7 @@ class Finder:
             pair for pair in pair_of([column.name for column in self.columns if column.type not in _NUMBERS])
             if all(self.readings[name] in _SPOKEN for name in pair)
             and not any(part in pair[0].casefold() for part in ("model_", "judge", "_id"))
+            and not any(is_list_as_text(name, self.rows) for name in pair)
         ]  # fmt: skip
         if len(pairs) != 1:
             if self._scored():
@@ -309,6 +316,10 @@ class Finder:
         one, other = pairs[0]
         named = self._called("winner")
         telling = [c for c in named if winner_words(one, other, c.name, self.rows) is not None]
+        marks = may_mark(self.columns)
+        if not telling and marked_winners(one, other, marks, self.rows) is not None:
+            self.found |= {one: "answer a", other: "answer b", **dict.fromkeys(marks, "winner")}
+            return True
         if not telling and self._scored():
             return True
         if not telling and len(named) == 1 and any(map(is_number_code, codes(named[0].name, self.rows))):
@@ -349,12 +360,6 @@ class Finder:
             return self._take("scores", types=("list<integer>", "list<number>"), written="list<text>") and lists
         return False
 
-    def _says_little(self, column: Column) -> bool:
-        """Whether the only text says where a row is from or what it is called, beside what is to be learnt."""
-        cells = [cell for row in self.rows if isinstance(cell := row.get(column.name), str) and cell]
-        marks = sum(map(is_mark, cells)) * 2 > len(cells)
-        return marks or is_about(column.name) or any(one.type == "list<text>" for one in self.columns)
-
     def _only_text(self) -> bool:
         return sum(self.readings[column.name] == "text" and column.type == "text" for column in self.columns) == 1
 
@@ -378,7 +383,7 @@ class Finder:
         texts = self._texts()
         named = [one for one in texts if one.name.casefold() in NAMES["text"]]
         fitting = named or ([] if any(one.name.casefold() in known_names() for one in texts) else texts)
-        if not named and len(fitting) == 1 and self._says_little(fitting[0]):
+        if not named and len(fitting) == 1 and says_little(fitting[0], self.columns, self.rows):
             return
         if len(fitting) == 1:
             self.found[fitting[0].name] = "text"

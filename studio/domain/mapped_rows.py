@@ -267,7 +267,7 @@ def _prompt_completion(cells: _Cells) -> list[Row]:
             raise BadRow("No answer is good enough to learn from.")
         prompt, answer = cells.prompt_for([], "question"), [assistant(said)]
     else:
-        role = "chosen" if cells.has("chosen") else "answer"
+        role = "answer" if cells.has("answer") else _sides(cells)[0]
         if cells.is_text:
             return [{"prompt": cells.asked_text(), "completion": cells.answer_text(role)}]
         prompt, answer = cells.prompted(role)
@@ -297,10 +297,16 @@ def _pair(cells: _Cells) -> tuple[Any, Any, Any]:
 
 def _sides(cells: _Cells) -> tuple[str, str]:
     """The roles of the better and the worse answer."""
-    source = cells.mapping.source("winner")
-    if source is None:
+    winners = cells.mapping.sources("winner")
+    if not winners:
         return "chosen", "rejected"
-    said = word(cells.cell(source))
+    source, said = winners[0], word(cells.cell(winners[0]))
+    if len(winners) > 1:  # each is 1 where its answer is the better one
+        marked = [one.column for one in winners if word(cells.cell(one)) in ("1", "true")]
+        said = marked[0] if len(marked) == 1 else ""
+        if said not in (*cells.mapping.first, *cells.mapping.second):
+            others = ", ".join(f"`{one.column}`" for one in winners[1:])
+            raise BadRow(f"and {others} do not say which answer is better", source.column)
     if said in cells.mapping.first:
         return "answer a", "answer b"
     if said in cells.mapping.second:

@@ -40,8 +40,9 @@ class DataMapping:
 
     `roles` are pairs of a role and its source; `rated`, `keep`, `answers` and `scores` may occur more than once, the
     n-th score is that of the n-th answer. `form` is messages or text. `first` and `second` are the words of a `winner`
-    column, `good` and `bad` those of a `label`; a score from `threshold` on counts as good, or up to it where lower
-    ones are better. Of a solution only what follows the last `after` is kept.
+    column, or where several are winners the names of those that are 1 for either answer; `good` and `bad` are those of
+    a `label`; a score from `threshold` on counts as good, or up to it where lower ones are better. Of a
+    solution only what follows the last `after` is kept.
     """
 
     target: str

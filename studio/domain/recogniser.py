@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from studio.domain.column_readings import judging
 from studio.domain.column_roles import (
     Resolved,
     Settings,
@@ -13,7 +14,7 @@ from studio.domain.column_roles import (
 )
 from studio.domain.columns import Column, column_of
 from studio.domain.dataset_types import judge
-from studio.domain.finder import Finder, judging
+from studio.domain.finder import Finder
 from studio.domain.mapped_rows import is_unasked, map_telling
 from studio.domain.mapping import BadRow, DataMapping, Row, final_answer, word
 from studio.domain.verdict_words import BAD

@@ -76,6 +76,33 @@ def winner_words(one: str, other: str, winner: str, rows: list[dict[str, Any]]) 
     return None
 
 
+def marked_winners(
+    one: str, other: str, winners: Collection[str], rows: list[dict[str, Any]]
+) -> tuple[str, str] | None:
+    """Of columns that are 1 where an answer is the better one, each for one answer: the first's and the second's.
+
+    What else stands among them says of neither. None where the columns do not tell.
+    """
+    for ends in (*_SUFFIXES, *(pair[::-1] for pair in _SUFFIXES)):
+        if not all(name.casefold().endswith(end) for name, end in zip((one, other), ends, strict=True)):
+            continue
+        found = [[name for name in winners if name.casefold().endswith(f"_{end}")] for end in ends]
+        if [len(names) for names in found] != [1, 1]:
+            continue
+        rest = [name for name in winners if [name] not in found]
+        neither = all(set(name.casefold().split("_")) & set(NEITHER) for name in rest)
+        marks = {word(row.get(name)) for row in rows for name in winners}
+        if neither and marks <= {"0", "1", "true", "false", ""}:
+            return found[0][0], found[1][0]
+    return None
+
+
+def beside_winner(name: str, other: str) -> bool:
+    """Whether two columns may be such ones, each for one answer, by what their names begin with."""
+    (begin, *rest), (beginning, *others) = name.casefold().split("_"), other.casefold().split("_")
+    return begin == beginning and bool(rest) and bool(others)
+
+
 def codes(winner: str, rows: list[dict[str, Any]]) -> tuple[str, ...]:
     """What the values of a column may mean that says which of two answers is better, as A/B; () where it is no code.
 

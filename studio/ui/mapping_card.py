@@ -13,6 +13,7 @@ from studio.domain.column_roles import MANY, Settings
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
 from studio.domain.mixture import own_files
+from studio.domain.verdict_words import beside_winner
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft, draft, key_of
 from studio.service.preparing import Job, Order
@@ -368,7 +369,8 @@ def with_role(found: Draft, choice: Choice, column: str, role: str) -> dict[str,
     roles.pop(column, None)
     if role:
         if role not in MANY:
-            roles = {name: other for name, other in roles.items() if other != role}
+            apart = {name for name in roles if role == "winner" and beside_winner(name, column)}
+            roles = {name: other for name, other in roles.items() if other != role or name in apart}
         roles[column] = role
     return roles
 
