@@ -850,3 +850,24 @@ def test_lists_written_out_as_text_are_no_answers() -> None:
             for row in FORMATS["lmsys_arena"][0]]  # fmt: skip
     for method in ("sft", "dpo", "kto", "reward"):
         assert not recognised(method, rows).sure
+
+
+@pytest.mark.parametrize("method", ["grpo", "rloo", "distillation"])
+def test_what_two_answers_answer_to_is_a_prompt(method: str) -> None:
+    rows = FORMATS["hh_rlhf"][0]
+    asked = [row["prompt"] for row in made(recognised("dpo", rows))]
+    assert [row["prompt"] for row in made(recognised(method, rows))] == asked
+    assert [prompt[-1] for prompt in asked] == [{"role": "user", "content": one} for one in ASKED]
+    # They part where the assistant speaks for the first time: nothing that one of them alone says is a prompt.
+    early = [{"chosen": transcript(n), "rejected": transcript(n, POOR).replace("what can I do", "how can I be")}
+             for n in range(4)]  # fmt: skip
+    assert [row["prompt"] for row in made(recognised(method, early))] == [[{"role": "user", "content": "Hello"}]] * 4
+    columns = columns_of(rows)
+    assert "choose both columns" in propose(method, {"chosen": "chosen"}, columns, rows).missing
+    plain = [{"chosen": GOOD[n], "rejected": POOR[n]} for n in range(4)]
+    both = {"chosen": "chosen", "rejected": "rejected"}
+    assert recognised(method, plain).roles == {}
+    assert propose(method, both, columns_of(plain), plain).missing == "Which column holds the question?"
+    cut = [*rows, {"chosen": transcript(0), "rejected": transcript(1)}]
+    ((number, why),) = recognised(method, cut).bad
+    assert (number, "parts from the better answer" in str(why)) == (4, True)

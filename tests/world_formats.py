@@ -134,8 +134,15 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
     ),
     "hh_rlhf": (
         _rows(chosen=transcript, rejected=lambda n: transcript(n, POOR)),
-        {method: {"chosen": "chosen", "rejected": "rejected"} for method in ("dpo", "reward", "kto")}
+        {
+            method: {"chosen": "chosen", "rejected": "rejected"}
+            for method in ("dpo", "reward", "kto", "grpo", "rloo", "distillation")
+        }
         | {"sft": {"chosen": "chosen"}},
+    ),
+    "pairs_of_conversations": (
+        _rows(chosen=turns, rejected=lambda n: turns(n, POOR)),
+        {method: {"chosen": "chosen", "rejected": "rejected"} for method in ("dpo", "grpo", "rloo", "distillation")},
     ),
     "hh_transcript": (_rows(text=transcript), {"sft": {"text": "conversation"}}),
     "ultrafeedback_binarized": (

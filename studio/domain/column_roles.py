@@ -46,9 +46,9 @@ _OFFERED = {
     "dpo": (*_ASKED, *_PAIRED, "tools"),
     "reward": (*_ASKED, *_PAIRED, "tools"),
     "kto": (*_ASKED, "reasoning", "answer", "conversation", "label", "score", *_PAIRED),
-    "grpo": (*_ASKED, "conversation", "solution", "keep", "tools"),
-    "rloo": (*_ASKED, "conversation", "solution", "keep", "tools"),
-    "distillation": (*_ASKED, "conversation", "tools"),
+    "grpo": (*_ASKED, "conversation", "chosen", "rejected", "solution", "keep", "tools"),
+    "rloo": (*_ASKED, "conversation", "chosen", "rejected", "solution", "keep", "tools"),
+    "distillation": (*_ASKED, "conversation", "chosen", "rejected", "tools"),
 }
 MANY = ("rated", "answers", "scores", "keep")  # roles of more than one column
 _SCORED = ("rated", "scores", "score")
@@ -232,9 +232,7 @@ def _target(method: str, have: Mapping[str, Source]) -> tuple[str, str]:
     """TRL's type that these roles make for a method, or what is missing for one."""
     asked = "question" in have
     if method in ("grpo", "rloo", "distillation"):
-        if asked and "conversation" in have:
-            return "", "A question or a conversation: choose one of the two."
-        return ("prompt-only", "") if asked or "conversation" in have else ("", "Which column holds the question?")
+        return _prompt_target(have)
     if method == "sft":
         return _sft_target(have)
     if method == "kto" and ("label" in have or "score" in have):
@@ -255,6 +253,21 @@ def _target(method: str, have: Mapping[str, Source]) -> tuple[str, str]:
     if "chosen" in have or "rejected" in have:
         return "", "Which column holds the " + ("worse" if "chosen" in have else "better") + " answer?"
     return "", "Which columns hold the better and the worse answer?"
+
+
+def _prompt_target(have: Mapping[str, Source]) -> tuple[str, str]:
+    pair = [role for role in ("chosen", "rejected") if role in have]
+    if "conversation" in have and ("question" in have or pair):
+        return "", "A question or a conversation: choose one of the two."
+    if len(pair) == 1:
+        return "", "The better and the worse answer show what both answer to: choose both columns, or none."
+    if pair and "question" not in have and any(have[role].reading == "text" for role in pair):
+        return "", "Which column holds the question?"
+    return (
+        ("prompt-only", "")
+        if {"question", "conversation", *pair} & set(have)
+        else ("", "Which column holds the question?")
+    )
 
 
 def _sft_target(have: Mapping[str, Source]) -> tuple[str, str]:

@@ -149,11 +149,20 @@ class Finder:
     def _prompts(self) -> None:
         asked = self._ask()
         if not asked and "question" not in self.unclear:
-            self._conversation()
+            if not self._conversation() and "conversation" not in self.unclear:
+                self._answered_twice()
             self._take("system", "text")
         if self.method != "distillation":
             self._solution()
         self._take("tools")
+
+    def _answered_twice(self) -> None:
+        """Conversations that end with either of two answers: what both answer to is the prompt."""
+        pair = [
+            one for role in ("chosen", "rejected") for one in self._called(role) if self.readings[one.name] in _TURNS
+        ]
+        if len(pair) == 2 and self._take("chosen", *_TURNS):
+            self._take("rejected", *_TURNS)
 
     def _solution(self) -> None:
         """What rewards compare with; the model does not see it."""

@@ -371,6 +371,8 @@ def _prompt_only(cells: _Cells) -> list[Row]:
         prompt = [system(said), *prompt] if said and prompt[0]["role"] != "system" else prompt
     elif cells.is_text:
         prompt = cells.asked_text()
+    elif cells.has("chosen"):
+        prompt = _pair(cells)[0]  # what both answer to
     else:
         prompt = cells.prompt_for([], "question")
     row = {"prompt": prompt, **cells.kept()}
