@@ -871,3 +871,26 @@ def test_what_two_answers_answer_to_is_a_prompt(method: str) -> None:
     cut = [*rows, {"chosen": transcript(0), "rejected": transcript(1)}]
     ((number, why),) = recognised(method, cut).bad
     assert (number, "parts from the better answer" in str(why)) == (4, True)
+
+
+def test_reasoning_of_medical_questions_is_thought_before_the_answer() -> None:
+    said = made(recognised("sft", FORMATS["medical_o1"][0]))[1]["completion"][0]["content"]
+    assert said == f"<think>\nLet me see 1.\n</think>\n\n{GOOD[1]}"
+
+
+def test_answers_that_call_tools_are_calls_beside_tools_alone() -> None:
+    rows = FORMATS["xlam"][0]
+    proposal = recognised("sft", rows)
+    call = {"type": "function", "function": {"name": "weather", "arguments": {"city": GOOD[1]}}}
+    assert made(proposal)[1] == {
+        "prompt": [{"role": "user", "content": ASKED[1]}],
+        "completion": [{"role": "assistant", "content": "", "tool_calls": [call, call]}],
+        "tools": rows[1]["tools"],
+    }
+    alone = {"query": "question", "answers": "answer"}
+    assert made(propose("sft", alone, columns_of(rows), rows))[1]["completion"][0]["content"] == rows[1]["answers"]
+    odd = [*rows, {**rows[0], "answers": "I cannot."}]
+    ((number, why),) = recognised("sft", odd).bad
+    assert (number, str(why)) == (4, "`answers` has a call of a tool that is no JSON with name and arguments")
+    plain = [{**row, "answers": GOOD[n]} for n, row in enumerate(rows)]
+    assert "answer" not in recognised("sft", plain).roles.values()

@@ -317,6 +317,23 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         _rows(id=lambda n: f"{n}", dialogue=lambda n: f"Ann: {ASKED[n]}\nBob: Well...", summary=GOOD),
         {"sft": {"dialogue": "question", "summary": "answer"}},
     ),
+    "medical_o1": (
+        _rows(Question=ASKED, Complex_CoT=lambda n: f"Let me see {n}.", Response=GOOD),
+        {
+            "sft": {"Question": "question", "Complex_CoT": "reasoning", "Response": "answer"},
+            "grpo": {"Question": "question", "Response": "solution"},
+        },
+    ),
+    "xlam": (
+        _rows(
+            id=lambda n: n, query=ASKED, tools=json.dumps([TOOL[0]["function"]]),
+            answers=lambda n: json.dumps([{"name": "weather", "arguments": {"city": GOOD[n]}}] * (n % 2 + 1)),
+        ),
+        {
+            "sft": {"query": "question", "answers": "answer", "tools": "tools"},
+            "grpo": {"query": "question", "tools": "tools"},
+        },
+    ),
     "text_elsewhere": (_rows(content=GOOD, url="x"), {"sft": {"content": "text"}}),
     "document": (_rows(document=GOOD), {"sft": {"document": "text"}}),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from studio.domain.columns import Column, kind_of
-from studio.domain.conversations import is_json_messages, is_transcript
+from studio.domain.conversations import is_json_calls, is_json_messages, is_transcript
 from studio.domain.mapping import Source, number, word
 from studio.domain.role_names import NAMES, is_about, is_mark
 from studio.domain.verdict_words import says_good_or_bad
@@ -135,6 +135,12 @@ def _may_be_score(column: Column, rows: list[dict[str, Any]]) -> bool:
     said = {word(row.get(column.name)) for row in rows} - {""}
     graded = column.type in ("integer", "number") and column.name.casefold() in ("rating", "feedback", "reaction")
     return not said or (graded and len(said) == 1)
+
+
+def are_calls(column: Column, rows: list[dict[str, Any]]) -> bool:
+    """Whether the cells are calls of tools, written out as JSON."""
+    cells = [cell for row in rows if (cell := row.get(column.name)) not in (None, "")]
+    return column.type == "text" and _most(isinstance(cell, str) and is_json_calls(cell) for cell in cells)
 
 
 def may_mark(columns: Iterable[Column]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
-from studio.domain.column_readings import better_of, source_of
+from studio.domain.column_readings import are_calls, better_of, source_of
 from studio.domain.columns import Column, prevailing
 from studio.domain.mapping import MADE, DataMapping, Source
 from studio.domain.verdict_words import BAD, GOOD, codes, marked_winners, says_good_or_bad, winner_words
@@ -114,6 +114,8 @@ def resolve(
         source = source_of(known[name], role, rows)
         if source is None:
             return Resolved(missing=f"`{name}` cannot be {ROLE_WORDS[role]}: it holds {known[name].type}.")
+        if role == "answer" and "tools" in played.values() and are_calls(known[name], rows):
+            source = Source(name, "calls")
         sources.append((role, source))
     order, places = list(ROLE_WORDS), list(known)
     sources.sort(key=lambda one: (order.index(one[0]), places.index(one[1].column)))

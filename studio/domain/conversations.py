@@ -59,7 +59,8 @@ def read_text(cell: Any) -> str:
 def read_messages(cell: Any, reading: str) -> list[Message]:
     """A cell as messages, by its reading: messages (role and content, or from and value), json or transcript.
 
-    In a list of texts, the reading alternating, user and assistant speak in turn.
+    In a list of texts, the reading alternating, user and assistant speak in turn; calls are those of tools, as JSON,
+    with which the assistant answers.
     """
     if cell is None:
         raise Unreadable("is null")
@@ -68,6 +69,8 @@ def read_messages(cell: Any, reading: str) -> list[Message]:
         # One object around the list, as APIs write it.
         if isinstance(cell, dict):
             cell = next((cell[key] for key in ("messages", "conversations", "conversation") if key in cell), cell)
+    elif reading == "calls":
+        return [{"role": "assistant", "content": "", "tool_calls": _calls(cell)}]
     elif reading == "transcript":
         return read_transcript(cell)
     if not isinstance(cell, (list, tuple)):
@@ -180,6 +183,16 @@ def is_json_messages(text: str) -> bool:
         return False
     try:
         return bool(read_messages(text, "json"))
+    except Unreadable:
+        return False
+
+
+def is_json_calls(text: str) -> bool:
+    """Whether a text holds calls of tools as JSON."""
+    if not text.lstrip(BLANK).startswith(("[", "{")):
+        return False
+    try:
+        return bool(_calls(text)) and '"arguments"' in text
     except Unreadable:
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from studio.domain.column_readings import (
+    are_calls,
     are_numbers,
     better_of,
     is_list_as_text,
@@ -16,21 +17,8 @@ from studio.domain.column_readings import (
 )
 from studio.domain.columns import Column, prevailing
 from studio.domain.conversations import Message, Unreadable, read_messages
-from studio.domain.role_names import (
-    ANSWER_WORDS,
-    ANSWERING,
-    NAMES,
-    TURN_LISTS,
-    known_names,
-    numbered,
-)
-from studio.domain.verdict_words import (
-    codes,
-    is_number_code,
-    marked_winners,
-    pair_of,
-    winner_words,
-)
+from studio.domain.role_names import ANSWER_WORDS, ANSWERING, NAMES, TURN_LISTS, known_names, numbered
+from studio.domain.verdict_words import codes, is_number_code, marked_winners, pair_of, winner_words
 
 _SPOKEN = ("text", "messages", "json", "transcript")
 _TURNS = ("messages", "json", "transcript")
@@ -68,6 +56,10 @@ class Finder:
             self._label()
         elif self._has("rejected") and self._take("chosen", *_SPOKEN):
             self._ask(questions_of="chosen")
+        elif self._calling():
+            self._ask()
+            self._take("tools")
+            self._label()
         elif self._speaking("answer"):
             self._ask()
             self._take("reasoning", "text")
@@ -80,6 +72,14 @@ class Finder:
             self._ask()
         elif not self._summed_up():
             self._text()
+
+    def _calling(self) -> bool:
+        """An answer that is made of calls of the tools beside it, written out as JSON."""
+        known = (*self._called("answer"), *self._called("answers")) if self._called("tools") else ()
+        calls = [one for one in known if are_calls(one, self.rows)]
+        if len(calls) == 1:
+            self.found[calls[0].name] = "answer"
+        return len(calls) == 1
 
     def _best(self) -> bool:
         """Two answers of which one is said to be better, or several with a score each."""

@@ -10,7 +10,7 @@ from studio.domain.errors import StudioError
 
 Row = dict[str, Any]
 TARGETS = ("language modeling", "prompt-completion", "preference", "unpaired preference", "prompt-only")
-READINGS = ("text", "messages", "json", "transcript", "alternating", "rated", "list", "value")
+READINGS = ("text", "messages", "json", "transcript", "alternating", "calls", "rated", "list", "value")
 # Roles that a model answers to: nothing of any other role may come into a prompt.
 ASKING = ("system", "question", "context")
 # Names that TRL gives a meaning of its own: no column is kept under one of them.

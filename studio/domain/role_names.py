@@ -13,7 +13,16 @@ NAMES = {
         *("prompt_text", "history", "task"),
     ),
     "context": ("context", "passage"),
-    "reasoning": ("reasoning", "rationale", "cot", "chain_of_thought", "thinking", "thought", "reasoning_content"),
+    "reasoning": (
+        "reasoning",
+        "rationale",
+        "cot",
+        "chain_of_thought",
+        "thinking",
+        "thought",
+        "reasoning_content",
+        "complex_cot",
+    ),
     "answer": (
         *("completion", "response", "answer", "output", "assistant", "reply", "generated_solution", "model_answer"),
         *("model_response", "bot", "target", "generation", "solution", "ground_truth"),
