@@ -231,6 +231,17 @@ def test_the_studios_words_are_about_arguments_that_exist(catalog: Catalog) -> N
             assert record.shown_when[0] in known
 
 
+def test_the_model_types_that_have_a_processor(catalog: Catalog) -> None:
+    """Of these TRL takes images; of the demo's it takes none."""
+    from transformers import AutoProcessor, ProcessorMixin
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+
+    assert catalog.processors == set(PROCESSOR_MAPPING_NAMES)
+    demo = Path(__file__).parents[1] / "assets/demo/model"
+    assert not isinstance(AutoProcessor.from_pretrained(demo), ProcessorMixin)
+    assert json.loads((demo / "config.json").read_text())["model_type"] not in catalog.processors
+
+
 def test_nearest_names(catalog: Catalog) -> None:
     for wrong, right in {
         "learning_rat": "learning_rate",

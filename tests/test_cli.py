@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from datasets import Dataset, Image
 
 from studio import run_commands
 from studio.domain.arguments import Catalog
@@ -207,6 +208,29 @@ def test_check_says_what_the_page_says(trl_studio: Trl, tmp_path: Path) -> None:
     ((level, name, message),) = said("", "--quick")
     assert (level, name) == ("error", "model_name_or_path")
     assert message.endswith("/m has no chat template, and the data are conversations.")
+
+
+def test_images_under_a_model_of_text_alone(trl_studio: Trl, tmp_path: Path) -> None:
+    """What `trl sft` says of it: the dataset appears to be vision-related."""
+    data = tmp_path / "seen.parquet"
+    turns = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A dot."}]
+    picture = {"bytes": b"\x89PNG", "path": None}
+    rows = Dataset.from_dict({"messages": [turns] * 2, "image": [picture] * 2})
+    rows.cast_column("image", Image()).to_parquet(data)
+    use = f"use_cpu: true\ndatasets: [{{path: parquet, data_files: {data}}}]\n"
+
+    def told(model: str) -> tuple[int, set[tuple[str, str, str]]]:
+        said = trl_studio("check", written(tmp_path, f"# trl sft\nmodel_name_or_path: {model}\n{use}"), "--json")
+        found = json.loads(said.out)
+        return said.code, {(each["level"], each["where"]["name"], each["message"]) for each in found}
+
+    code, found = told("assets/demo/model")
+    message = "…/demo/model reads text alone, and the data have a column `image`."
+    assert (code, ("error", "model_name_or_path", message) in found) == (1, True)
+    assert not [one for one in found if one[1] == "image"]
+    code, found = told("nobody/knows")  # the Hub is out of reach
+    open_ = ("warning", "image", "`image` makes this data for a vision-language model.")
+    assert (code, open_ in found) == (0, True)
 
 
 def test_check_for_another_machine(trl_studio: Trl, tmp_path: Path) -> None:

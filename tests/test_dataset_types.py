@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from loading_cases import loading_cases, rows_for, written
 
 from studio.adapters.datafiles import open_source
 from studio.adapters.hub import HubClient
+from studio.adapters.models import local_facts
 from studio.adapters.wholecheck import check_all
 from studio.domain.arguments import Catalog
 from studio.domain.cell_structure import LOOKED_INTO
@@ -25,6 +27,7 @@ from studio.domain.dataset_types import Verdict, judge, methods_for
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
+from studio.domain.model_checks import with_images
 from studio.domain.recipe import Recipe
 from studio.service.data import Inspection, all_rejudged, inspect, inspect_recipe
 from studio.service.mappings import Choice, draft, key_of
@@ -86,6 +89,22 @@ def test_the_verdict_is_trls(shape: str, method: str) -> None:
     for finding in found.findings:
         assert finding.message.endswith(".")
         assert finding.where.name
+
+
+@pytest.mark.parametrize("shape", ["text_and_image", "prompt_and_image", "prompt_and_image_chat"])
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_with_a_known_model_the_verdict_on_images_is_trls(shape: str, method: str) -> None:
+    """The record was made with a model of text alone, as the demo's is."""
+    facts = local_facts(Path(__file__).parents[1] / "assets/demo/model")
+    found = list(verdict(method, SHAPES[shape]).findings)
+    told = with_images(found, "demo", facts, method, {"llava"})
+    assert bool(errors(told)) == (TRUTH[shape][method] != "accept"), TRUTH[shape][method]
+    left = [one for one in found if one.message == "`image` makes this data for a vision-language model."]
+    assert not any(one in told for one in left)
+    assert [one.where.name for one in told if one not in found] == ["model_name_or_path"] * bool(left)
+    seeing = with_images(found, "demo", replace(facts, model_type="llava"), method, {"llava"})
+    assert seeing == [one for one in found if one not in left]
+    assert with_images(found, "demo", replace(facts, model_type=None), method, {"llava"}) == found  # nobody knows
 
 
 @pytest.mark.parametrize(("shape", "method"), AT_FIRST, ids=lambda part: part)

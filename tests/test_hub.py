@@ -186,6 +186,7 @@ def test_the_facts_of_a_model(hub: FakeHub) -> None:
         commit=facts.commit,
         sizes={"config.json": len(json.dumps(CONFIG)), "model.safetensors": 0},
         blobs={"config.json": blob(json.dumps(CONFIG).encode()), "model.safetensors": blob(b"")},
+        processor="",
     )
     assert len(facts.commit or "") == 40
 

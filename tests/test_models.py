@@ -17,6 +17,7 @@ from studio.adapters.home import Home, shipped_root
 from studio.adapters.hub import HubClient
 from studio.adapters.hubcache import HubCache
 from studio.domain.access import User
+from studio.domain.model_facts import text_alone
 from studio.domain.recipe import Recipe
 from studio.service.access import Access
 from studio.service.models import Models
@@ -237,6 +238,43 @@ def test_no_cache_and_no_runs(base: Path) -> None:
 
 
 # What TRL makes of it --------------------------------------------------------------------------------------------
+
+
+def test_whether_a_model_reads_text_alone(base: Path, hub: FakeHub) -> None:
+    def alone(all_models: Models, name: str) -> bool | None:
+        facts = look(all_models.known(name)).facts
+        assert facts is not None
+        return text_alone(facts, {"llava"})
+
+    def config(**more: Any) -> bytes:
+        return json.dumps(CONFIG | more).encode()
+
+    unnamed = b'{"auto_map": {"AutoProcessor": "own.Processor"}}'
+    odd: dict[str, dict[str, bytes | None]] = {
+        "named": {"tokenizer_config__json": b'{"processor_class": "LlavaProcessor"}'},
+        "own": {"tokenizer_config__json": unnamed},
+        "own-code": {"config__json": config(auto_map={"AutoModel": "own.Model"})},
+        "images": {"preprocessor_config__json": b"{}"},
+        "processor": {"processor_config__json": b"{}"},
+        "by-config": {"config__json": config(processor_class="LlavaProcessor")},
+        "untold": {"config__json": config(model_type=None)},
+        "no-weights": {"model__safetensors": None},
+    }
+    all_models = models(base, hub.url)
+    for name, files in odd.items():
+        model_folder(base / name, **files)
+        assert alone(all_models, name) is None, name
+    model_folder(base / "text")
+    model_folder(base / "sees", config__json=config(model_type="llava"), preprocessor_config__json=b"{}")
+    assert (alone(all_models, "text"), alone(all_models, "sees")) == (True, False)
+    cached(base / "cache", "org/part", {"config.json": config(), "tokenizer_config.json": b"{}"})
+    assert alone(all_models, "org/part") is None  # a processor may be what is not here
+    hub.models["org/text"] = Repo({}, llama())
+    hub.models["org/named"] = Repo({}, {**llama(), "tokenizer_config.json": b'{"processor_class": "LlavaProcessor"}'})
+    hub.models["org/barred"] = Repo({}, llama(), gated=True)
+    for name, told in (("org/text", True), ("org/named", None), ("org/barred", None)):
+        assert all_models.learn(name)
+        assert alone(all_models, name) is told, name
 
 
 def test_an_adapter_is_no_start(base: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from studio.domain.columns import column_of_feature
 from studio.domain.dataset_answers import DatasetHead, DatasetRepository, row_of
 from studio.domain.features import declared
-from studio.domain.model_facts import ModelFacts, template_in, tokens_in, told_by_config
+from studio.domain.model_facts import ModelFacts, processor_in, template_in, tokens_in, told_by_config
 
 __all__ = ["DatasetHead", "DatasetRepository", "HubClient", "ModelFacts", "Unknown", "bound_requests"]
 
@@ -312,6 +312,7 @@ class HubClient:
             tokens=named,
             marks=marks,
             adapts=adapter.get("base_model_name_or_path") or None,
+            processor=processor_in(tokenizer) if read.get("tokenizer_config.json", "{}") else None,
         )
 
     def _is_dataset(self, api: Any, name: str, left: Callable[[], float]) -> Unknown:

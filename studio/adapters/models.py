@@ -14,6 +14,7 @@ from studio.domain.model_facts import (
     ModelFacts,
     missing_shards,
     needed_files,
+    processor_in,
     template_in,
     tokens_in,
     told_by_config,
@@ -60,6 +61,7 @@ def local_facts(folder: Path) -> ModelFacts:
         sizes={name: _size(folder / name) for name in needed_files(names)},
         tokens=named,
         marks=tuple(dict.fromkeys((*marks, *_added(folder / "tokenizer.json")))),
+        processor=processor_in(tokenizer),
         adapts=base if isinstance(base := adapter.get("base_model_name_or_path"), str) else None,
         trouble=trouble or broken,
     )

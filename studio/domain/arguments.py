@@ -13,7 +13,7 @@ from studio.domain.errors import StudioError
 # TRL's list of dataset configurations.
 ATOMS = ("text", "integer", "number", "boolean", "mapping", "list[text]", "list[number]", "datasets")
 
-CATALOG_FORMAT = 6
+CATALOG_FORMAT = 7
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Catalog:
     `methods` maps a method's name to its arguments by name, `launch` holds accelerate's options that take a value and
     `flags` those that take none (they cannot stand in a YAML), `profiles` the accelerate profiles that TRL bundles,
     as YAML text, and `versions` what was listed. `lora_targets` says which modules PEFT adapts by itself, by model
-    type: names, or a pattern.
+    type: names, or a pattern, and `processors` of which model types transformers reads more than text.
     """
 
     methods: Mapping[str, Mapping[str, Argument]]
@@ -115,6 +115,7 @@ class Catalog:
     profiles: Mapping[str, str]
     versions: Mapping[str, str]
     lora_targets: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    processors: frozenset[str] = frozenset()
 
     def of(self, method: str) -> Mapping[str, Argument]:
         """The arguments of `method`, by name. Raises StudioError for a method that TRL does not have."""
@@ -141,6 +142,7 @@ class Catalog:
             "flags": [a.to_json() for a in self.flags.values()],
             "profiles": dict(self.profiles),
             "lora_targets": dict(self.lora_targets),
+            "processors": sorted(self.processors),
         }
 
     @classmethod
@@ -162,4 +164,5 @@ class Catalog:
                 kind: targets if isinstance(targets, str) else tuple(targets)
                 for kind, targets in data["lora_targets"].items()
             },
+            processors=frozenset(data["processors"]),
         )

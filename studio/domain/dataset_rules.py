@@ -6,7 +6,7 @@ from typing import Any
 
 from studio.domain.cell_structure import ABOUT, QUESTIONS, unsaid
 from studio.domain.dataset_cells import Cells, quoted
-from studio.domain.findings import Fix
+from studio.domain.findings import Finding, Fix
 
 _NEEDS = {
     "sft": "`text` (or the column that dataset_text_field names), `messages`, `prompt` with `completion`, "
@@ -27,6 +27,8 @@ _ALIASES = {
     "label": ("labels", "score", "rating", "feedback"),
     "messages": ("conversation", "conversations", "dialog", "chat"),
 }
+IMAGES = ("images", "image")  # the columns by which TRL tells data of images, whatever is in them
+_MADE_FOR = "`{}` makes this data for a vision-language model."
 _SHOWN = 20  # columns of a dataset that are named in a sentence
 _METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
 
@@ -38,11 +40,16 @@ def is_chat(kind: str) -> bool | None:
 
 def check_vision(cells: Cells) -> None:
     """Images: whether they are taken hangs on the model."""
-    name = next((name for name in ("images", "image") if name in cells), None)
+    name = next((name for name in IMAGES if name in cells), None)
     if name:
         cells.unsure = True
         why = "With a model of text alone TRL stops at a column of that name."
-        cells.add("warning", name, f"`{name}` makes this data for a vision-language model.", why)
+        cells.add("warning", name, _MADE_FOR.format(name), why)
+
+
+def waits_for_model(found: Finding) -> bool:
+    """Whether a finding is that of `check_vision`: it leaves open what the model decides."""
+    return found.where.name in IMAGES and found.message == _MADE_FOR.format(found.where.name)
 
 
 def last_role(cell: Any) -> str:

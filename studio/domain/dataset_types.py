@@ -9,7 +9,15 @@ from typing import Any, Literal
 from studio.domain.cell_structure import EQUAL, NUMBERS, STRANGERS
 from studio.domain.columns import Column
 from studio.domain.dataset_cells import SPEAKING, Cells, quoted
-from studio.domain.dataset_rules import check_vision, is_chat, last_role, missing, warn_last_speaker, warn_unsaid
+from studio.domain.dataset_rules import (
+    IMAGES,
+    check_vision,
+    is_chat,
+    last_role,
+    missing,
+    warn_last_speaker,
+    warn_unsaid,
+)
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
 from studio.domain.seen_rows import Row, Seen
@@ -198,7 +206,7 @@ def _prompts(cells: Cells, method: str) -> tuple[str, bool | None]:
     if not kind:
         return "prompt-only", None
     cells.check("prompt", kind)
-    image = next((name for name in ("images", "image") if name in cells), None)
+    image = next((name for name in IMAGES if name in cells), None)
     if image and kind == "text":
         why = "TRL takes images only beside prompts that are messages."
         cells.add("error", image, f"`{image}` stands beside prompts of plain text.", why)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
+from studio.domain.dataset_rules import waits_for_model
 from studio.domain.findings import Finding, Fix, finding
 from studio.domain.methods import method_named
-from studio.domain.model_facts import ModelFacts, kind_of, labels
+from studio.domain.model_facts import ModelFacts, kind_of, labels, text_alone
 
 # The methods whose trainers take a chat template of the user's choice.
 TEMPLATED = ("sft", "reward")
@@ -39,6 +40,25 @@ def model_findings(
         yield finding("warning", argument, f"{name} holds GGUF files only.", told)
     elif kind in ("classifier", "reward", "other") and (method != "reward" or kind == "other"):
         yield finding("warning", argument, f"{name} is no model that writes text.", told)
+
+
+def with_images(
+    found: list[Finding], name: str, facts: ModelFacts, method: str, processors: Container[str]
+) -> list[Finding]:
+    """Findings of data, with what the model decides of a column of images; as they are where that is not known."""
+    alone, left_open = text_alone(facts, processors), [one for one in found if waits_for_model(one)]
+    if alone is None or not left_open:
+        return found
+    settled = [one for one in found if one not in left_open]
+    if alone:
+        column = left_open[0].where.name
+        happens = "TRL stops at a column of that name, whatever is in it."
+        if method not in ("sft", "dpo", "kto"):
+            happens = "TRL puts the images into the prompts, and stops where the model is to read them."
+        why = f"{happens} Choose a vision-language model, or leave the column out of a prepared copy."
+        message = f"{_short(name)} reads text alone, and the data have a column `{column}`."
+        settled.append(finding("error", "model_name_or_path", message, why))
+    return settled
 
 
 def template_findings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ _BESIDE = re.compile(
     r"video_preprocessor_config|chat_template)\.json|vocab\.txt|merges\.txt|[\w.-]+\.model|chat_template\.jinja|"
     r"additional_chat_templates/[^/]+\.jinja"
 )
+_PROCESSORS = ("processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json")
 _DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64", "F8_E4M3": "float8", "U8": "uint8"}
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length", "n_ctx")
 _CHAT_NAME = re.compile(r"(^|[-_.])(instruct|chat|it|sft|dpo|assistant)([-_.\d]|$)", re.IGNORECASE)
@@ -33,7 +34,8 @@ class ModelFacts:
     template's text. `config` is config.json, empty where it may not be read. `sizes` are the files' bytes and `blobs`
     the names of their contents in the local cache, as far as told; `commit` is the revision's. `tokens` are the special
     tokens by the names that templates know (bos_token), `marks` the texts of all of them. `adapts` is the model that an
-    adapter was trained on. `trouble` says why the files cannot be loaded, where that can be seen.
+    adapter was trained on. `processor` is what tokenizer_config.json names for reading more than text, None where that
+    file could not be read. `trouble` says why the files cannot be loaded, where that can be seen.
     """
 
     id: str
@@ -57,6 +59,7 @@ class ModelFacts:
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     marks: tuple[str, ...] = field(default=(), repr=False)
     adapts: str | None = None
+    processor: str | None = None
     trouble: str = ""
 
     @property
@@ -109,6 +112,12 @@ def tokens_in(tokenizer: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, 
         if isinstance(told, Mapping) and told.get("special"):
             marks.append(_content(told))
     return named, tuple(dict.fromkeys(filter(None, marks)))
+
+
+def processor_in(tokenizer: Mapping[str, Any]) -> str:
+    """What tokenizer_config.json names for reading more than text: a class, or code of its own; `` for nothing."""
+    own = _mapping(tokenizer.get("auto_map")).get("AutoProcessor")
+    return str(tokenizer.get("processor_class") or own or "")
 
 
 def weights_among(names: Iterable[str]) -> tuple[str, ...]:
@@ -184,6 +193,20 @@ def labels(facts: ModelFacts) -> int | None:
     """How many classes a classifier tells apart; None where its config does not say."""
     named = facts.config.get("id2label")
     return len(named) if isinstance(named, Mapping) else _whole(facts.config.get("num_labels"))
+
+
+def text_alone(facts: ModelFacts, processors: Container[str]) -> bool | None:
+    """Whether transformers reads nothing but text for the model; None where that is not known.
+
+    `processors` are the model types that it knows processors of. What a file names it takes before it goes by the type.
+    """
+    if facts.trouble or facts.model_type is None or not weights_among(facts.files):
+        return None
+    if facts.model_type in processors:
+        return False
+    # Of a repository that is only half in the cache, or may not be read, what is named may lie elsewhere.
+    named = facts.processor != "" or facts.config.get("processor_class") or facts.own_code
+    return None if named or any(name in _PROCESSORS for name in facts.files) else True
 
 
 def parameters_text(facts: ModelFacts) -> str:

@@ -6,7 +6,7 @@ import contextvars
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ from studio.adapters.hubcache import HubCache
 from studio.adapters.models import local_facts, stamp
 from studio.adapters.templates import Rendered, render
 from studio.domain.findings import Finding, finding
-from studio.domain.model_checks import TEMPLATED, model_findings, template_findings, unknown_tokens
+from studio.domain.model_checks import TEMPLATED, model_findings, template_findings, unknown_tokens, with_images
 from studio.domain.model_facts import (
     Kind,
     ModelFacts,
@@ -252,6 +252,14 @@ class Models:
                 about = (recipe.method, values, conversational)
                 found += [*unknown, *template_findings(name, facts, marks, *about, text, stops)]
         return found
+
+    def settled(self, found: list[Finding], recipe: Recipe, processors: Container[str]) -> list[Finding]:
+        """Findings of the recipe's data, with what its model decides of images, as far as that is known."""
+        name, revision = next(((name, rev) for one, name, rev in named_models(recipe) if one == _BASE), ("", ""))
+        look = self.known(name, revision) if name else None
+        if look is None or look.facts is None:
+            return found
+        return with_images(found, name, look.facts, recipe.method, processors)
 
     def _knows(self, name: str, revision: str, token: str) -> bool | None:
         """Whether the model's tokenizer has a token; None where its files are not here, or do not tell."""

@@ -217,6 +217,7 @@ class Studio:
             found += [finding for finding in one.findings if finding not in found]
         catalog = self.arguments.get()
         completed = _completed(recipe, prepared)
+        found = self.models.settled(found, recipe, catalog.processors)
         found += too_few_rows(completed, catalog, rows_to_learn_from(recipe.values, looked))
         found += self.rewards.findings(recipe, looked)
         found += (told := self.models.findings(recipe, any(one.holds_messages for one in looked), elsewhere))

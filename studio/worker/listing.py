@@ -35,6 +35,7 @@ def catalog(versions: Mapping[str, str]) -> Catalog:
         profiles=_profiles(),
         versions=dict(versions),
         lora_targets=_lora_targets(),
+        processors=_processors(),
     )
 
 
@@ -257,3 +258,10 @@ def _lora_targets() -> dict[str, str | tuple[str, ...]]:
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as targets
 
     return {kind: named if isinstance(named, str) else tuple(named) for kind, named in targets.items()}
+
+
+def _processors() -> frozenset[str]:
+    """The model types for which transformers makes a processor, of images or sound, and not a tokenizer alone."""
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+
+    return frozenset(PROCESSOR_MAPPING_NAMES)
