@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dataset_shapes import assistant, user
+from datasets import ClassLabel, Dataset, Features, Value
 from fakehub import FakeHub, Repo, running, silent
 from run_lab import wait_until
 
@@ -63,6 +64,67 @@ def test_columns_are_counted(tmp_path: Path) -> None:
     assert chat.turns == ((0, 1), (2, 98), (3, 1))
     assert dict(chat.words) == {"user": 100, "assistant": 99}
     assert (chat.empties, chat.lengths[-1]) == (1, 5)
+
+
+def test_labels_are_told_with_their_counts(tmp_path: Path) -> None:
+    """As the Hub's viewer has them: texts that are few and short, and the names of a ClassLabel."""
+    size = 4000
+    cells = {
+        "label": [("good", "bad", "good", None)[n % 4] for n in range(size)],
+        "topic": [f"topic {n % 700}" for n in range(size)],
+        "id": [f"id {n}" for n in range(size)],
+        "once": [f"text {n % 900}" for n in range(size)],
+        "prose": ["a long sentence that comes again and again" if n else "short" for n in range(size)],
+        "kind": [(0, 1, 0, -1)[n % 4] for n in range(size)],
+    }
+    names = Features({**{name: Value("string") for name in cells}, "kind": ClassLabel(names=["dull", "bright"])})
+    Dataset.from_dict(cells, features=names).to_parquet(tmp_path / "a.parquet")
+    write(tmp_path / "a.jsonl", [{name: cells[name][n] for name in cells} for n in range(size)])
+    for name in ("a.jsonl", "a.parquet"):
+        told = {one.name: one for one in counted(tmp_path / name).columns}
+        assert told["label"].words == (("good", 2000), ("bad", 1000)), name
+        assert (len(told["topic"].words), told["topic"].words[0]) == (700, ("topic 0", 6)), name
+        assert [told[one].words for one in ("id", "once", "prose")] == [(), (), ()], name
+        assert (told["label"].nulls, told["label"].type) == (1000, "text")
+    assert told["kind"].words == (("dull", 2000), ("bright", 1000), ("", 1000))
+    drawn = data_statistics._row(told["kind"], size) + data_statistics._row(told["label"], size)
+    assert "dull 2,000, bright 1,000, – 1,000" in drawn
+    assert "good 2,000, bad 1,000" in drawn
+    sorts = pa.table({"sort": pa.array(["a", "b", "a", None]).dictionary_encode()})
+    pq.write_table(sorts, tmp_path / "sorts.parquet")
+    (sort,) = counted(tmp_path / "sorts.parquet").columns
+    assert (sort.nulls, sort.words) == (1, (("a", 2), ("b", 1)))
+    alone = counted(write(tmp_path / "alone.jsonl", [{"text": "one"}, {"text": "two"}])).columns[0]
+    assert alone.words == ()  # what comes once is no label
+
+
+def test_a_label_that_comes_late_ends_the_counting(tmp_path: Path) -> None:
+    """Memory stays bounded: what has too many values, or a long one, is none from there on."""
+    rows = [{"many": "a", "long": "b"}] * 300_000 + [{"many": f"a {n}", "long": "b" * (1 + n)} for n in range(1200)]
+    many, long = counted(write(tmp_path / "late.jsonl", rows)).columns
+    assert (many.words, long.words) == ((), ())
+
+
+def test_a_conversation_with_an_empty_message_is_counted_as_empty(tmp_path: Path) -> None:
+    call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+    chats: list[list[Row]] = [
+        [user("a"), assistant("b")],
+        [user("a"), assistant("")],
+        [user(""), assistant("")],
+        [user("a"), {"role": "assistant", "content": None}],
+        [],
+    ]
+    rows: list[Row] = [
+        {"messages": chat, "told": [{"from": "human", "value": chat and chat[0]["content"]}]} for chat in chats
+    ]
+    rows[4]["told"] = [{"from": "human", "value": "x"}]
+    messages, told = counted(write(tmp_path / "a.jsonl", rows)).columns
+    assert (messages.empties, told.empties) == (4, 1)
+    assert messages.lengths == (0, 0, 1, 1, 2, 2)
+    used = [user("a"), {"role": "assistant", "content": "", "tool_calls": [call]}, assistant("so")]
+    (calls,) = counted(write(tmp_path / "b.jsonl", [{"messages": used}, {"messages": chats[1]}])).columns
+    assert (calls.empties, calls.turns, calls.lengths[-1]) == (1, ((2, 1), (3, 1)), 3)  # a call stands for content
+    assert dict(calls.words) == {"user": 2, "assistant": 3}
 
 
 def test_a_sample_is_the_first_rows(tmp_path: Path) -> None:
@@ -336,7 +398,7 @@ def test_the_numbers_of_the_viewer_are_those_counted_here(hub: FakeHub, tmp_path
             assert one.empties in (None, mine.empties), one.name
         for told, own in zip(one.lengths, mine.lengths, strict=False):  # of two in the middle it takes the mean
             assert told is None or abs(told - own) <= 1, (one.name, one.lengths, mine.lengths)
-        if one.name in ("label", "score"):
+        if one.name in ("label", "score", "source"):
             assert dict(one.words) == dict(mine.words)
         if one.name == "messages":
             assert one.turns == mine.turns

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 from studio.adapters.datapieces import Pieces
 from studio.adapters.fitting import Stopped
 from studio.domain.columns import Column
-from studio.domain.dataset_statistics import ColumnStatistics, Statistics
+from studio.domain.dataset_statistics import LABELS, WORD, ColumnStatistics, Statistics, are_labels
 
 MOST_PRINTS = 20_000_000  # rows; beyond it the fingerprints would take too much memory
 _LONGEST = 1 << 16  # characters; longer cells are counted as this long
 _VALUES = 50  # different roles or labels of a column that are counted
+_SPOKEN = {"messages": ("role", "content", "tool_calls"), "turns": ("from", "value")}  # what is counted of a message
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 Prints = Any  # a numpy array of 64-bit numbers
@@ -109,14 +110,20 @@ class _Counting:
         self.lengths = np.zeros(_LONGEST + 1, np.int64)
         self.turns: dict[int, int] = {}
         self.words: dict[str, int] = {}
+        self.texts: dict[str, int] | None = {}  # None once they are too long or too many to be labels
 
     def add(self, array: Any) -> None:
         if isinstance(array, list):
-            array = pa.array([_as_text(cell) for cell in array], pa.string())
+            spoken = _spoken(array, _SPOKEN.get(self.column.type, ()))
+            array = pa.array([_as_text(cell) for cell in array], pa.string()) if spoken is None else spoken
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
         kind, test = array.type, pa.types
         self.nulls += array.null_count if not test.is_null(kind) else len(array)
-        if test.is_string(kind) or test.is_large_string(kind):
-            self._measure(pc.utf8_length(array.drop_null()))
+        if _is_text(kind):
+            array = array.drop_null()
+            self._measure(pc.utf8_length(array))
+            self._labels(array)
         elif _is_list(kind) and test.is_struct(kind.value_type):
             self._conversations(array)
         elif _is_list(kind):
@@ -124,10 +131,21 @@ class _Counting:
         elif test.is_boolean(kind) or test.is_integer(kind) or test.is_floating(kind):
             self._name(array)
 
-    def _measure(self, lengths: Any) -> None:
+    def _measure(self, lengths: Any, empties: int | None = None) -> None:
         counted = np.minimum(lengths.to_numpy(zero_copy_only=False).astype(np.int64), _LONGEST)
-        self.empties += int((counted == 0).sum())
+        self.empties += int((counted == 0).sum()) if empties is None else empties
         self.lengths += np.bincount(counted, minlength=_LONGEST + 1)
+
+    def _labels(self, array: Any) -> None:
+        if self.texts is None or self.lengths[WORD + 1 :].any():
+            self.texts = None
+            return
+        found = array.value_counts()
+        if len(found) <= LABELS:
+            for entry in found.to_pylist():
+                self.texts[entry["values"]] = self.texts.get(entry["values"], 0) + entry["counts"]
+        if max(len(found), len(self.texts)) > LABELS:
+            self.texts = None
 
     def _conversations(self, array: Any) -> None:
         array = array.drop_null()
@@ -137,23 +155,62 @@ class _Counting:
         items = array.flatten()
         fields = dict(zip([field.name for field in items.type], items.flatten(), strict=True))
         said = next((fields[name] for name in ("content", "value") if name in fields), None)
-        if said is not None and pa.types.is_string(said.type):
+        if said is not None and _is_text(said.type):
             owners = np.repeat(np.arange(len(array)), turns.to_numpy(zero_copy_only=False))
-            lengths = pc.fill_null(pc.utf8_length(said), 0).to_numpy(zero_copy_only=False)
-            self._measure(pa.array(np.bincount(owners, lengths, minlength=len(array)).astype(np.int64)))
+            lengths = _sizes(said)
+            hollow = lengths == 0
+            if "tool_calls" in fields:  # which a message may have in place of content
+                hollow &= _sizes(fields["tool_calls"]) == 0
+            empty = (np.bincount(owners[hollow], minlength=len(array)) > 0) | (
+                turns.to_numpy(zero_copy_only=False) == 0
+            )
+            whole = np.bincount(owners, lengths, minlength=len(array)).astype(np.int64)
+            self._measure(pa.array(whole), int(empty.sum()))
         speakers = next((fields[name] for name in ("role", "from") if name in fields), None)
-        if speakers is not None and pa.types.is_string(speakers.type):
+        if speakers is not None and _is_text(speakers.type):
             self._name(speakers)
 
     def _name(self, array: Any) -> None:
         for entry in array.value_counts().to_pylist():
-            word = _as_text(entry["values"]) or ""
+            word = self._word(entry["values"])
             if word in self.words or len(self.words) < _VALUES:
                 self.words[word] = self.words.get(word, 0) + entry["counts"]
 
+    def _word(self, cell: Any) -> str:
+        """A role or a label; the number of a label by its name, and nothing for -1, which stands for none."""
+        labels = self.column.labels
+        if labels and isinstance(cell, int) and -1 <= cell < len(labels):
+            return labels[cell] if cell >= 0 else ""
+        return _as_text(cell) or ""
+
     def told(self) -> ColumnStatistics:
+        if self.texts and are_labels(self.texts):
+            self.words = self.texts
         lengths = {place: int(self.lengths[place]) for place in np.flatnonzero(self.lengths).tolist()}
         return ColumnStatistics.of(self.column, self.nulls, self.empties, lengths, self.turns, self.words)
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _sizes(array: Any) -> Any:
+    """How long each text or list is; of anything else 1, and of null 0."""
+    if _is_text(array.type):
+        sizes = pc.utf8_length(array)
+    else:
+        sizes = pc.list_value_length(array) if _is_list(array.type) else array.is_valid()
+    return pc.fill_null(sizes.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+
+
+def _spoken(cells: list[Any], names: tuple[str, ...]) -> Any:
+    """Conversations whose messages differ in what they have, as Arrow holds them; None where they are none."""
+    lists = all(cell is None or isinstance(cell, list) for cell in cells)
+    if not names or not lists or not all(isinstance(message, dict) for cell in cells for message in cell or ()):
+        return None
+    kind = pa.list_(pa.struct([(name, pa.string()) for name in names]))
+    said = [cell and [{name: _as_text(one.get(name) or None) for name in names} for one in cell] for cell in cells]
+    return pa.array(said, kind)
 
 
 def _as_text(cell: Any) -> str | None:

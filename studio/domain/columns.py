@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 # null, text, integer, number, boolean, messages, turns, struct, image, audio, json, other, and list<...> of them.
@@ -13,11 +13,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Column:
-    """A column's name and type; `fields` are the nested columns of a struct, or of the structs in a list."""
+    """A column's name and type; `fields` are the nested columns of a struct, or of the structs in a list.
+
+    `labels` are the names that its whole numbers stand for, where the datasets library keeps them beside it.
+    """
 
     name: str
     type: str
     fields: tuple[Column, ...] = ()
+    labels: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def field_names(self) -> tuple[str, ...]:
@@ -122,9 +126,10 @@ def column_of_feature(name: str, feature: Any) -> Column:
         return list_of(name, column_of_feature("", inner))
     if kind == "Value":
         return Column(name, _scalar(str(feature.get("dtype"))))
-    return Column(
-        name, {"Json": "json", "Image": "image", "Audio": "audio", "ClassLabel": "integer"}.get(kind, "other")
-    )
+    if kind == "ClassLabel":
+        names = feature.get("names")
+        return Column(name, "integer", labels=tuple(map(str, names)) if isinstance(names, list) else ())
+    return Column(name, {"Json": "json", "Image": "image", "Audio": "audio"}.get(kind, "other"))
 
 
 def _scalar(dtype: str) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from studio.domain.columns import Column
 
+WORD = 40  # characters up to which a text that comes again and again is a label and no prose
+LABELS = 1000  # different texts of a column up to which they may be labels
+_FEW, _OFTEN = 10, 0.2  # different texts that are labels in any case; else their share of all, as the Hub's viewer says
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 BARS = 24
 
@@ -16,7 +19,8 @@ class ColumnStatistics:
     """One column. `lengths` are the QUANTILES of its cells' lengths, `bars` a histogram of them.
 
     Lengths are in characters, of conversations all messages together; of lists of numbers in items. `turns` counts
-    conversations by their number of messages, `words` roles or labels. None stands for what is not known.
+    conversations by their number of messages, `words` roles or labels. A conversation is empty where a message of it
+    is. None stands for what is not known.
     """
 
     name: str
@@ -51,6 +55,12 @@ class ColumnStatistics:
             tuple(sorted(turns.items())),
             tuple(most),
         )
+
+
+def are_labels(words: Mapping[str, int]) -> bool:
+    """Whether texts with their counts are labels: few that come again and again."""
+    total, count = sum(words.values()), len(words)
+    return count < total and (count <= _FEW or count <= _OFTEN * total)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from studio.domain.columns import Column
-from studio.domain.dataset_statistics import ColumnStatistics, Statistics
+from studio.domain.dataset_statistics import WORD, ColumnStatistics, Statistics
 
 # https://huggingface.co/docs/dataset-viewer/statistics: what `column_type` says, and what is measured of each.
 _MEASURED = ("string_text", "list")
 _CONVERSATIONS = ("messages", "turns")
-_WORD = 40  # characters up to which a text that comes again and again is a label and no prose
 
 
 def statistics_of(answer: Mapping[str, Any], columns: Iterable[Column]) -> Statistics:
@@ -48,7 +47,7 @@ def _labels(column: Column, nulls: int, frequencies: Mapping[str, int]) -> Colum
     lengths: Counter[int] = Counter()
     for word, count in frequencies.items():
         lengths[len(word)] += count
-    words = frequencies if max(lengths, default=0) <= _WORD else {}
+    words = frequencies if max(lengths, default=0) <= WORD else {}
     return ColumnStatistics.of(column, nulls, frequencies.get("", 0), lengths, {}, words)
 
 
