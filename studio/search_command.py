@@ -12,6 +12,7 @@ from studio.domain.model_facts import parameter_count, size_text
 from studio.terminal import print_json, print_table, say
 
 if TYPE_CHECKING:
+    from studio.service.model_offers import Offer
     from studio.service.studio import Studio
 
 _FILTERS = ("task", "size", "library", "licence", "sort")
@@ -46,12 +47,16 @@ def _search(options: argparse.Namespace, studio: Studio) -> int:
         print_json(result.to_json())
     else:
         rows = [("NAME", "WHERE", "SIZE", "MORE")]
-        rows += [(one.id, "here", size_text(one.size), f"{one.kind}  {one.detail}".strip()) for one in result.here]
+        rows += [(one.id, "here", size_text(one.size), _told(one)) for one in result.here]
         rows += [(hit.id, "Hub", _size(hit), _more(hit)) for hit in result.found.hits]
         print_table(rows)
         if result.found.line:
             say(result.found.line)
     return 1 if result.found.why else 0
+
+
+def _told(one: Offer) -> str:
+    return " · ".join(filter(None, (one.unfit, one.kind, one.title if one.title != one.id else "", one.detail)))
 
 
 def _size(hit: ModelHit | DatasetHit) -> str:

@@ -327,7 +327,7 @@ def test_what_is_here_is_found_without_a_hub(tmp_path: Path) -> None:
     cached(cache, "org/mini-here", llama())
     snapshot = cache / "datasets--org--cached-pairs" / "snapshots" / ("c" * 40)
     snapshot.mkdir(parents=True)
-    (snapshot / "train.parquet").write_bytes(b"x" * 1000)
+    (snapshot / "train.jsonl").write_text('{"prompt": "a", "completion": "b"}\n' * 2)
     (cache / "datasets--org--cached-pairs" / "refs").mkdir()
     (cache / "datasets--org--cached-pairs" / "refs" / "main").write_text("c" * 40)
     one = search(tmp_path, NOWHERE)
@@ -338,7 +338,9 @@ def test_what_is_here_is_found_without_a_hub(tmp_path: Path) -> None:
     assert found["shop.jsonl"].kind == "upload"
     assert found["shop.jsonl"].detail == "prompt-completion · 3 rows"
     assert (found["mapped-pairs"].kind, found["mapped-pairs"].detail) == ("prepared", "preference · 1 row")
-    assert (found["org/cached-pairs"].kind, found["org/cached-pairs"].id) == ("cached", "org/cached-pairs")
+    # Of files in the Hub's cache the library loads none by the dataset's name: what is offered is their folder.
+    assert (found["org/cached-pairs"].kind, found["org/cached-pairs"].id) == ("cached", str(snapshot))
+    assert found["org/cached-pairs"].detail == "prompt-completion · 2 rows"
     assert "broken.parquet" not in found
     assert found["Demo data: sft"].id == "assets/demo/sft"
     assert [offer.title for offer in one.here("datasets", "PAIRS")] == ["mapped-pairs", "org/cached-pairs"]

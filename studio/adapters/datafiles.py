@@ -54,7 +54,8 @@ _LOCAL = LocalFiles()
 class DataSource:
     """A file or folder that has been recognised. `format` is the datasets library's builder.
 
-    `kind`: file; folder; dataset (one `Dataset.save_to_disk`); `config` is the chosen one of a folder's `configs`
+    `kind`: file; folder; dataset (one `Dataset.save_to_disk`); copy (of one on the Hub, by whose name it is loaded);
+    `config` is the chosen one of a folder's `configs`
     (its README names them), "" where there are none; `usual` the one that is loaded where none is named, `left_out`
     that files of a folder are not loaded.
     """
@@ -191,11 +192,11 @@ class DataSource:
 
     def recipe_values(self) -> dict[str, Any]:
         """The recipe's values with which `trl` loads this: a folder by name, files as a mixture of one."""
-        path = str(self.path.resolve())
+        path = str(self.path) if self.kind == "copy" else str(self.path.resolve())
         pattern = as_pattern(path)
         if self.kind == "dataset":
             return {"datasets": [{"path": "arrow", "data_files": f"{pattern}/*.arrow", "split": "train"}]}
-        if self.kind == "folder":
+        if self.kind in ("folder", "copy"):
             values: dict[str, Any] = {"dataset_name": path}
             return values | {"dataset_config": self.config} if self.config not in ("", "default") else values
         if self.tabbed:

@@ -22,9 +22,10 @@ class CachedModel:
 
 @dataclass(frozen=True)
 class CachedDataset:
-    """A dataset of which data files are in the cache: `size` in bytes, `used` in epoch seconds."""
+    """A dataset of which data files are in the cache, in `folder`: `size` in bytes, `used` in epoch seconds."""
 
     name: str
+    folder: Path
     size: int
     used: float
 
@@ -55,12 +56,29 @@ class HubCache:
 
     def datasets(self) -> list[CachedDataset]:
         """The datasets of which files lie here, those used last first. Walks the cache, as `models` does."""
-        found = [
-            CachedDataset(repo.repo_id, repo.size_on_disk, repo.last_accessed)
-            for repo in self._repos("dataset")
-            if any(_is_data(file.file_name) for revision in repo.revisions for file in revision.files)
-        ]
+        found = []
+        for repo in self._repos("dataset"):
+            filled = [one for one in repo.revisions if any(_is_data(file.file_name) for file in one.files)]
+            best = max(filled, key=lambda one: ("main" in one.refs, one.last_modified), default=None)
+            if best is not None:
+                found.append(CachedDataset(repo.repo_id, best.snapshot_path, best.size_on_disk, repo.last_accessed))
         return sorted(found, key=lambda one: -one.used)
+
+    def dataset(self, name: str) -> Path | None:
+        """The folder with the files of a dataset that are here, of main where those are; None where none are."""
+        from huggingface_hub.file_download import repo_folder_name
+
+        repo = self.folder / repo_folder_name(repo_id=name, repo_type="dataset")
+        try:
+            main = repo / "snapshots" / (repo / "refs" / "main").read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            main = repo
+        try:
+            others = sorted((repo / "snapshots").iterdir(), key=lambda one: -one.stat().st_mtime)
+            places = [main, *others] if main.parent.name == "snapshots" else others
+            return next((one for one in places if any(_is_data(file.name) for file in one.rglob("*"))), None)
+        except OSError:
+            return None
 
     def _repos(self, kind: str) -> list[Any]:
         from huggingface_hub import scan_cache_dir

@@ -156,3 +156,17 @@ def kind_of(cell: Any) -> str:
             return "turns"
         return "list"
     return _column_of_cell("", cell).type
+
+
+def without_text(columns: Iterable[Column]) -> str:
+    """Why there is nothing in the columns to learn text from; `` where some may hold text."""
+    known = list(columns)
+    kinds = ("integer", "number", "boolean", "null", "image", "audio", "video")
+    if not known or not all(_innermost(column.type) in kinds for column in known):
+        return ""
+    named = ", ".join(f"{column.name} ({column.type})" for column in known[:4])
+    return f"No column holds text: {named}{', ...' if len(known) > 4 else ''}."
+
+
+def _innermost(kind: str) -> str:
+    return kind.replace("list<", "").rstrip(">")

@@ -32,6 +32,7 @@ from studio.domain.repeats import repeats, same_split
 from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
 from studio.service import preview
+from studio.service.cached_copies import instead, of_entry
 from studio.service.first_rows import is_listed, loaded_rows
 from studio.service.loading import unloadable
 from studio.service.mixing import aligned, entry_source
@@ -54,6 +55,7 @@ class Inspection:
     wrong. `written` are the rows of a csv with their cells as they stand there, `tar` is an archive among the files
     that is no stream. `unlike` is what of the first rows stops the loading, of another type than what is loaded before.
     `listed` is whether its first file is a JSON list, `streams` whether it was looked at as a stream is read.
+    `copied` says that it is the cached copy of one on the Hub, which did not answer.
     `kept` is remembered of its files until the next look, whatever is judged of this one.
     """
 
@@ -88,6 +90,7 @@ class Inspection:
     unlike: Finding | None = None
     listed: bool = False
     streams: bool = False
+    copied: Finding | None = None
 
     @property
     def whole(self) -> bool:
@@ -171,6 +174,12 @@ def inspect(
         # The split may be what is not there: the others are worth showing, and their names worth knowing.
         head = preview.hub_head(hub, name, config or None, None, rows)
     if isinstance(head, Unknown):
+        try:
+            copied = None if hub.files else instead(head, name, config or None, paths)
+        except StudioError as error:
+            return _refused(name, method, where, error)
+        if copied is not None:
+            return _opened_source(copied[0], method, given, split, rows, copied[1])
         known = head.reason == "not found" or (head.reason == "unsupported" and head.status is not None)
         if known:
             wrong = Finding("error", where, head.message, "TRL could not load it either.")
@@ -255,6 +264,7 @@ def _entry(
     else:
         chosen = preview.chosen_files(hub, entry)
         looked = inspect(str(entry.get("path")), method, paths, chosen, own, _text(entry.get("name")), split)
+        looked = replace(looked, copied=of_entry(looked.copied, entry, values))
     looked = replace(looked, entry=entry)
     columns = entry.get("columns")
     if isinstance(columns, list) and looked.columns:
@@ -307,8 +317,9 @@ def _local(
 
 
 def _opened_source(
-    source: datafiles.DataSource, method: str, values: Mapping[str, Any], split: str | None, rows: int
-) -> Inspection:
+    source: datafiles.DataSource, method: str, values: Mapping[str, Any], split: str | None, rows: int,
+    copied: Finding | None = None,
+) -> Inspection:  # fmt: skip
     name = str(source.path)
     try:
         chosen = split if split in source.splits else source.splits[0]
@@ -331,7 +342,7 @@ def _opened_source(
         name, method, "", "", "local", source.config, source.configs, chosen, source.splits, tuple(columns),
         tuple(head), count, (), source.recipe_values(), None, None, chosen, usual=source.usual,
         left_out=source.left_out, rowless=rowless(source), others=others, features=features,
-        form=source.format, written=tuple(written), unlike=unlike, listed=listed, streams=streams,
+        form=source.format, written=tuple(written), unlike=unlike, listed=listed, streams=streams, copied=copied,
         tar=str(tar_among(file for files in source.files.values() for file in files) or ""),
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))

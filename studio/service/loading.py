@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def unloadable(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
     """What stops the loading, whatever the method."""
     found = [*_not_there(looked, values), *_rowless(looked, values), *_no_stream(looked, values)]
+    found += [looked.copied] if looked.copied else []
     seen = looked.seen is not None and not looked.seen.failed  # which says it of all rows
     return [*found, looked.unlike] if looked.unlike and not seen else found
 

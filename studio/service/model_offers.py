@@ -29,7 +29,8 @@ KINDS = {"result": "your run", "prepared": "prepared", "upload": "uploaded", "ca
 class Offer:
     """A model or dataset that is here: what the recipe would name (`id`, `revision` unless main), and how it is shown.
 
-    `used` is when it was used or made last, in seconds of epoch; None where that says nothing.
+    `used` is when it was used or made last, in seconds of epoch; None where that says nothing. `unfit` says in a
+    sentence why TRL cannot train it, or from it, `` where nothing is known against it.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Offer:
     size: int
     used: float | None = None
     revision: str = ""
+    unfit: str = ""
 
     @property
     def said(self) -> str:

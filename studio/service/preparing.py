@@ -26,6 +26,7 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where, row_name
 from studio.domain.mapping import BadRow, DataMapping
 from studio.domain.mixture import own_files
+from studio.service.cached_copies import reopened
 from studio.service.data import Inspection
 
 SEED = 42
@@ -45,7 +46,7 @@ class Order:
 
     `test` is a split of the source to test on, else a `share` of the train split's rows is held out, chosen by
     `seed`; with 0 there is none. `leave_out` says that rows that cannot be mapped are left out, and not a reason to
-    stop.
+    stop. `copied` says that the source is the copy in a local cache of a dataset on the Hub.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Order:
     seed: int = SEED
     leave_out: bool = False
     download: Download | None = None
+    copied: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,8 @@ def prepare(order: Order, folder: Path, job: Job | None = None) -> Path:
     splits = {"train": order.train, **({"test": order.test} if order.test else {})}
     if order.download is not None:
         source = order.download.bring(set(splits.values()), job)
+    elif order.copied:
+        source = reopened(order.source, order.config)
     else:
         source = datafiles.open_source(order.source, order.config or None)
     absent = next((split for split in splits.values() if split not in source.splits), None)

@@ -24,6 +24,7 @@ from studio.domain.errors import StudioError
 from studio.domain.features import as_loaded
 from studio.domain.findings import Finding, Where
 from studio.domain.mixture import own_files
+from studio.service.cached_copies import copy_of
 from studio.service.first_rows import loaded_rows, rows_as_loaded
 from studio.service.mixing import entry_source
 from studio.service.paths import HUB_NAME, Paths, looks_like_path
@@ -240,9 +241,19 @@ def rows(paths: Paths, hub: HubClient, name: str, config: str, split: str, offse
     def read(start: int) -> RowsPage:
         if found is not None:
             return replace(local_rows(found, config, split, start, n), name=name)
-        return hub_rows(hub, name, config, split, start, n)
+        page = hub_rows(hub, name, config, split, start, n)
+        return page if page.finding is None or hub.files else copied_rows(paths, page, n)
 
     return _last_at_most(read, offset, n)
+
+
+def copied_rows(paths: Paths, page: RowsPage, n: int = PAGE_ROWS) -> RowsPage:
+    """Rows of the copy in a local cache, in place of a page for which the Hub has no answer; else that page."""
+    with suppress(StudioError):
+        copy = copy_of(page.name, page.config or None, paths)
+        if copy is not None and page.split in copy.source.splits:
+            return _page_of(copy.source, page.name, page.split, page.offset, n)
+    return page
 
 
 def rows_of(looked: Inspection, paths: Paths, hub: HubClient, split: str, offset: int) -> RowsPage:
@@ -251,6 +262,9 @@ def rows_of(looked: Inspection, paths: Paths, hub: HubClient, split: str, offset
         source = entry_source(looked.entry, paths) if looked.entry is not None else None
     except StudioError as error:
         return _refused(looked.name, looked.config, split, offset, error)
+    if looked.copied:  # nobody waits for a silent Hub at each page
+        first = RowsPage(looked.name, looked.config, split, 0, finding=looked.copied)
+        return _last_at_most(lambda start: copied_rows(paths, replace(first, offset=start)), offset, PAGE_ROWS)
     if source is None:
         return rows(paths, chosen_files(hub, looked.entry), looked.name, looked.config, split, offset)
 

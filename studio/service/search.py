@@ -72,9 +72,9 @@ class Everywhere:
 
     def to_json(self) -> dict[str, Any]:
         """The documented form: `trouble` is `null` where the Hub has answered."""
+        told = ("id", "kind", "title", "detail", "size", "unfit")
         offers = [
-            {"id": one.id, "kind": one.kind, "detail": one.detail, "size": one.size, "revision": one.revision or None}
-            for one in self.here
+            {**{name: getattr(one, name) for name in told}, "revision": one.revision or None} for one in self.here
         ]
         return {
             "here": offers,

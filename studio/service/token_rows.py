@@ -14,6 +14,7 @@ from studio.adapters.hub import HubClient
 from studio.domain.errors import StudioError
 from studio.domain.plain_json import plain
 from studio.domain.token_count import ALL
+from studio.service.cached_copies import reopened
 from studio.service.data import Inspection
 from studio.service.first_rows import rows_as_loaded
 from studio.service.mixing import Mix, Part, entry_source
@@ -154,6 +155,8 @@ def _sizes(shares: Sequence[Share], number: int) -> list[int]:
 
 
 def _source(looked: Inspection, paths: Paths) -> datafiles.DataSource:
+    if looked.copied:
+        return reopened(looked.name, looked.config)
     source = entry_source(looked.entry, paths) if looked.entry is not None else None
     place = paths.find(looked.name) if source is None else None
     if source is None and place is None:

@@ -23,6 +23,7 @@ from studio.domain.findings import Finding, Where
 from studio.domain.mixture import own_files
 from studio.domain.seen_rows import AllRows
 from studio.service.background import Background, Heard, Progress
+from studio.service.cached_copies import reopened
 from studio.service.data import Inspection, rejudged
 from studio.service.other_splits import in_order, saying_types
 
@@ -243,6 +244,8 @@ def _disk(looked: Inspection) -> _Disk:
 def _opened(looked: Inspection) -> datafiles.DataSource:
     if looked.files:  # of a mixture, one may be any files; elsewhere the name says which
         return datafiles.open_files(looked.name, looked.form, {looked.split: tuple(map(Path, looked.files))})
+    if looked.copied:
+        return reopened(looked.name, looked.config)
     return datafiles.open_source(looked.name, looked.config or None)
 
 

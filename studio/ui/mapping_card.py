@@ -302,7 +302,7 @@ class MappingCard:
         order = Order(
             choice.name or preparing.name_for(looked), looked.name, looked.config, looked.split,
             found.proposal.mapping, looked.method, test, share, leave_out=choice.leave_out,
-            download=hub,
+            download=hub, copied=looked.copied is not None,
         )  # fmt: skip
         return order, looked.num_rows
 

@@ -167,11 +167,16 @@ def _inside(hit: ModelHit | DatasetHit) -> str:
         f"<i>{pieces.spoken('{count} likes', count=pieces.rough(hit.likes))}</i>" if hit.likes else "<i></i>",
         f"<i>{pieces.ago(hit.changed)}</i>" if hit.changed else "<i></i>",
     ]
-    why = f'<em><span class="ts-sr">{pieces.spoken("Does not suit:")} </span>{pieces.text(hit.unfit)}</em>'
     return (
         f"<b>{pieces.text(hit.id)}</b><span>{_access(hit)}</span>{''.join(numbers)}"
-        f"<small>{told}</small>{why if hit.unfit else ''}"
+        f"<small>{told}</small>{_unfit(hit.unfit)}"
     )
+
+
+def _unfit(why: str) -> str:
+    """Why something does not suit, as hits and what is here have it; `` where nothing is known against it."""
+    said = f'<em><span class="ts-sr">{pieces.spoken("Does not suit:")} </span>{pieces.text(why)}</em>'
+    return said if why else ""
 
 
 def _access(hit: ModelHit | DatasetHit) -> str:
@@ -248,7 +253,8 @@ def _offer(one: Offer, chosen: bool) -> str:
     size = size_text(one.size) if one.size else ""
     name, revision = pieces.text(one.id), pieces.text(one.revision)
     return (
-        f'<button type="button" class="ts-offer" data-offer="{name}" data-revision="{revision}" title="{name}" '
-        f'aria-pressed="{str(chosen).lower()}"><b>{pieces.text(one.title)}</b><span>{KINDS[one.kind]}</span>'
-        f"<small>{pieces.text(one.detail)}</small><i>{size}</i><i>{when}</i></button>"
+        f'<button type="button" class="ts-offer{" unfit" if one.unfit else ""}" data-offer="{name}" '
+        f'data-revision="{revision}" title="{name}" aria-pressed="{str(chosen).lower()}">'
+        f"<b>{pieces.text(one.title)}</b><span>{KINDS[one.kind]}</span>"
+        f"<small>{pieces.text(one.detail)}</small><i>{size}</i><i>{when}</i>{_unfit(one.unfit)}</button>"
     )
