@@ -12,9 +12,13 @@ from studio.domain.model_facts import missing_shards, weights_among
 
 @dataclass(frozen=True)
 class CachedModel:
-    """A model whose weights are in the cache: `revision` is `` for main, `size` in bytes, `used` in epoch seconds."""
+    """A model in the cache, with weights in `folder`: `revision` is `` for main, `size` in bytes, `used` in seconds.
+
+    Weights may be such as only run a model, GGUF.
+    """
 
     name: str
+    folder: Path
     revision: str
     size: int
     used: float
@@ -43,15 +47,18 @@ class HubCache:
         return self._folder or Path(constants.HF_HUB_CACHE)
 
     def models(self) -> list[CachedModel]:
-        """The models that can be loaded without the Hub, those used last first. Walks the cache: not for every edit."""
+        """The models that are here whole, those used last first. Walks the cache: not for every edit."""
         models = []
         for repo in self._repos("model"):
             whole = [revision for revision in repo.revisions if _is_whole(revision)]
+            whole = whole or [revision for revision in repo.revisions if _holds_gguf(revision)]
             # The branch that is loaded by default, else the newest of what else is there.
             best = max(whole, key=lambda one: ("main" in one.refs, one.last_modified), default=None)
             if best is not None:
                 revision = "" if "main" in best.refs else next(iter(sorted(best.refs)), best.commit_hash)
-                models.append(CachedModel(repo.repo_id, revision, best.size_on_disk, repo.last_accessed))
+                models.append(
+                    CachedModel(repo.repo_id, best.snapshot_path, revision, best.size_on_disk, repo.last_accessed)
+                )
         return sorted(models, key=lambda model: -model.used)
 
     def datasets(self) -> list[CachedDataset]:
@@ -132,3 +139,7 @@ def _is_whole(revision: Any) -> bool:
     names = [file.file_path.relative_to(revision.snapshot_path).as_posix() for file in revision.files]
     configured = "config.json" in names or "adapter_config.json" in names
     return configured and bool(weights_among(names)) and not missing_shards(names)
+
+
+def _holds_gguf(revision: Any) -> bool:
+    return any(file.file_name.endswith(".gguf") for file in revision.files)

@@ -10,7 +10,14 @@ from typing import Any
 from studio.domain.columns import Column, column_of_feature
 from studio.domain.dataset_types import judge
 from studio.domain.methods import METHOD_NAMES
-from studio.domain.model_facts import dtype_text, generates_text, told_by_config
+from studio.domain.model_facts import (
+    ModelFacts,
+    dtype_text,
+    generates_text,
+    kind_of,
+    told_by_config,
+    weights_among,
+)
 
 _ROWS = re.compile(r"size_categories:(.+)")
 _NO_TEXT = {
@@ -156,6 +163,18 @@ def _unfit(hit: ModelHit, tags: list[str], method: str) -> str:
     if hit.task and hit.task not in _TASKS_WITH_TEXT:
         return f"Made for {hit.task.replace('-', ' ')}: it writes no text."
     return ""
+
+
+def unfit_here(facts: ModelFacts) -> tuple[str, bool]:
+    """Why a model on this machine cannot be trained, as hits have it; and whether it suits the method reward."""
+    kind, told = kind_of(facts)
+    if kind == "adapter":
+        return (f"Only an adapter: start from {facts.adapts or 'its base model'}.", False)
+    if kind in ("reward", "classifier") and not facts.trouble:
+        return "A classifier or reward model: it writes no text.", True
+    if any(name.endswith(".gguf") for name in facts.files) and not weights_among(facts.files):
+        return "GGUF files, made for running a model; TRL trains from safetensors.", False
+    return (told if kind in ("gguf", "other", "none") else facts.trouble), False
 
 
 # Datasets ------------------------------------------------------------------------------------------------------------

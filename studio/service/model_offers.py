@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from studio.adapters.hubcache import HubCache
+from studio.adapters.hubcache import CachedModel, HubCache
 from studio.adapters.progress import is_complete, newest_checkpoint
 from studio.domain.errors import StudioError
+from studio.domain.hub_hits import unfit_here
 from studio.domain.methods import method_named
-from studio.domain.model_facts import ModelFacts, kind_of
+from studio.domain.model_facts import ModelFacts, kind_of, parameters_text
 from studio.domain.moments import moment
 from studio.domain.states import LIVE
 from studio.service.access import Access
@@ -30,7 +31,8 @@ class Offer:
     """A model or dataset that is here: what the recipe would name (`id`, `revision` unless main), and how it is shown.
 
     `used` is when it was used or made last, in seconds of epoch; None where that says nothing. `unfit` says in a
-    sentence why TRL cannot train it, or from it, `` where nothing is known against it.
+    sentence why TRL cannot train it, or from it, `` where nothing is known against it; `scores` that it suits the
+    method reward all the same.
     """
 
     id: str
@@ -41,6 +43,11 @@ class Offer:
     used: float | None = None
     revision: str = ""
     unfit: str = ""
+    scores: bool = False
+
+    def unfit_for(self, method: str) -> str:
+        """Why it does not suit a method, `` where nothing is known against it."""
+        return "" if self.scores and method == "reward" else self.unfit
 
     @property
     def said(self) -> str:
@@ -73,21 +80,17 @@ class ModelOffers:
         if self._access.refusal() or (self._found is not None and now - self._looked < _LOOKED):
             return False
         self._looked = now
-        cached = (
-            Offer(
-                id=one.name,
-                kind="cached",
-                title=one.name,
-                detail=f"revision {one.revision}" if one.revision else "",
-                size=one.size,
-                used=one.used,
-                revision=one.revision,
-            )
-            for one in self._cache.models()
-        )
-        found = (*self._results(), *cached)
+        found = (*self._results(), *map(self._cached, self._cache.models()))
         news, self._found = found != self._found, found
         return news
+
+    def _cached(self, one: CachedModel) -> Offer:
+        facts = replace(self._facts_in(one.folder), id=one.name)
+        (unfit, scores), template = unfit_here(facts), "chat template" if facts.template else "no chat template"
+        told = [parameters_text(facts), "" if unfit else template, facts.licence]
+        told += [f"revision {one.revision}" if one.revision else ""]
+        detail = " · ".join(filter(None, told))
+        return Offer(one.name, "cached", one.name, detail, one.size, one.used, one.revision, unfit, scores)
 
     def _results(self) -> list[Offer]:
         """The models of own runs that have ended; the newest checkpoint where a run left no final model."""
@@ -112,7 +115,9 @@ class ModelOffers:
             sort = "adapter" if kind_of(facts)[0] == "adapter" else ""
             detail = " · ".join(filter(None, (label, sort, step, run["state"])))
             size = sum(facts.sizes.values())
-            offers.append(Offer(str(output), "result", run["id"], detail, size, _seconds(run["ended"])))
+            unfit, scores = unfit_here(facts)
+            seconds = _seconds(run["ended"])
+            offers.append(Offer(str(output), "result", run["id"], detail, size, seconds, "", unfit, scores))
         return offers
 
     def _demo(self) -> tuple[Offer, ...]:

@@ -238,7 +238,7 @@ def here(
     head = f'<div class="ts-offers" data-wanted-for="{pieces.text(method)}"{bare} {space}>'
     if not found:
         return f'{head}<div class="ts-hint">{pieces.spoken(_NONE[kind])}</div></div>'
-    rows = "".join(_offer(one, one is picked) for one in found)
+    rows = "".join(_offer(one, one is picked, method) for one in found)
     label = f"{brief or kind}-here"
     return (
         f'{head}<div class="ts-hint" id="{label}">{pieces.spoken("Here already, no download")}</div>'
@@ -246,15 +246,15 @@ def here(
     )
 
 
-def _offer(one: Offer, chosen: bool) -> str:
+def _offer(one: Offer, chosen: bool, method: str) -> str:
     when = ""
     if one.used is not None:
         when = pieces.ago(datetime.fromtimestamp(one.used, UTC).isoformat(timespec="seconds"))
-    size = size_text(one.size) if one.size else ""
+    size, unfit = size_text(one.size) if one.size else "", one.unfit_for(method)
     name, revision = pieces.text(one.id), pieces.text(one.revision)
     return (
-        f'<button type="button" class="ts-offer{" unfit" if one.unfit else ""}" data-offer="{name}" '
+        f'<button type="button" class="ts-offer{" unfit" if unfit else ""}" data-offer="{name}" '
         f'data-revision="{revision}" title="{name}" aria-pressed="{str(chosen).lower()}">'
         f"<b>{pieces.text(one.title)}</b><span>{KINDS[one.kind]}</span>"
-        f"<small>{pieces.text(one.detail)}</small><i>{size}</i><i>{when}</i>{_unfit(one.unfit)}</button>"
+        f"<small>{pieces.text(one.detail)}</small><i>{size}</i><i>{when}</i>{_unfit(unfit)}</button>"
     )
