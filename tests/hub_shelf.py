@@ -34,6 +34,14 @@ PAIRS = (
     entries({"prompt": "1 + 1?", "completion": "2"}),
     4321,
 )
+PICTURES = (
+    [
+        {"feature_idx": 0, "name": "image", "type": {"_type": "Image"}},
+        {"feature_idx": 1, "name": "label", "type": {"_type": "ClassLabel", "names": ["cat"]}},
+    ],
+    entries({"image": {"src": "x"}, "label": 0}),
+    5,
+)
 DECLARED = {
     "license": "mit",
     "configs": [{"config_name": "main", "data_files": [{"split": "train", "path": "x"}]}, {"config_name": "hard"}],
@@ -93,6 +101,24 @@ def fill(hub: FakeHub) -> FakeHub:
             "org/pairs-declared": Repo({**told, "downloads": 60, "cardData": DECLARED, "mainSize": 226_000_000}),
             "org/pairs-gated": Repo({**told, "downloads": 50}, gated=True, splits={"default": {"train": PAIRS}}),
             "org/pairs-sounds": Repo({**told, "downloads": 40, "tags": ["modality:audio"]}),
+        }
+    )
+    return hub
+
+
+def fill_unfit(hub: FakeHub) -> FakeHub:
+    """Puts datasets into the hub of which a list does not tell why they do not suit, and one that says nothing yet."""
+    hub.datasets.update(
+        {
+            "org/odd-script": Repo({}, {"odd-script.py": b"x", "README.md": b"x"}),
+            "org/odd-script-shown": Repo(
+                {}, {"odd-script-shown.py": b"x", "data.bin": b"x"}, splits={"default": {"train": PAIRS}}
+            ),
+            "org/odd-pictures": Repo({}, {"a.parquet": b"x"}, splits={"default": {"train": PICTURES}}),
+            "org/odd-bare": Repo({"tags": ["viewer:false"]}, {"README.md": b"x"}),
+            "org/odd-pdf": Repo({}, {"book.pdf": b"x"}),
+            "org/odd-files": Repo({}, {"train.jsonl": b'{"prompt": "a", "completion": "b"}\n' * 3}),
+            "org/odd-ids": Repo({}, {"train.jsonl": b'{"id": 1, "score": 0.5}\n' * 3}),
         }
     )
     return hub

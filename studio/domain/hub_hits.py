@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from studio.domain.columns import Column, column_of_feature
+from studio.domain.columns import Column, column_of_feature, without_text
 from studio.domain.dataset_types import judge
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.model_facts import (
@@ -73,7 +73,7 @@ class DatasetHit:
     """A dataset as a list of the Hub tells of it, and what was found out since; None for what is not known.
 
     `size` is in bytes, `rows_about` the Hub's category where the number is not told, `type` what TRL calls it, for the
-    `methods` that take it as it is. `access` and `unfit` are as a model's.
+    `methods` that take it as it is. `access` and `unfit` are as a model's; `note` says why no more is known yet.
     """
 
     id: str
@@ -94,6 +94,7 @@ class DatasetHit:
     likes: int | None = None
     changed: str | None = None
     unfit: str = ""
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,7 +105,9 @@ class DatasetHit:
         taken = [one for one in verdicts if one.verdict == "accept"]
         kind = taken[0].type if taken else ""
         names = tuple(column.name for column in columns)
-        return replace(self, columns=names, type=kind, methods=tuple(one.method for one in taken))
+        unfit = self.unfit or ("" if kind else without_text(columns))
+        methods = tuple(one.method for one in taken)
+        return replace(self, columns=names, type=kind, methods=methods, unfit=unfit, note="")
 
 
 def model_hit(info: Any, method: str = "sft") -> ModelHit:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from studio.adapters.hub import DatasetHead, HubClient, Unknown
+from studio.adapters.hub import HubClient, Unknown
 from studio.adapters.hubsearch import find_datasets, find_models, is_offline, may_read
 from studio.domain.hub_hits import DatasetHit, ModelHit
 from studio.domain.hub_query import Query
@@ -19,6 +19,7 @@ from studio.service.dataset_offers import DatasetOffers
 from studio.service.model_offers import Offer, fitting
 from studio.service.models import Models
 from studio.service.paths import looks_like_path
+from studio.service.preview import hub_head
 
 Kind = Literal["models", "datasets"]
 Hit = ModelHit | DatasetHit
@@ -177,11 +178,13 @@ class Search:
     def _dataset(self, hit: DatasetHit) -> DatasetHit:
         if hit.gated and hit.access is None:
             hit = replace(hit, access=may_read(self._hub, "datasets", hit.id))
-        if hit.access is False or (hit.type is not None and hit.rows is not None):
+        if hit.access is False or hit.unfit or (hit.type is not None and hit.rows is not None):
             return hit
-        head = self._hub.dataset_head(hit.id)
-        if not isinstance(head, DatasetHead):
-            return hit
+        head = hub_head(self._hub, hit.id, None, None)
+        if isinstance(head, Unknown):
+            # What the files themselves say stands; where nobody has answered, there is only no more to tell yet.
+            against = head.reason in ("unsupported", "not found")
+            return replace(hit, unfit=head.message) if against else replace(hit, note=head.message)
         more = replace(
             hit,
             rows=head.num_rows if hit.rows is None else hit.rows,

@@ -213,6 +213,7 @@ def _dataset_parts(hit: DatasetHit) -> list[str]:
         pieces.spoken("{count} subsets", count=len(hit.configs)) if len(hit.configs) > 1 else "",
         pieces.text(", ".join(hit.splits[:4])),
         pieces.text(hit.licence or ""),
+        pieces.text(hit.note),
     ]
 
 

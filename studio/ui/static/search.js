@@ -144,7 +144,9 @@ class SearchList {
     if (!row?.isConnected || !('open' in row.dataset)) return;
     delete row.dataset.open;
     const told = await this.server.more({name: row.dataset.offer}).catch(() => '');
-    if (told && row.isConnected) row.innerHTML = told;
+    if (!told || !row.isConnected) return;
+    row.innerHTML = told;
+    row.classList.toggle('unfit', !!row.querySelector('em'));
   }
 
   rest(row) {
