@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from studio.domain.findings import Finding
-from studio.domain.token_count import TokenCount, bins, fitting_length, summary, token_findings
+from studio.domain.token_count import TokenCount, bars, bins, fitting_length, summary, token_findings
 
 SFT = frozenset({"packing", "eos_token", "max_length", "assistant_only_loss"})
 GOOD = TokenCount(
@@ -144,5 +144,11 @@ def test_prompts_against_what_the_answer_leaves() -> None:
 def test_lengths_in_parts_and_in_a_few_numbers() -> None:
     assert bins((1, 2, 50, 100, 400), 100, 4) == [2, 1, 0, 2]
     assert sum(bins(tuple(range(1, 201)), 200)) == 200
+    assert bars((1, 2, 50, 100, 400), 100, 4) == [(1, 25, 2), (26, 50, 1), (51, 75, 0), (76, 100, 2)]
+    assert bars((3, 1), 3) == [(1, 1, 1), (2, 2, 0), (3, 3, 1)]
+    assert bars((), 0) == bars((0,), 0) == []
+    for top in (7, 16, 100, 1023):
+        every = tuple(range(1, top + 1))
+        assert all(count == high - low + 1 for low, high, count in bars(every, top)), top
     assert summary(()) == {}
     assert summary((7,)) == {"min": 7, "median": 7, "p95": 7, "max": 7, "mean": 7.0}

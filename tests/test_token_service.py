@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -322,4 +323,30 @@ def test_the_command_prints_what_the_page_shows(
     assert (told["rows"], told["exact"], told["total_tokens"], told["findings"]) == (432, True, 13_655, [])
     assert told["lengths"]["example"]["max"] == 38
     assert main(["tokens", recipe, "--home", str(home)]) == 0
-    assert "24 % of the tokens" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "24 % of the tokens" in said
+    assert re.search(r"steps in an epoch +27 \(8 with packing\)\n", said)
+    assert told["steps_per_epoch"] == {"now": 27, "without_packing": 27, "with_packing": 8}
+    drawn = re.findall(r"^ *(\d+) to +(\d+) +(\d+) *(#*)$", said, re.MULTILINE)
+    histogram = told["histogram"]["example"]
+    assert [tuple(map(int, bar[:3])) for bar in drawn] == [tuple(bar.values()) for bar in histogram]
+    assert sum(bar["count"] for bar in histogram) == 432
+    assert max(drawn, key=lambda bar: int(bar[2]))[3] == "#" * 40
+    assert "max_length 128 is beyond" in said
+    text = Path(recipe).read_text(encoding="utf-8")
+    assert text.count("max_length: 128") == 1
+    short = tmp_path / "short.yaml"
+    short.write_text(text.replace("max_length: 128", "max_length: 25\npacking: true"), encoding="utf-8")
+    assert main(["tokens", str(short), "--json", "--home", str(home)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["limit"] == 25
+    assert main(["tokens", str(short), "--home", str(home)]) == 0
+    said = capsys.readouterr().out
+    assert re.search(rf"steps in an epoch +{told['steps_per_epoch']['with_packing']} \(26 without packing\)\n", said)
+    assert re.search(r"25 to 27 +4 #  < max_length 25\n", said)
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(text.replace("max_length: 128", "max_length: 25"), encoding="utf-8")
+    assert main(["tokens", str(plain), "--home", str(home)]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"cut +406 of 432 examples, 94 %\n", said)
+    assert re.search(r"dropped +26 of 432 examples, 6 %\n", said)

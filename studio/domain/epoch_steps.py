@@ -8,6 +8,7 @@ from typing import Any
 
 from studio.domain.arguments import Catalog
 from studio.domain.recipe import Recipe, in_effect
+from studio.domain.token_count import TokenCount
 
 ANSWERING = ("grpo", "rloo")  # several answers to each prompt
 # The options that decide, for whatever shows a number of updates and follows them.
@@ -86,6 +87,16 @@ def steps_per_epoch(method: str, sequences: int, how: Batching) -> int:
     else:
         batches = math.ceil(math.ceil(sequences / how.each) / how.processes)
     return math.ceil(batches / how.times)
+
+
+def steps_either_way(count: TokenCount, recipe: Recipe, catalog: Catalog) -> dict[bool, int]:
+    """Updates in an epoch of what was counted, without packing (False) and with it (True), as far as they are known."""
+    how, packs = batching_of(recipe, catalog), recipe.get("packing") is True
+    if how is None:
+        return {}
+    numbers = {way: count.sequences(way) for way in ((False, True) if count.packed is not None else (packs,))}
+    made = {way: steps_per_epoch(count.method, number, how) for way, number in numbers.items() if number}
+    return {way: steps for way, steps in made.items() if steps}
 
 
 def _whole(value: Any) -> int | None:

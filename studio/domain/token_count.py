@@ -72,8 +72,15 @@ class TokenCount:
             "remarks": list(self.remarks),
             "exact": self.exact,
             "dropped": self.dropped,
+            "cut_share": self.share(self.cut),
+            "dropped_share": self.share(self.dropped),
             "total_tokens": self.total_tokens,
+            "limit": self.limit,
             "lengths": {name: summary(each) for name, each in self.lengths.items()},
+            "histogram": {
+                name: [dict(zip(("from", "to", "count"), bar, strict=True)) for bar in bars(each, self.reach)]
+                for name, each in self.lengths.items()
+            },
         }
 
     @property
@@ -96,6 +103,16 @@ class TokenCount:
         if self.room is not None:
             return self.context - self.room if self.context else None
         return self.max_length
+
+    @property
+    def reach(self) -> int:
+        """Where a histogram of the lengths ends: at the longest, or at the limit where that is not far beyond."""
+        longest = max((max(each, default=0) for each in self.lengths.values()), default=0)
+        return max(longest, self.limit) if self.limit and 0 < self.limit <= 3 * longest else longest
+
+    def share(self, number: int) -> float:
+        """A number of the examples as a part of 1."""
+        return number / self.examples if self.examples else 0.0
 
     @property
     def beyond(self) -> int:
@@ -140,6 +157,14 @@ def bins(lengths: tuple[int, ...], top: int, number: int = 32) -> list[int]:
     for length in lengths:
         counts[min(number - 1, max(0, (length - 1) * number // max(top, 1)))] += 1
     return counts
+
+
+def bars(lengths: tuple[int, ...], top: int, number: int = 16) -> list[tuple[int, int, int]]:
+    """The same for a table: from which length to which, and how many have one of them."""
+    number = min(number, top)
+    edges = [-(-place * top // number) for place in range(number + 1)] if number else []
+    counts = bins(lengths, top, number) if number else []
+    return [(low + 1, high, count) for low, high, count in zip(edges, edges[1:], counts, strict=False)]
 
 
 def fitting_length(count: TokenCount, share: float = 0.99) -> int | None:

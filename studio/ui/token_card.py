@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.domain.epoch_steps import OF_A_STEP, batching_of, steps_per_epoch
+from studio.domain.epoch_steps import OF_A_STEP, steps_either_way
 from studio.domain.findings import row_name
 from studio.domain.token_count import TokenCount, bins, summary
 from studio.service.token_rows import countable
@@ -164,22 +164,14 @@ def _prompts(count: TokenCount) -> str:
 
 def _steps(page: Page, form: Form, count: TokenCount) -> str:
     """Steps as batches are made now, and the other way."""
-    how = batching_of(form.recipe, page.catalog)
-    if how is None:
+    packs, about = form.recipe.get("packing") is True, "" if count.exact else "about "
+    made = {
+        way: about + pieces.count(steps) for way, steps in steps_either_way(count, form.recipe, page.catalog).items()
+    }
+    if packs not in made:
         return ""
-    packs = form.recipe.get("packing") is True
-
-    def steps(packing: bool) -> str:
-        number = count.sequences(packing)
-        if not number:
-            return ""
-        made = steps_per_epoch(count.method, number, how)
-        return ("" if count.exact else "about ") + pieces.count(made) if made else ""
-
-    now, other = steps(packs), steps(not packs) if count.packed is not None else ""
-    if not now:
-        return ""
-    return now + (f" ({other} {'without' if packs else 'with'} packing)" if other else "")
+    other = made.get(not packs)
+    return made[packs] + (f" ({other} {'without' if packs else 'with'} packing)" if other else "")
 
 
 # Lengths -------------------------------------------------------------------------------------------------------------
@@ -187,9 +179,7 @@ def _steps(page: Page, form: Form, count: TokenCount) -> str:
 
 def _histogram(count: TokenCount) -> str:
     """How long the examples are, with a line at the length that is held against them."""
-    longest = max(max(each, default=0) for each in count.lengths.values())
-    limit = count.limit
-    top = max(longest, limit) if limit and 0 < limit <= 3 * longest else longest
+    limit, top = count.limit, count.reach
     counted = {name: bins(each, top) for name, each in count.lengths.items()}
     highest = max(max(each) for each in counted.values())
     bars = "".join(_bars(each, highest, _COLOURS.get(name, "first")) for name, each in counted.items())
