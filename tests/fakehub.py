@@ -45,7 +45,8 @@ class FakeHub:
 
     Tokens `hf_good` may read what is gated and private; any other token or none may not. `accounts` has the answer to
     "who am I" by token; a token that is not there is refused. Lists are sifted and sorted as the real ones are told to
-    be; `searches` has what came to them, `held` are words of a search that is answered only once they are taken out.
+    be; `searches` has what came to them, `held` are words of a search that is answered only once they are taken out,
+    and `hanging` are repositories of which the viewer and the API say nothing before that.
     """
 
     def __init__(self) -> None:
@@ -57,6 +58,7 @@ class FakeHub:
         self.accounts: dict[str, dict[str, Any]] = {}
         self.searches: list[dict[str, list[str]]] = []
         self.held: set[str] = set()
+        self.hanging: set[str] = set()
         self.url = ""
 
     @property
@@ -83,6 +85,10 @@ class FakeHub:
             if request.url.path.startswith(path):
                 return JSONResponse({"error": "fault"}, status)
         return None
+
+    async def _hang(self, name: str) -> None:
+        while name in self.hanging:
+            await asyncio.sleep(0.02)
 
     def _may_read(self, request: Request) -> bool:
         return request.headers.get("authorization") == "Bearer hf_good"
@@ -149,6 +155,7 @@ class FakeHub:
         return self._fault(request) or self._info(request, self.models)
 
     async def _dataset_info(self, request: Request) -> Response:
+        await self._hang(request.path_params["name"])
         return self._fault(request) or self._info(request, self.datasets)
 
     async def _file(self, request: Request) -> Response:
@@ -196,6 +203,7 @@ class FakeHub:
             return fault
         asked = request.query_params
         name = asked["dataset"]
+        await self._hang(name)
         repo = self.datasets.get(name)
         if repo is None or ((repo.gated or repo.private) and not self._may_read(request)):
             signed = "authorization" in request.headers

@@ -64,6 +64,11 @@ class ModelHit:
     changed: str | None = None
     unfit: str = ""
 
+    @property
+    def has_more(self) -> bool:
+        """Whether questions of its own may tell more."""
+        return not self.unfit and (self.template is None or (self.gated and self.access is None))
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -95,6 +100,12 @@ class DatasetHit:
     changed: str | None = None
     unfit: str = ""
     note: str = ""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether questions of its own may tell more."""
+        unknown = self.type is None or self.rows is None
+        return not self.unfit and (unknown or (self.gated and self.access is None))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

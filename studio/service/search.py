@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, Literal
 
 from studio.adapters.hub import HubClient, Unknown
@@ -26,6 +30,7 @@ Hit = ModelHit | DatasetHit
 
 FRESH = 120.0  # seconds for which what the Hub has found stands
 PAUSE, LONG_PAUSE = 5.0, 60.0  # seconds without a question after one without an answer, and after "fewer requests"
+_AT_ONCE = 6  # hits of which more is asked side by side
 _KEPT = 512  # searches and hits that are remembered
 # Why nothing came of a search, for people; `{status}` is that of HTTP.
 LINES = {
@@ -66,20 +71,31 @@ class Found:
 
 @dataclass(frozen=True)
 class Everywhere:
-    """What is here and what the Hub has found: the answer of `trl-studio search` and of the verb."""
+    """What is here and what the Hub has found for a method: the answer of `trl-studio search` and of the verb.
+
+    `late` are the hits of which the Hub did not tell more in time.
+    """
 
     here: tuple[Offer, ...]
     found: Found
+    method: str = "sft"
+    late: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The documented form: `trouble` is `null` where the Hub has answered."""
-        told = ("id", "kind", "title", "detail", "size", "unfit")
+        told = ("id", "kind", "title", "detail", "size")
         offers = [
-            {**{name: getattr(one, name) for name in told}, "revision": one.revision or None} for one in self.here
+            {
+                **{name: getattr(one, name) for name in told},
+                "unfit": one.unfit_for(self.method),
+                "revision": one.revision or None,
+            }
+            for one in self.here
         ]
         return {
             "here": offers,
             "hits": [hit.to_json() for hit in self.found.hits],
+            "late": list(self.late),
             "trouble": self.found.line or None,
         }
 
@@ -112,9 +128,39 @@ class Search:
         return fitting(self._models.offers() if kind == "models" else self._datasets.known(), text)
 
     def everywhere(self, kind: Kind, query: Query, method: str = "sft") -> Everywhere:
-        """What is here and what the Hub finds, after some seconds at most."""
+        """What is here and what the Hub finds and tells of each hit, after some seconds at most."""
+        end = time.monotonic() + self._hub.patience
+        found = self.on_hub(kind, query, method)
+        hits = self._all_more(kind, found.hits, end)
         self.look_around(kind)
-        return Everywhere(tuple(self.here(kind, query.text)), self.on_hub(kind, query, method))
+        late = tuple(hit.id for hit in found.hits if hit.has_more and hits.get(hit.id, hit) == hit)
+        full = replace(found, hits=tuple(hits.get(hit.id, hit) for hit in found.hits))
+        return Everywhere(tuple(self.here(kind, query.text)), full, method, late)
+
+    def _all_more(self, kind: Kind, hits: Iterable[Hit], end: float) -> dict[str, Hit]:
+        """The hits that questions of their own tell more of, as far as there is an answer by `end`."""
+        waiting: SimpleQueue[str] = SimpleQueue()
+        answers: dict[str, Hit] = {}
+        for hit in hits:
+            if hit.has_more:
+                waiting.put(hit.id)
+
+        def work() -> None:
+            with suppress(Empty):
+                while time.monotonic() < end:
+                    name = waiting.get_nowait()
+                    told = self.more(kind, name)
+                    if told is not None:
+                        answers[name] = told
+
+        # With the caller's context, which says who asks; and nobody waits for one that a silent Hub keeps.
+        number = min(_AT_ONCE, waiting.qsize())
+        threads = [Thread(target=copy_context().run, args=(work,), name="more", daemon=True) for _ in range(number)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return dict(answers)
 
     # --- the Hub
 

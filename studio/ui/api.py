@@ -129,7 +129,13 @@ class Api:
         return self._studio.inspect(name, known, config or None, split or None, all_rows=True).to_json()
 
     def search(
-        self, kind: Literal["models", "datasets"], text: str = "", task: str = "", size: str = "", sort: str = ""
+        self,
+        kind: Literal["models", "datasets"],
+        text: str = "",
+        task: str = "",
+        size: str = "",
+        sort: str = "",
+        method: str = "sft",
     ) -> Json:
         """Search for models or datasets: what is on this machine, and what the Hugging Face Hub finds.
 
@@ -139,11 +145,13 @@ class Api:
             task: a task of the Hub, for example text-generation
             size: of models max:1B, min:1B,max:4B and so on; of datasets n<1K, 1K<n<10K and so on
             sort: downloads, likes or last_modified; without it the best match
+            method: the method that they are for: reward takes classifiers, too
         Returns:
-            here: what is on this machine; hits: what the Hub finds, with why a model does not suit; trouble: why not
+            here: what is on this machine; hits: what the Hub finds and tells of each, with `unfit`, why one does not
+            suit; late: of which hits it did not tell more in time; trouble: why there are none
         """
         told = {"text": text, "task": task, "size": size, "sort": sort}
-        return self._studio.search.everywhere(kind, query_from(kind, told)).to_json()
+        return self._studio.search.everywhere(kind, query_from(kind, told), method_named(method).name).to_json()
 
     def start(self, recipe: str, name: str = "", tags: list[str] | None = None, method: str = "") -> Json:
         """Start a recipe on the machine where the studio runs. It trains on when the caller has gone: see show, stop.

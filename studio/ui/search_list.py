@@ -148,8 +148,7 @@ def _select(name: str, label: str, any_of: str, choices: dict[str, str], said: b
 
 def hit_row(hit: ModelHit | DatasetHit) -> str:
     """A hit as a button; `data-open` where a question of its own may tell more."""
-    unknown = hit.type is None or hit.rows is None if isinstance(hit, DatasetHit) else hit.template is None
-    open_ = " data-open" if not hit.unfit and (unknown or (hit.gated and hit.access is None)) else ""
+    open_ = " data-open" if hit.has_more else ""
     name = pieces.text(hit.id)
     return (
         f'<button type="button" class="ts-hit{" unfit" if hit.unfit else ""}" data-offer="{name}" data-revision=""'
