@@ -120,6 +120,14 @@ class Inspection:
         whole = f" of {self.num_rows:,}" if self.num_rows is not None else ""
         return f"Only the first {len(self.rows):,} rows{whole} were looked at{where}."
 
+    @property
+    def in_part(self) -> Finding | None:
+        """A note that the verdict on data of the Hub does not go by all rows, where it does not."""
+        if self.source != "hub" or not self.columns or self.num_rows in (0, len(self.rows)):
+            return None
+        why = "What is wrong in the others alone is not told here, and may stop the run."
+        return Finding("note", Where("file", self.name), self.looked_at, why)
+
     def evidence(self, values: Mapping[str, Any] | None = None) -> Seen:
         """What the verdict goes by: all rows where they were seen, in all the columns that count; else the first."""
         seen, field = self.seen, (values or {}).get("dataset_text_field")
@@ -142,6 +150,7 @@ class Inspection:
             "splits": list(self.splits),
             "rows": self.num_rows,
             "checked": self.seen.total if self.seen and not self.seen.failed else len(self.rows),
+            "looked_at": self.looked_at,
             "columns": [{"name": column.name, "type": column.type} for column in self.columns],
             "findings": [finding.to_json() for finding in self.findings],
             "values": dict(self.values),

@@ -206,6 +206,7 @@ class Studio:
                 if self._count(recipe, looked):
                     findings = [*prepared.findings, *self.known(recipe, prepared, looked, elsewhere)]
             findings += asked.result()
+        findings += [note for one in looked if (note := one.in_part) and note not in findings]
         return sorted(findings, key=lambda finding: RANK[finding.level])
 
     def known(
