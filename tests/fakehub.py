@@ -236,9 +236,25 @@ class FakeHub:
         if question == "statistics":
             told = viewer_statistics(features, rows[: repo.counted])
             return JSONResponse({**told, "partial": repo.counted is not None})
+        if question == "filter":
+            return _filtered(asked, features, rows[: repo.counted], partial=repo.counted is not None)
         rows = rows[:100]
         answer = {"dataset": name, "features": features, "rows": rows, "truncated": False}
         return JSONResponse(answer) if question == "first-rows" else refusal(404, "", "no such question")
+
+
+def _filtered(asked: Any, features: list[dict[str, Any]], rows: list[dict[str, Any]], partial: bool) -> Response:
+    """The viewer's answer to `/filter`, of whose SQL this one knows `"column" IS NULL`; the rows keep their numbers."""
+    where, start, length = asked["where"], int(asked["offset"]), int(asked["length"])
+    if re.search(r";|--|/\*|\*/", where):
+        return refusal(422, "InvalidParameter", "Parameter 'where' contains invalid symbols")
+    named = re.fullmatch(r'"((?:[^"]|"")+)" IS NULL', where)
+    column = named[1].replace('""', '"') if named else None
+    if column not in {feature["name"] for feature in features}:
+        return refusal(422, "InvalidParameter", "Parameter 'where' is invalid")
+    found = [row for row in rows if row["row"][column] is None]
+    part = {"features": features, "rows": found[start : start + length], "num_rows_per_page": 100}
+    return JSONResponse(part | {"num_rows_total": len(found), "partial": partial})
 
 
 def listed(name: str, repo: Repo) -> dict[str, Any]:

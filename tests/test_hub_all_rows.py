@@ -104,3 +104,147 @@ def test_the_commands_say_it(hub: FakeHub, tmp_path: Path, catalog_folder: Path)
     assert [one["message"] for one in json.loads(said) if one["level"] == "note"] == [sentence]
     code, said = trl_studio(hub, home, "check", recipe, "--quick")
     assert (code, f"note  org/d: {sentence}" in said) == (0, True)
+
+
+# --- what the viewer tells of all rows
+
+
+def checked(hub: FakeHub, studio: Studio, method: str, rows: list[Row], **more: Any) -> list[tuple[str, str]]:
+    """What a check says of such data on the Hub, without the note of what it went by."""
+    hub.datasets["org/d"] = shelved(rows, **more)
+    found = of_the_data(studio.check(Recipe(method, {**MODEL, "dataset_name": "org/d"})))
+    return [one for one in found if "rows of" not in one[1]]
+
+
+def here(studio: Studio, tmp_path: Path, method: str, rows: list[Row]) -> list[tuple[str, str]]:
+    """What a check says of the same rows in a file."""
+    path = tmp_path / "local" / "train.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return of_the_data(studio.check(Recipe(method, {**MODEL, "dataset_name": str(path.parent)})))
+
+
+def labelled(count: int, *bad: int) -> list[Row]:
+    return [{"prompt": f"q{n}", "completion": f"a{n}", "label": n not in bad} for n in range(count)]
+
+
+def pairs(count: int, **last: Any) -> list[Row]:
+    rows = [{"prompt": f"q{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(count)]
+    rows[-1] |= last
+    return rows
+
+
+# Findings over all rows that the viewer's numbers tell, and those of which it says nothing.
+ALL_ROWS: dict[str, tuple[str, list[Row], list[tuple[str, str]]]] = {
+    "a null": ("sft", texts(1000, 500), [("error", "`text` is null in row 501.")]),
+    "nulls": ("sft", texts(600, 70, 80, 90), [("error", "`text` is null in row 71 and 2 more of the 600 rows.")]),
+    "nulls among the first too": (
+        "sft",
+        texts(300, 3, 200),
+        [("error", "`text` is null in row 4 and 1 more of the 300 rows.")],
+    ),
+    "none": ("sft", texts(300), []),
+    "a pair": ("dpo", pairs(300, rejected=None), [("error", "`rejected` is null in row 300.")]),
+    "a prompt": ("dpo", pairs(300, prompt=None), [("error", "`prompt` is null in row 300.")]),
+    "all good": ("kto", labelled(300), [("warning", "All 300 rows are good.")]),
+    "all bad": ("kto", labelled(300, *range(300)), [("warning", "All 300 rows are bad.")]),
+    "one is bad": ("kto", labelled(300, 299), []),
+    "a label": (
+        "kto",
+        [*labelled(300, 3), {"prompt": "q", "completion": "a", "label": None}],
+        [("error", "`label` is None and not true or false in row 301.")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(ALL_ROWS))
+def test_a_check_says_what_it_says_of_the_same_rows_here(
+    case: str, hub: FakeHub, studio: Studio, tmp_path: Path
+) -> None:
+    method, rows, wrong = ALL_ROWS[case]
+    assert checked(hub, studio, method, rows) == wrong
+    assert here(studio, tmp_path, method, rows) == wrong
+
+
+def test_the_row_and_the_verdict_stand_in_the_inspection(hub: FakeHub, studio: Studio) -> None:
+    hub.datasets["org/d"] = shelved(texts(1000, 500))
+    first = studio.inspect("org/d", "sft")
+    assert (first.verdict, first.looked_at) == (
+        "accept",
+        "Only the first 20 rows of 1,000 were looked at, on the Hub.",
+    )
+    told = studio.inspect("org/d", "sft", all_rows=True)
+    (wrong,) = told.findings
+    assert (told.verdict, wrong.where.name, wrong.where.row) == ("reject", "text", 500)
+    counted = "The Hub's dataset viewer counted nulls and labels in all 1,000 rows."
+    assert told.looked_at == f"{first.looked_at} {counted}"
+
+
+def test_a_viewer_that_finds_no_rows_still_tells_that_there_are_nulls(hub: FakeHub, studio: Studio) -> None:
+    hub.faults["/viewer/filter"] = 500
+    assert checked(hub, studio, "sft", texts(300, 200)) == [("error", "`text` is null in 1 of the 300 rows.")]
+    odd = [{'te"xt; --': None if n == 200 else f"t {n}"} for n in range(300)]
+    hub.faults.clear()
+    hub.datasets["org/d"] = shelved(odd)  # a name that it refuses in a question
+    looked = studio.inspect("org/d", "sft", values={"dataset_text_field": 'te"xt; --'}, all_rows=True)
+    assert [one.message for one in looked.findings] == ['`te"xt; --` is null in 1 of the 300 rows.']
+    named = [{'te"xt': None if n == 200 else f"t {n}"} for n in range(300)]
+    hub.datasets["org/d"] = shelved(named)
+    looked = studio.inspect("org/d", "sft", values={"dataset_text_field": 'te"xt'}, all_rows=True)
+    assert [one.message for one in looked.findings] == ['`te"xt` is null in row 201.']
+
+
+def test_numbers_of_a_part_say_which(hub: FakeHub, studio: Studio) -> None:
+    found = checked(hub, studio, "sft", texts(900, 200, 300), counted=400)
+    assert found == [("error", "`text` is null in row 201 and 1 more of the first 400 rows.")]
+    one_sided = checked(hub, studio, "kto", labelled(900, 800), counted=400)
+    assert one_sided == [("note", "All 400 rows looked at are good.")]
+    assert studio.inspect("org/d", "kto", all_rows=True).looked_at.endswith("labels in the first 400 rows.")
+
+
+def test_a_label_with_a_name_is_told_by_the_number_of_the_first_rows(hub: FakeHub, studio: Studio) -> None:
+    label = {"_type": "ClassLabel", "names": ["down", "up"]}
+    features = [{"feature_idx": n, "name": name, "type": TEXT} for n, name in enumerate(("prompt", "completion"))]
+    features.append({"feature_idx": 2, "name": "label", "type": label})
+    for last, said in (
+        (1, [("warning", "All 300 rows are good.")]),
+        (0, [("note", "All 20 rows looked at are good.")]),
+    ):
+        rows = [{**row, "label": last if n == 299 else 1} for n, row in enumerate(labelled(300))]
+        hub.datasets[f"org/{last}"] = Repo(splits={"default": {"train": (features, entries(*rows), 300)}})
+        looked = studio.inspect(f"org/{last}", "kto", all_rows=True)
+        assert of_the_data(list(looked.findings)) == said
+
+
+def test_the_viewer_is_asked_only_for_what_it_can_tell(hub: FakeHub, studio: Studio) -> None:
+    def asked() -> list[str]:
+        found = [one.rpartition("/")[2] for one in hub.requests if one.startswith("GET /viewer/")]
+        hub.requests.clear()
+        return [one for one in found if one in ("statistics", "filter")]
+
+    assert checked(hub, studio, "sft", texts(300, 200)) != []
+    assert asked() == ["statistics", "filter"]
+    assert checked(hub, studio, "sft", texts(310)) == []
+    assert asked() == ["statistics"]
+    studio.check(Recipe("sft", {**MODEL, "dataset_name": "org/d"}), all_rows=False)
+    assert asked() == []
+    assert checked(hub, studio, "sft", texts(20)) == []  # all were looked at
+    assert asked() == []
+    hub.datasets["org/d"] = shelved(texts(320, 200))
+    part = {**MODEL, "datasets": [{"path": "org/d", "split": "train[:100]"}]}
+    assert of_the_data(studio.check(Recipe("sft", part)))[0][0] == "note"  # the null is not among them
+    assert asked() == []
+    whole = {**MODEL, "datasets": [{"path": "org/d"}]}
+    assert of_the_data(studio.check(Recipe("sft", whole)))[0] == ("error", "`text` is null in row 201.")
+    assert asked() == ["statistics", "filter"]
+    hub.datasets["org/files"] = Repo(files=hub.datasets["org/d"].files)
+    hub.faults["/viewer"] = 500
+    studio.check(Recipe("sft", {**MODEL, "dataset_name": "org/files"}))
+    assert asked() == []  # it showed nothing of it
+
+
+def test_a_viewer_without_numbers_is_asked_anew_the_next_time(hub: FakeHub, studio: Studio) -> None:
+    hub.faults["/viewer/statistics"] = 500
+    assert checked(hub, studio, "sft", texts(300, 200)) == []
+    hub.faults.clear()
+    assert checked(hub, studio, "sft", texts(300, 200)) == [("error", "`text` is null in row 201.")]

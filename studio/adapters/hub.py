@@ -236,7 +236,7 @@ class HubClient:
         rows = [row_of(entry, columns) for entry in first["rows"][: min(n, 100)]]
         count, partial = self._size(name, chosen, part, left)
         types = {feature["name"]: declared(feature["type"]) for feature in first["features"]}
-        return DatasetHead(name, chosen, part, splits, columns, rows, count, partial, features=types)
+        return DatasetHead(name, chosen, part, splits, columns, rows, count, partial, features=types, viewed=True)
 
     def _size(self, name: str, config: str, split: str, left: Callable[[], float]) -> tuple[int | None, bool]:
         try:

@@ -1,4 +1,4 @@
-"""The Hub's dataset viewer on one split: any of its rows, and statistics over all of them."""
+"""The Hub's dataset viewer on one split: any of its rows, those with a null, and statistics over all."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ def statistics_told(hub: Views, split: tuple[str, str, str], columns: Iterable[C
     """Statistics over all rows of a split, or over as many as the viewer counts; or what `hub` answers instead."""
     what = f"all rows of {split[0]}"
     return hub.view("statistics", lambda found: statistics_of(found, columns), what, **_asked(split))
+
+
+def null_row(hub: Views, split: tuple[str, str, str], column: str, patience: float) -> int | Any | None:
+    """The number of a row of a split that is null in a column, None where there is none; or what `hub` answers."""
+
+    def read(found: Any) -> int | None:
+        return int(found["rows"][0]["row_idx"]) if found["rows"] else None
+
+    quoted = column.replace('"', '""')
+    asked: dict[str, Any] = {**_asked(split), "where": f'"{quoted}" IS NULL', "offset": 0, "length": 1}
+    return hub.view("filter", read, f"the rows of {split[0]}", patience, **asked)
 
 
 def _asked(split: tuple[str, str, str]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class DatasetHead:
     `usual` is the configuration that is loaded where none is named; "" for none, None where nobody knows. `left_out`
     tells of files that are not loaded, `rowless` of files and splits without rows. `form` is the builder's name of its
     files, "" where nobody knows, `written` the rows of a csv with their cells as they stand there. `features` are the
-    datasets library's own types of the columns, as far as they are told.
+    datasets library's own types of the columns, as far as they are told. `viewed` where the dataset viewer told it all.
     """
 
     name: str
@@ -44,6 +44,7 @@ class DatasetHead:
     form: str = ""
     written: tuple[dict[str, Any], ...] = ()
     features: dict[str, Feature] = field(default_factory=dict)
+    viewed: bool = False
 
     @property
     def configs(self) -> tuple[str, ...]:

@@ -105,8 +105,12 @@ class Cells:
         """One finding for a problem of several rows: `what` happens "in row 3"; nothing where there are no rows."""
         if not rows:
             return
-        first, count = min(one.row for one in rows), sum(one.count for one in rows)
-        of = f"{self.seen.total:,} rows" if self.seen.whole else f"{self.seen.total:,} rows looked at"
+        first = min((one.row for one in rows if one.placed), default=None)
+        count, among = sum(one.count for one in rows), next((one.among for one in rows if one.among), "")
+        of = among or (f"{self.seen.total:,} rows" if self.seen.whole else f"{self.seen.total:,} rows looked at")
+        if first is None:
+            self.add(level, name, f"`{name}` {what} in {count:,} of the {of}.", why)
+            return
         more = f" and {count - 1:,} more of the {of}" if count > 1 else ""
         self.add(level, name, f"`{name}` {what} in {row_name(first)}{more}.", why, first)
 

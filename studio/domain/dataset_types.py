@@ -187,7 +187,7 @@ def _check_label(cells: Cells) -> None:
     count = sum(one.count for one in cells.cells("label"))
     if count > 1 and not wrong and len({bool(cell) for cell in seen}) == 1:
         side = "good" if seen[0] else "bad"
-        if cells.seen.whole:
+        if cells.seen.knows("label"):
             why = "KTO learns from the good beside the bad."
             cells.add("warning", "label", f"All {count:,} rows are {side}.", why)
         else:

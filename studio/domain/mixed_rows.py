@@ -28,6 +28,9 @@ class MixedRows:
                 yield Alike(before, seen.total, None)
             before += seen.total
 
+    def knows(self, name: str) -> bool:
+        return all(seen.knows(name) for seen, names in self._parts if name in names)
+
     def related(self, relation: Relation) -> list[Alike]:
         found, before = list[Alike](), 0
         for seen, names in self._parts:

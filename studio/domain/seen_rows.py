@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,11 +19,16 @@ _MOST = 2000  # structures of a column that are kept apart
 
 @dataclass(frozen=True)
 class Alike:
-    """Cells that the rules cannot tell apart: one of them, the number of the first row with such, and how many."""
+    """Cells that the rules cannot tell apart: one of them, the number of the first row with such, and how many.
+
+    Where they were counted elsewhere, `among` says in which rows, and not `placed` ones lie anywhere from `row` on.
+    """
 
     row: int
     count: int
     cell: Any
+    among: str = ""
+    placed: bool = True
 
 
 class Seen(Protocol):
@@ -34,6 +40,10 @@ class Seen(Protocol):
 
     def cells(self, name: str) -> Iterator[Alike]:
         """The cells of a column, by the first row of each kind."""
+        ...
+
+    def knows(self, name: str) -> bool:
+        """Whether the cells of a column are those of every row of the split."""
         ...
 
     def related(self, relation: Relation) -> list[Alike]:
@@ -56,13 +66,18 @@ class FirstRows:
         """The same rows as the datasets library reads them, where the cells of some columns are of several kinds."""
         names = list(mixed)
         rows = [{**row, **{name: loaded(row[name]) for name in names if name in row}} for row in self._rows]
-        return FirstRows(rows, self._offset, self.findings)
+        found = copy.copy(self)
+        found._rows = rows
+        return found
 
     def cells(self, name: str) -> Iterator[Alike]:
         for number, row in enumerate(self._rows, self._offset):
             cell = row.get(name, _UNSEEN)
             if cell is not _UNSEEN:
                 yield Alike(number, 1, cell)
+
+    def knows(self, name: str) -> bool:
+        return False
 
     def related(self, relation: Relation) -> list[Alike]:
         one, other = relation.names
@@ -136,6 +151,9 @@ class AllRows:
     def cells(self, name: str) -> Iterator[Alike]:
         for row, count, cell in sorted(self._cells.get(name, {}).values(), key=lambda one: int(one[0])):
             yield Alike(row, count, cell)
+
+    def knows(self, name: str) -> bool:
+        return True
 
     def related(self, relation: Relation) -> list[Alike]:
         found = self._related.get(relation)

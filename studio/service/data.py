@@ -31,6 +31,7 @@ from studio.domain.mixture import (
 from studio.domain.repeats import repeats, same_split
 from studio.domain.seen_rows import AllRows, FirstRows, Seen
 from studio.domain.switching import judge
+from studio.domain.told_rows import Told, ToldRows
 from studio.service import preview
 from studio.service.cached_copies import instead, of_entry
 from studio.service.first_rows import is_listed, loaded_rows
@@ -56,7 +57,8 @@ class Inspection:
     that is no stream. `unlike` is what of the first rows stops the loading, of another type than what is loaded before.
     `listed` is whether its first file is a JSON list, `streams` whether it was looked at as a stream is read.
     `copied` says that it is the cached copy of one on the Hub, which did not answer.
-    `kept` is remembered of its files until the next look, whatever is judged of this one.
+    `kept` is remembered of its files until the next look, whatever is judged of this one. `viewed` is whether the Hub's
+    dataset viewer serves it, `told` what that has told of all rows.
     """
 
     name: str
@@ -91,6 +93,8 @@ class Inspection:
     listed: bool = False
     streams: bool = False
     copied: Finding | None = None
+    viewed: bool = False
+    told: Told | None = field(default=None, repr=False, compare=False)
 
     @property
     def whole(self) -> bool:
@@ -118,7 +122,8 @@ class Inspection:
             return "No rows could be looked at."
         where = ", on the Hub" if self.source == "hub" else ""
         whole = f" of {self.num_rows:,}" if self.num_rows is not None else ""
-        return f"Only the first {len(self.rows):,} rows{whole} were looked at{where}."
+        told = f" {self.told.sentence}" if self.told else ""
+        return f"Only the first {len(self.rows):,} rows{whole} were looked at{where}.{told}"
 
     @property
     def in_part(self) -> Finding | None:
@@ -129,11 +134,13 @@ class Inspection:
         return Finding("note", Where("file", self.name), self.looked_at, why)
 
     def evidence(self, values: Mapping[str, Any] | None = None) -> Seen:
-        """What the verdict goes by: all rows where they were seen, in all the columns that count; else the first."""
+        """What the verdict goes by: all rows where they were seen, in all columns that count; else the first."""
         seen, field = self.seen, (values or {}).get("dataset_text_field")
         unseen = seen and field not in seen.columns and any(column.name == field for column in self.columns)
         if seen is not None and seen.columns and not unseen:
             return seen
+        if self.told is not None:
+            return ToldRows(list(self.rows), self.told)
         return FirstRows(list(self.rows), findings=seen.findings if seen else ())
 
     def to_json(self) -> dict[str, Any]:
@@ -205,7 +212,7 @@ def inspect(
             name, method, "", "", "hub", head.config, head.configs, head.split, head.splits.get(head.config, ()),
             tuple(head.columns), tuple(head.rows), head.num_rows, (), chosen, usual=head.usual,
             left_out=head.left_out, rowless=head.rowless, form=head.form, written=head.written,
-            features=head.features if head.form else {},
+            features=head.features if head.form else {}, viewed=head.viewed,
         ),
         judged, loaded_with(given, split, chosen),
     )  # fmt: skip

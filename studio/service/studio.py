@@ -185,9 +185,10 @@ class Studio:
     ) -> list[Finding]:
         """All Findings: of the recipe, its data and its models, as the page tells them once it has found all out.
 
-        Of local data every row is looked at, the Hub is asked about the models and the chat template tried out, unless
-        `all_rows` is false. With `by_trl`, TRL's own config classes are asked too, the modules that LoRA trains are
-        listed and a sample of the data is counted in tokens where all that lies here (some seconds each).
+        Of local data every row is looked at, of data on the Hub its viewer is asked about all, the Hub is asked about
+        the models and the chat template tried out, unless `all_rows` is false. With `by_trl`, TRL's own config classes
+        are asked too, the modules that LoRA trains are listed and a sample of the data is counted in tokens where all
+        that lies here (some seconds each).
         """
         if not elsewhere and leaves_this_machine(recipe):
             self.recipes.learn_account(recipe)
@@ -195,7 +196,7 @@ class Studio:
         looked = self.recipes.look(recipe, base)
         if all_rows:
             self.models.find_out(recipe)
-            seen = [self.whole.checked(one, recipe.values) for one in looked]
+            seen = [self.whole.checked(one, recipe.values, self.hub) for one in looked]
             looked = list(data.all_rejudged(seen, recipe.method, recipe.values))
         if by_trl and recipe.get("use_peft") is True:
             self.layers.learn(recipe)
@@ -327,12 +328,13 @@ class Studio:
     ) -> Inspection:
         """A dataset by path or Hub name: columns, first rows, and TRL's verdict for the method.
 
-        With `all_rows` every row of local data is looked at for it, else the first ones.
+        With `all_rows` every row of local data is looked at for it, and of data on the Hub its viewer is asked about
+        all; else the first ones are looked at.
         """
         looked = data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
         if not all_rows:
             return looked
-        return self.whole.checked(looked, data.loaded_with(values or {}, split, looked.values))
+        return self.whole.checked(looked, data.loaded_with(values or {}, split, looked.values), self.hub)
 
     def rows(
         self, name: str, config: str, split: str, offset: int = 0, n: int = preview.PAGE_ROWS, base: Path | None = None

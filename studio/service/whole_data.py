@@ -14,7 +14,6 @@ from typing import Any
 from studio.adapters import datafiles
 from studio.adapters.archives import stamp_of
 from studio.adapters.hub import HubClient, Unknown
-from studio.adapters.hubviewer import statistics_told
 from studio.domain.cell_structure import LOOKED_INTO, tells_rows_apart
 from studio.domain.columns import Column
 from studio.domain.dataset_statistics import Statistics
@@ -22,10 +21,12 @@ from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
 from studio.domain.mixture import own_files
 from studio.domain.seen_rows import AllRows
+from studio.domain.told_rows import Told
 from studio.service.background import Background, Heard, Progress
 from studio.service.cached_copies import reopened
 from studio.service.data import Inspection, rejudged
 from studio.service.other_splits import in_order, saying_types
+from studio.service.told_data import ask_viewer, is_told, with_told
 
 Key = tuple[Any, ...]
 _SAMPLE = 1000  # rows that statistics go by until all are counted
@@ -82,7 +83,7 @@ class WholeData:
         self._counts: Background[Statistics | StudioError] = Background()
         self._totals: Background[int | StudioError] = Background()
         self._samples: Background[Statistics | StudioError] = Background()
-        self._told: Background[Statistics | Unknown] = Background()
+        self._told: Background[Told | Unknown] = Background()
 
     def look_anew(self, looked: Inspection) -> None:
         """Has the next question look at the files again, since they may have changed."""
@@ -100,10 +101,13 @@ class WholeData:
             return True
 
     def begin(self, looked: Inspection, values: Mapping[str, Any]) -> bool:
-        """Starts checking all rows of local data in the background; whether there is an answer to come."""
+        """Starts checking all rows of local data in the background; whether there is an answer to come.
+
+        Of data on the Hub the viewer is asked by `count`, and what it then told is such an answer.
+        """
         job = _job(looked, values)
         if job is None:
-            return False
+            return self.taken(looked, values) is not looked
         self._checks.begin(job.key, partial(_check, job))
         done = self._checks.done(job.key)
         return done is None or done is not looked.seen
@@ -115,12 +119,19 @@ class WholeData:
 
     def taken(self, looked: Inspection, values: Mapping[str, Any]) -> Inspection:
         """The inspection with the verdict on all rows, where that is known by now; the same one where it is not."""
+        if looked.source == "hub":
+            return with_told(looked, self._told.done(_hub_key(looked)), values)
         job = _job(looked, values)
         seen = self._checks.done(job.key) if job else None
         return looked if seen is None or looked.seen is seen else with_all(looked, seen, values)
 
-    def checked(self, looked: Inspection, values: Mapping[str, Any]) -> Inspection:
-        """The inspection with the verdict on all rows; where the data is not local, as it was."""
+    def checked(self, looked: Inspection, values: Mapping[str, Any], hub: HubClient | None = None) -> Inspection:
+        """The inspection with the verdict on all rows; of data on the Hub as far as its viewer tells of them."""
+        if looked.source == "hub":
+            if hub is not None and is_told(looked):
+                self._ask_again(looked)
+                self._told.now(_hub_key(looked), lambda heard: ask_viewer(looked, hub, values))
+            return self.taken(looked, values)
         self.look_anew(looked)
         job = _job(looked, values)
         return looked if job is None else with_all(looked, self._checks.now(job.key, partial(_check, job)), values)
@@ -144,13 +155,12 @@ class WholeData:
 
     # --- statistics
 
-    def count(self, looked: Inspection, hub: HubClient) -> None:
+    def count(self, looked: Inspection, hub: HubClient, values: Mapping[str, Any] | None = None) -> None:
         """Starts counting all rows in the background: of data on the Hub its dataset viewer is asked, once a call."""
         if looked.source == "hub":
-            if self.refused(looked) is not None:
-                self._told.forget(_hub_key(looked))
+            self._ask_again(looked)
             context = contextvars.copy_context()  # that says whose token it is
-            self._told.begin(_hub_key(looked), lambda heard: context.run(_ask_viewer, looked, hub))
+            self._told.begin(_hub_key(looked), lambda heard: context.run(ask_viewer, looked, hub, values or {}))
             return
         self.look_anew(looked)
         job = _job(looked, {})
@@ -163,6 +173,10 @@ class WholeData:
             return self._told.progress(_hub_key(looked))
         job = _job(looked, {})
         return self._counts.progress((*job.key[:-1], None)) if job else None
+
+    def _ask_again(self, looked: Inspection) -> None:
+        if self.refused(looked) is not None:
+            self._told.forget(_hub_key(looked))
 
     def refused(self, looked: Inspection) -> Unknown | None:
         """Why the Hub's viewer told nothing of all rows, where it was asked in vain."""
@@ -184,8 +198,8 @@ class WholeData:
         if looked.source != "hub" or not looked.rows:
             return None
         told = self._told.done(_hub_key(looked))
-        if isinstance(told, Statistics):
-            return told
+        if isinstance(told, Told):
+            return told.statistics
         found = self._samples.now(_hub_key(looked), partial(_count_shown, looked))
         return found if isinstance(found, Statistics) else None
 
@@ -205,13 +219,6 @@ def _hub_key(looked: Inspection) -> Key:
     columns = tuple((column.name, column.type) for column in looked.columns)
     files = str(own_files(looked.entry))
     return "hub", looked.name, files, looked.config, looked.split, looked.num_rows, len(looked.rows), columns
-
-
-def _ask_viewer(looked: Inspection, hub: HubClient) -> Statistics | Unknown:
-    if own_files(looked.entry):
-        return Unknown("unsupported", "The dataset viewer counts a dataset as it is, not some of its files.")
-    told: Statistics | Unknown = statistics_told(hub, (looked.name, looked.config, looked.split), looked.columns)
-    return told
 
 
 def _files_of(looked: Inspection, split: str) -> tuple[Key, datafiles.DataSource] | None:

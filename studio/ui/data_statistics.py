@@ -11,7 +11,7 @@ from studio.domain.cell_structure import LOOKED_INTO
 from studio.domain.dataset_statistics import ColumnStatistics, Statistics
 from studio.service.data import Inspection
 from studio.service.studio import Studio
-from studio.ui import mapping_card, pieces
+from studio.ui import mapping_card, pieces, whole_check
 from studio.ui.events import QUIET
 from studio.ui.form import Form
 from studio.ui.preview_table import MORE, first_of
@@ -57,6 +57,8 @@ def build(page: Page) -> None:
 
 def _wire(page: Page, button: Any, timer: Any, shown: Any) -> None:
     outputs = [shown, button, timer]
+    everything = page.all_outputs
+    drawn_here = [everything.index(shown), everything.index(button)]
 
     def drawn(form: Form) -> list[Any]:
         waiting = any(page.studio.whole.counting(one) for one in form.looked)
@@ -65,11 +67,19 @@ def _wire(page: Page, button: Any, timer: Any, shown: Any) -> None:
 
     def count(form: Form) -> list[Any]:
         for one in form.looked:
-            page.studio.whole.count(one, page.studio.hub)
+            page.studio.whole.count(one, page.studio.hub, form.recipe.values)
         return drawn(form)
 
+    def look(form: Form) -> list[Any]:
+        updates = drawn(form)  # before: what is told after this is taken at the next look
+        judged = form.drawn and whole_check.take(page.studio, form)  # by what the viewer told of the Hub's data
+        found = page.surroundings(form, page.boxes) if judged else [gr.skip()] * len(everything)
+        for place, update in zip(drawn_here, updates[:-1], strict=True):
+            found[place] = update
+        return [*found, updates[-1]]
+
     button.click(count, [page.form], outputs, **QUIET)
-    timer.tick(drawn, [page.form], outputs, **QUIET)
+    timer.tick(look, [page.form], [*everything, timer], **QUIET)
 
 
 def _known(studio: Studio, form: Form) -> list[tuple[Inspection, Statistics]]:

@@ -23,7 +23,8 @@ RUNNING = "The first {count} rows were checked. All rows are being checked: {sha
 STOPPED = "{count} rows were checked, up to what stops the loading."
 FIRST = "Only the first {count} rows were looked at."
 REMOTE = "Only the first {count} rows were looked at; the others lie on the Hub."
-WORDS = (DONE, RUNNING, STOPPED, FIRST, REMOTE)
+TOLD = "Only the first {count} rows were looked at; nulls and labels were counted by the Hub in {total} rows."
+WORDS = (DONE, RUNNING, STOPPED, FIRST, REMOTE, TOLD)
 
 
 def build(page: Page, preview: Any, draw_preview: Callable[[Form], str]) -> None:
@@ -119,4 +120,6 @@ def _said(studio: Studio, form: Form, looked: Inspection) -> str:
         return pieces.spoken(DONE, count=pieces.count(looked.seen.total), seconds=f"{looked.seen.seconds:.1f}")
     if looked.seen is not None and looked.seen.columns and looked.seen.total:
         return pieces.spoken(STOPPED, count=pieces.count(looked.seen.total))
+    if looked.told is not None:
+        return pieces.spoken(TOLD, count=first, total=pieces.count(looked.told.statistics.rows))
     return pieces.spoken(REMOTE if looked.source == "hub" else FIRST, count=first)
