@@ -84,3 +84,29 @@ def test_all_rows_of_the_hub_are_told_by_its_viewer(studio: StudioPage, hub: Fak
     expect(card.locator("tbody tr")).to_contain_text("1, 750, –, 1,500")
     expect(button).to_be_hidden()
     assert studio.opened.errors == []
+
+
+def test_a_null_that_the_viewer_counts_is_told_with_its_row(studio: StudioPage, hub: FakeHub) -> None:
+    features = [{"feature_idx": 0, "name": "text", "type": {"_type": "Value", "dtype": "string"}}]
+    cells = [None if n == 500 else "x" * (n + 1) for n in range(1_000)]
+    rows = [{"row_idx": n, "row": {"text": cell}, "truncated_cells": []} for n, cell in enumerate(cells)]
+    hub.datasets["org/nulls"] = Repo(splits={"default": {"train": (features, rows, len(rows))}})
+    studio.fresh().tab("data")
+    choose(studio, Path("org/nulls"))
+    preview, line = studio.page.locator("#data-preview"), studio.page.locator("#data-whole")
+    expect(preview).to_contain_text("Rows 1 to 20 of 1,000")
+    expect(line).to_contain_text("Only the first 20 rows were looked at; the others lie on the Hub.")
+    expect(preview).not_to_contain_text("is null")
+    studio.page.locator("#data-count").click()
+    told = "nulls and labels were counted by the Hub in 1,000 rows."
+    expect(line).to_contain_text(told)
+    expect(preview).to_contain_text("text is null in row 501.")
+    expect(studio.card).to_contain_text("is null in row 501")
+    choose(studio, Path("org/d"))
+    expect(preview).to_contain_text("Rows 1 to 20 of 1,500")
+    expect(preview).not_to_contain_text("is null")
+    choose(studio, Path("org/nulls"))  # what is known of it goes for it chosen anew too
+    expect(preview).to_contain_text("Rows 1 to 20 of 1,000")
+    expect(line).to_contain_text(told)
+    expect(preview).to_contain_text("text is null in row 501.")
+    assert studio.opened.errors == []
