@@ -35,7 +35,7 @@ from studio.domain.told_rows import Told, ToldRows
 from studio.service import preview
 from studio.service.cached_copies import instead, of_entry
 from studio.service.first_rows import is_listed, loaded_rows
-from studio.service.loading import unloadable
+from studio.service.loading import loaded_with, unloadable
 from studio.service.mixing import aligned, entry_source
 from studio.service.other_splits import OtherSplit, beside, findings_of_others
 from studio.service.paths import HUB_NAME, Paths, hub_name, looks_like_path
@@ -55,10 +55,10 @@ class Inspection:
     `conversational` is whether the method learns from messages, None where that is not known, or hangs on what is
     wrong. `written` are the rows of a csv with their cells as they stand there, `tar` is an archive among the files
     that is no stream. `unlike` is what of the first rows stops the loading, of another type than what is loaded before.
-    `listed` is whether its first file is a JSON list, `streams` whether it was looked at as a stream is read.
-    `copied` says that it is the cached copy of one on the Hub, which did not answer.
-    `kept` is remembered of its files until the next look, whatever is judged of this one. `viewed` is whether the Hub's
-    dataset viewer serves it, `told` what that has told of all rows.
+    `listed` is whether its first file is a JSON list, `streams` whether it was looked at as a stream is read. `copied`
+    says that it is the cached copy of one on the Hub, which did not answer. `kept` is remembered of its files until the
+    next look, whatever is judged of this one. `viewed` is whether the Hub's dataset viewer serves it, `told` what that
+    has told of all rows.
     """
 
     name: str
@@ -362,13 +362,6 @@ def _opened_source(
         tar=str(tar_among(file for files in source.files.values() for file in files) or ""),
     )  # fmt: skip
     return _judged(looked, judge(method, columns, head, values), loaded_with(values, split, looked.values))
-
-
-def loaded_with(values: Mapping[str, Any], split: str | None, found: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's values where a dataset is looked at by itself: with the split asked for, the configuration `found`."""
-    more = {"dataset_train_split": split, "dataset_config": found.get("dataset_config")}
-    others = {name: value for name, value in values.items() if name != "dataset_name"}
-    return {**others, **{name: value for name, value in more.items() if value}}
 
 
 def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:

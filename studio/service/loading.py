@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from studio.service.data import Inspection
 
 
+def loaded_with(values: Mapping[str, Any], split: str | None, found: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's values where a dataset is looked at by itself: with the split asked for, the configuration `found`."""
+    more = {"dataset_train_split": split, "dataset_config": found.get("dataset_config")}
+    others = {name: value for name, value in values.items() if name != "dataset_name"}
+    return {**others, **{name: value for name, value in more.items() if value}}
+
+
 def unloadable(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
     """What stops the loading, whatever the method."""
     found = [*_not_there(looked, values), *_rowless(looked, values), *_no_stream(looked, values)]

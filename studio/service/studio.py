@@ -39,6 +39,7 @@ from studio.service.data import Inspection
 from studio.service.dataset_offers import DatasetOffers
 from studio.service.diagnosing import Diagnoses
 from studio.service.layers import KnownLayers, RecipeLayers
+from studio.service.loading import loaded_with
 from studio.service.mixing import rows_to_learn_from
 from studio.service.models import Models
 from studio.service.preparing import Preparing
@@ -334,7 +335,7 @@ class Studio:
         looked = data.inspect(name, method, self.recipes.paths(base), self.hub, values, config, split)
         if not all_rows:
             return looked
-        return self.whole.checked(looked, data.loaded_with(values or {}, split, looked.values), self.hub)
+        return self.whole.checked(looked, loaded_with(values or {}, split, looked.values), self.hub)
 
     def rows(
         self, name: str, config: str, split: str, offset: int = 0, n: int = preview.PAGE_ROWS, base: Path | None = None
