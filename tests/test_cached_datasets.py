@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
+from fakehub import FakeHub, Repo, running
 from model_files import NOWHERE
 
 from studio.adapters.datafiles import open_source
@@ -90,9 +92,9 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def python(home: Path, program: str, *words: str) -> str:
-    """What a program says that runs with these caches and no Hub."""
-    env = {"PATH": "/usr/bin:/bin", "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "HOME": str(home)}
+def python(home: Path, program: str, *words: str, **more: str) -> str:
+    """What a program says that runs with these caches and no Hub, or with the one that `more` names."""
+    env = {"PATH": "/usr/bin:/bin", "HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "HOME": str(home), **more}
     ran = subprocess.run([sys.executable, "-c", program, *words], env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
@@ -177,6 +179,32 @@ def test_a_name_whose_files_alone_are_cached(
     (told,) = silent.findings
     assert (silent.verdict, told.level) == ("accept", "warning")
     assert told.message == "This is the cached copy: the Hub gave no answer."
+
+
+def test_a_hub_that_refuses_or_knows_no_such_name(here: Path, caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library takes a prepared copy whatever the Hub answers, and never files by a name alone."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(here / "token"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    names = ("org/MyMade", "org/files")
+    for gated in (False, True):
+        hub = FakeHub()
+        if gated:
+            hub.datasets |= {name: Repo({}, {"train.jsonl": b"{}"}, gated=True) for name in names}
+        with running(hub):
+            online = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
+            said = python(caches, LOADED, json.dumps([(name, None) for name in names]), **online)
+            told = [json.loads(line.removeprefix("TOLD ")) for line in said.splitlines() if line.startswith("TOLD ")]
+            assert [isinstance(one, dict) for one in told] == [True, False], told
+            client = HubClient(hub.url, hub.viewer, patience=60)
+            made, files = (
+                inspect(name, "sft", Paths(here, here), client, {"dataset_train_split": "test"}, None, "test")
+                for name in names
+            )
+            huggingface_hub.close_session()
+        assert (made.verdict, files.verdict, files.num_rows) == ("accept", "reject", 2)
+        assert "This is the cached copy." in made.findings[-1].message
+        assert [one.fix.label for one in files.findings if one.fix] == ["Train from the cached copy"]
 
 
 def test_a_copy_is_paged_and_checked_whole_and_judged_again(here: Path, look: Callable[..., Inspection]) -> None:
