@@ -15,7 +15,8 @@ from studio.domain.plain_json import plain
 def print_findings(found: Iterable[Finding], stream: TextIO) -> None:
     """A line each, the worst first, with the reason and the change that cures it below."""
     for finding in sorted(found, key=lambda one: RANK[one.level]):
-        line = f" (line {finding.where.line})" if finding.where.line else ""
+        number = finding.where.line
+        line = f" (line {number})" if number and not finding.message.startswith(f"Line {number} of ") else ""
         print(f"{finding.level}  {finding.where.name}: {finding.message}{line}", file=stream)
         if finding.why:
             print("       " + " ".join(finding.why.split()), file=stream)

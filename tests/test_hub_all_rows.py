@@ -248,3 +248,42 @@ def test_a_viewer_without_numbers_is_asked_anew_the_next_time(hub: FakeHub, stud
     assert checked(hub, studio, "sft", texts(300, 200)) == []
     hub.faults.clear()
     assert checked(hub, studio, "sft", texts(300, 200)) == [("error", "`text` is null in row 201.")]
+
+
+# --- files that are broken
+
+
+LINES = b"".join(b'{"text": "hello %d"}\n' % n for n in range(100))
+BROKEN: dict[str, tuple[str, bytes, int | None, str]] = {
+    "json": (
+        "data/train.jsonl",
+        LINES[:200] + b'{"text": broken\n' + LINES[200:],
+        11,
+        "Line 11 of data/train.jsonl is",
+    ),
+    "ragged": ("train.csv", b"a,b\n1,2\n1,2,3,4\n", 3, "Line 3 of train.csv has 4 cells, and the header has 2."),
+    "no utf-8": ("train.jsonl", b'{"text": "a"}\n{"text": "\xff"}\n', 2, "Line 2 of train.jsonl is no UTF-8 text"),
+    "cut": ("train.parquet", b"PAR1" + b"x" * 4000, None, "train.parquet is broken"),
+    "empty": ("train.jsonl", b"", None, "train.jsonl holds no rows."),
+    "no gzip": ("train.jsonl.gz", b"\x1f\x8bnothing", None, "train.jsonl.gz is no whole gzip file."),
+}
+
+
+@pytest.mark.parametrize("case", list(BROKEN))
+def test_a_finding_on_a_broken_file_names_file_and_line(case: str, hub: FakeHub, studio: Studio) -> None:
+    file, content, line, said = BROKEN[case]
+    hub.datasets["org/d"] = Repo(files={file: content})
+    (wrong,) = studio.inspect("org/d", "sft").findings
+    assert wrong.message.startswith(said)
+    place = {"kind": "file", "name": f"org/d/{file}"}
+    assert wrong.to_json()["where"] == (place if line is None else {**place, "line": line})
+
+
+@pytest.mark.parametrize("case", list(BROKEN))
+def test_the_same_file_here_is_told_the_same(case: str, studio: Studio, tmp_path: Path) -> None:
+    file, content, line, _ = BROKEN[case]
+    path = tmp_path / "data" / Path(file).name
+    path.parent.mkdir()
+    path.write_bytes(content)
+    (wrong,) = studio.inspect(str(path), "sft").findings
+    assert (wrong.where.name, wrong.where.line) == (str(path), line)

@@ -100,7 +100,7 @@ class DataSource:
             if sample:
                 break
         if not sample:
-            raise StudioError(f"{first} holds no rows.", "Choose a file with data in it.")
+            raise StudioError(f"{first} holds no rows.", "Choose a file with data in it.", str(first))
         self._known["head", files] = sample[:_HEAD_ROWS]
         names = dict.fromkeys(name for row in sample for name in row)
         return [column_of(name, (row.get(name) for row in sample)) for name in names]
@@ -391,7 +391,8 @@ def _readable(place: Path) -> Iterator[None]:
 
 
 def _broken(place: Path, error: Exception) -> StudioError:
-    return StudioError(f"{place} is broken: {str(error).rstrip('.')}.", "Download it again, or write it anew.")
+    what = f"{place} is broken: {str(error).rstrip('.')}."
+    return StudioError(what, "Download it again, or write it anew.", str(place))
 
 
 def _binary(place: Files, file: Path) -> BinaryIO:

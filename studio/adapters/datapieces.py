@@ -124,9 +124,8 @@ class Pieces:
         except Misfit as error:
             raise Stopped(self._misfit(error)) from error
         except StudioError as error:
-            line = re.match(r"Line (\d+) of", error.message)
-            what = error.message if line else f"{error.message.removesuffix('.')}{beyond(self.start)}."
-            raise self._stop(what, error.hint, int(line[1]) if line else None) from error
+            what = error.message if error.line else f"{error.message.removesuffix('.')}{beyond(self.start)}."
+            raise self._stop(what, error.hint, error.line) from error
         except BROKEN as error:
             raise self._cut(error) from error
         except UnicodeDecodeError as error:

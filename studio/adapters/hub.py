@@ -20,9 +20,7 @@ from studio.domain.model_facts import ModelFacts, processor_in, template_in, tok
 __all__ = ["DatasetHead", "DatasetRepository", "HubClient", "ModelFacts", "Unknown", "bound_requests"]
 
 DEFAULT_VIEWER = "https://datasets-server.huggingface.co"
-# Seconds for all requests of one question: with the start of a command, or the page's own wait, it is told within 8 s.
-PATIENCE = 6.5
-# The small files that tell what a model is.
+PATIENCE = 6.5  # seconds for all requests of one question, so that a command that starts is done in 8
 _TELLING = ("config.json", "tokenizer_config.json", "adapter_config.json", "chat_template.jinja", "chat_template.json")
 
 Reason = Literal["offline", "timeout", "not found", "gated", "refused", "not ready", "unsupported", "trouble"]
@@ -33,13 +31,15 @@ Answer = TypeVar("Answer")
 class Unknown:
     """No answer from the Hub: why, in a word and in a calm sentence.
 
-    `status` is that of HTTP where there was one; `detail` is the library's own word, for a log.
+    `status` is HTTP's, if any; `detail` the library's own word, for a log. `file` and `line` are what is wrong, if so.
     """
 
     reason: Reason
     message: str
     status: int | None = None
     detail: str = ""
+    file: str = ""
+    line: int | None = None
 
 
 def bound_requests(seconds: float = PATIENCE) -> None:

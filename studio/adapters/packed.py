@@ -82,4 +82,4 @@ def not_whole(file: PurePath) -> StudioError:
     if archive != file:
         return StudioError(f"{file} cannot be unpacked: {archive} is broken.", "Download or pack it again.")
     name = _NAMES.get(file.suffix) or file.suffix.lstrip(".") or "packed"
-    return StudioError(f"{file} is no whole {name} file.", "Download or pack it again.")
+    return StudioError(f"{file} is no whole {name} file.", "Download or pack it again.", str(file))

@@ -18,13 +18,13 @@ _ARRAY = "The file is one JSON array: objects between [ and ], with commas betwe
 
 def broken(name: str, line: int, what: str, hint: str) -> StudioError:
     """What is wrong with a line of a file."""
-    return StudioError(f"Line {line} of {name} {what}.", hint)
+    return StudioError(f"Line {line} of {name} {what}.", hint, name, line)
 
 
 def not_utf8(name: str, error: UnicodeDecodeError, line: int | None = None) -> StudioError:
     """What is wrong with a file, or one line of it, that is no UTF-8."""
     where = name if line is None else f"Line {line} of {name}"
-    return StudioError(f"{where} is no UTF-8 text: {error.reason}.", "Save it as UTF-8.")
+    return StudioError(f"{where} is no UTF-8 text: {error.reason}.", "Save it as UTF-8.", name, line)
 
 
 def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:

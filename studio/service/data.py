@@ -22,7 +22,6 @@ from studio.domain.findings import Finding, Where, errors
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.mixture import (
     BUILDERS,
-    SINGLE,
     entries_of,
     entry_by_builder,
     own_files,
@@ -35,7 +34,7 @@ from studio.domain.told_rows import Told, ToldRows
 from studio.service import preview
 from studio.service.cached_copies import instead, of_entry
 from studio.service.first_rows import is_listed, loaded_rows
-from studio.service.loading import loaded_with, unloadable
+from studio.service.loading import alone, loaded_with, unloadable
 from studio.service.mixing import aligned, entry_source
 from studio.service.other_splits import OtherSplit, beside, findings_of_others
 from studio.service.paths import HUB_NAME, Paths, hub_name, looks_like_path
@@ -196,6 +195,7 @@ def inspect(
             return _refused(name, method, where, error)
         if copied is not None:
             return _opened_source(copied[0], method, given, split, rows, copied[1])
+        where = replace(where, name=f"{name}/{head.file}" if head.file else name, line=head.line)
         known = head.reason == "not found" or (head.reason == "unsupported" and head.status is not None)
         if known:
             wrong = Finding("error", where, head.message, "TRL could not load it either.")
@@ -226,7 +226,7 @@ def rejudged(looked: Inspection, method: str, values: Mapping[str, Any]) -> Insp
             return replace(looked, method=method)
         none = replace(looked, method=method, verdict="accept", findings=())  # it selects none
         return _of_mixture(none, looked.entry, values)
-    own = values if looked.entry is None else _alone(values, looked.entry)
+    own = values if looked.entry is None else alone(values, looked.entry)
     judged = judge(method, looked.columns, looked.evidence(own), own)
     found = _judged(replace(looked, method=method, findings=()), judged, own)
     return found if looked.entry is None else _of_mixture(found, looked.entry, values)
@@ -268,7 +268,7 @@ def _entry(
     entry: Mapping[str, Any], method: str, paths: Paths, hub: HubClient, values: Mapping[str, Any]
 ) -> Inspection:
     """One dataset of a mixture: a builder with files, or a name. Its rows are `num_rows` of its split."""
-    split, own = base_split(entry.get("split")), _alone(values, entry)
+    split, own = base_split(entry.get("split")), alone(values, entry)
     try:
         source = entry_source(entry, paths)
     except StudioError as error:
@@ -288,12 +288,6 @@ def _entry(
         shown = tuple({column.name: row.get(column.name) for column in kept} for row in looked.rows)
         looked = replace(looked, columns=kept, rows=shown)
     return rejudged(looked, method, values)
-
-
-def _alone(values: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What one dataset of a mixture is judged by: the recipe's values, without what the mixture is asked for."""
-    kept = {name: value for name, value in values.items() if name not in (*SINGLE, "datasets", "eval_strategy")}
-    return {**kept, "dataset_train_split": base_split(entry.get("split"))}
 
 
 def _of_mixture(looked: Inspection, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Inspection:
@@ -395,5 +389,6 @@ def _opened(name: str, paths: Paths) -> StudioError:
 
 
 def _refused(name: str, method: str, where: Where, error: StudioError) -> Inspection:
+    where = replace(where, name=error.file or where.name, line=error.line)
     wrong = Finding("error", where, error.message, error.hint)
     return Inspection(name, method, "reject", source="local", findings=(wrong,), values={"dataset_name": name})

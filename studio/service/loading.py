@@ -1,13 +1,13 @@
-"""What of data cannot be loaded as a recipe asks for it: parts that are not there, no rows, what is no stream."""
+"""What a dataset is loaded with, and what cannot be loaded so: parts that are not there, no rows, what is no stream."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from studio.domain.asked_splits import config_findings, split_findings
+from studio.domain.asked_splits import base_split, config_findings, split_findings
 from studio.domain.findings import Finding, Where
-from studio.domain.mixture import by_builder
+from studio.domain.mixture import SINGLE, by_builder
 from studio.service.other_splits import judged_too, streams_split
 
 if TYPE_CHECKING:
@@ -19,6 +19,12 @@ def loaded_with(values: Mapping[str, Any], split: str | None, found: Mapping[str
     more = {"dataset_train_split": split, "dataset_config": found.get("dataset_config")}
     others = {name: value for name, value in values.items() if name != "dataset_name"}
     return {**others, **{name: value for name, value in more.items() if value}}
+
+
+def alone(values: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What one dataset of a mixture is judged by: the recipe's values, without what the mixture is asked for."""
+    kept = {name: value for name, value in values.items() if name not in (*SINGLE, "datasets", "eval_strategy")}
+    return {**kept, "dataset_train_split": base_split(entry.get("split"))}
 
 
 def unloadable(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:

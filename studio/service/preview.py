@@ -172,7 +172,7 @@ def _from_files(
             return Unknown("unsupported", str(error))
         except StudioError as error:
             # What the files themselves say is known for sure, as an answer of the Hub is.
-            return Unknown("unsupported", str(error), _READ)
+            return Unknown("unsupported", str(error), _READ, file=error.file, line=error.line)
 
     return hub.read_dataset(name, work, max(0.1, end - time.monotonic()))
 
