@@ -894,3 +894,16 @@ def test_answers_that_call_tools_are_calls_beside_tools_alone() -> None:
     assert (number, str(why)) == (4, "`answers` has a call of a tool that is no JSON with name and arguments")
     plain = [{**row, "answers": GOOD[n]} for n, row in enumerate(rows)]
     assert "answer" not in recognised("sft", plain).roles.values()
+
+
+def test_pairs_that_trl_takes_as_they_are_are_offered_a_copy_without_the_bad_answers() -> None:
+    rows = FORMATS["unpaired"][0]
+    columns = columns_of(rows)
+    verdict = judge("sft", columns, rows)
+    assert (verdict.verdict, [one.level for one in verdict.findings]) == ("accept", ["warning"])
+    looked = Inspection(
+        "a", "sft", "accept", columns=tuple(columns), rows=tuple(rows), findings=verdict.findings, split="train"
+    )
+    drafted = draft(looked, Choice(key_of(looked)), {})
+    assert drafted is not None
+    assert (drafted.offered, drafted.own) == (True, None)
