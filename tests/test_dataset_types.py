@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -105,6 +106,55 @@ def test_with_a_known_model_the_verdict_on_images_is_trls(shape: str, method: st
     seeing = with_images(found, "demo", replace(facts, model_type="llava"), method, {"llava"})
     assert seeing == [one for one in found if one not in left]
     assert with_images(found, "demo", replace(facts, model_type=None), method, {"llava"}) == found  # nobody knows
+
+
+# As TRL has them under a small vision-language model, which takes what is `unknown` here.
+CHAT = [user("Why?")]
+_TALK = {"messages": [*CHAT, assistant("So.")]}
+_PAIR = {"chosen": [assistant("a")], "rejected": [assistant("b")]}
+_THUMB = {"prompt": CHAT, "completion": [assistant("a")], "label": True}
+_AHEAD = {"precompute_ref_log_probs": True}
+_UNREAD = "TRL does not learn from the columns beside `image`."
+IMAGES = [
+    ("sft", _TALK, {}, ""),
+    ("sft", _TALK, {"packing": True}, "`image` does not go with packing."),
+    ("sft", _TALK, {"padding_free": True}, "`image` does not go with padding_free."),
+    ("sft", _TALK, {"truncation_mode": "keep_end"}, "`image` does not go with truncation_mode."),
+    ("sft", _TALK, {"truncation_mode": "keep_end", "max_length": None}, ""),
+    ("sft", {"prompt": CHAT, "completion": [assistant("a")]}, {}, ""),
+    ("sft", {"text": "a"}, {}, _UNREAD),
+    ("sft", {"text": "a"}, {"remove_unused_columns": False}, ""),
+    ("sft", {"input_ids": [3, 4]}, {}, _UNREAD),
+    ("dpo", {"prompt": CHAT, **_PAIR}, {}, ""),
+    ("dpo", {"prompt": CHAT, **_PAIR}, _AHEAD, "`image` does not go with precompute_ref_log_probs."),
+    ("dpo", {"prompt": CHAT, **_PAIR}, {"truncation_mode": "keep_end"}, "`image` does not go with truncation_mode."),
+    ("dpo", {name: [*CHAT, *said] for name, said in _PAIR.items()}, {}, _UNREAD),
+    ("kto", _THUMB, {}, ""),
+    ("kto", _THUMB, _AHEAD, "`image` does not go with precompute_ref_log_probs."),
+    ("kto", {"prompt": CHAT, **_PAIR}, {}, _UNREAD),
+]
+
+
+@pytest.mark.parametrize(("method", "row", "values", "said"), IMAGES)
+def test_what_does_not_go_with_images(method: str, row: dict[str, Any], values: dict[str, Any], said: str) -> None:
+    found = verdict(method, [{**row, "image": "a.png"}] * 4, **values)
+    assert messages(found, "error") == ([said] if said else [])
+    assert found.verdict == ("reject" if said else "unknown")
+
+
+@pytest.mark.slow
+def test_what_does_not_go_with_images_is_what_trl_refuses(tmp_path: Path) -> None:
+    """By its own trainers, with a model that sees; a text without a place for the image is the model's to refuse."""
+    cases = [(method, row, values) for method, row, values, _ in IMAGES]
+    script = Path(__file__).with_name("vision_oracle.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], input=json.dumps(cases), capture_output=True, text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}, check=True,
+    )  # fmt: skip
+    for (method, row, values, said), outcome in zip(IMAGES, json.loads(done.stdout), strict=True):
+        texts = "number of <image> tokens" in outcome
+        assert bool(outcome) == (bool(said) or texts), (method, row, values, outcome)
+        assert not (said and texts)
 
 
 @pytest.mark.parametrize(("shape", "method"), AT_FIRST, ids=lambda part: part)

@@ -29,6 +29,12 @@ _ALIASES = {
 }
 IMAGES = ("images", "image")  # the columns by which TRL tells data of images, whatever is in them
 _MADE_FOR = "`{}` makes this data for a vision-language model."
+# What TRL refuses beside images, whatever the model is.
+_NOT_BESIDE_IMAGES: dict[str, tuple[tuple[str, Any], ...]] = {
+    "sft": (("packing", True), ("padding_free", True), ("truncation_mode", "keep_end")),
+    "dpo": (("precompute_ref_log_probs", True), ("truncation_mode", "keep_end")),
+    "kto": (("precompute_ref_log_probs", True),),
+}
 _SHOWN = 20  # columns of a dataset that are named in a sentence
 _METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
 
@@ -38,13 +44,37 @@ def is_chat(kind: str) -> bool | None:
     return kind == "messages" if kind else None
 
 
-def check_vision(cells: Cells) -> None:
-    """Images: whether they are taken hangs on the model."""
+def check_vision(cells: Cells, method: str) -> None:
+    """Images: whether they are taken hangs on the model, but for what TRL refuses beside them under any."""
     name = next((name for name in IMAGES if name in cells), None)
-    if name:
-        cells.unsure = True
-        why = "With a model of text alone TRL stops at a column of that name."
-        cells.add("warning", name, _MADE_FOR.format(name), why)
+    if not name:
+        return
+    cells.unsure = True
+    why = "With a model of text alone TRL stops at a column of that name."
+    cells.add("warning", name, _MADE_FOR.format(name), why)
+    for option, value in _NOT_BESIDE_IMAGES.get(method, ()):
+        uncut = option == "truncation_mode" and cells.values.get("max_length", 0) is None
+        if cells.values.get(option) == value and not uncut:
+            fix = Fix(f"Leave {option} out", unset=(option,))
+            why = "TRL refuses the two together, whatever the model is."
+            cells.add("error", name, f"`{name}` does not go with {option}.", why, fix=fix)
+    wanted = _wanted_beside_images(cells, method)
+    if wanted:
+        why = f"Of data with images {wanted}. Put it into that form in a prepared copy, or leave `{name}` out."
+        cells.add("error", name, f"TRL does not learn from the columns beside `{name}`.", why)
+
+
+def _wanted_beside_images(cells: Cells, method: str) -> str:
+    """What columns TRL needs beside images, for which it prepares nothing; `` where they are there."""
+    if method == "sft" and not ({"messages", "prompt"} & set(cells.columns)):
+        # Where columns are not removed it goes by what the texts hold.
+        kept = cells.values.get("remove_unused_columns") is False
+        return "" if kept else "TRL takes `messages`, or `prompt` and `completion`, and no other columns"
+    if method == "dpo" and "prompt" not in cells:
+        return "TRL looks for no common beginning: it takes `prompt` beside `chosen` and `rejected`"
+    if method == "kto" and ("chosen" in cells or "rejected" in cells):
+        return "TRL splits no pairs: it takes `prompt`, `completion` and `label`"
+    return ""
 
 
 def waits_for_model(found: Finding) -> bool:

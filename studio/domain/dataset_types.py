@@ -81,7 +81,7 @@ def methods_for(columns: Iterable[Column], rows: list[Row] | Seen) -> list[str]:
 
 
 def _dpo(cells: Cells, method: str) -> tuple[str, bool | None]:
-    check_vision(cells)
+    check_vision(cells, method)
     cells.check_numbers(NUMBERS[method])
     return "preference", _preference(cells, method)
 
@@ -148,7 +148,7 @@ def _check_common_start(cells: Cells, chat: bool, splits: bool) -> None:
 
 
 def _kto(cells: Cells, method: str) -> tuple[str, bool | None]:
-    check_vision(cells)
+    check_vision(cells, method)
     cells.check_numbers(NUMBERS[method])
     if "chosen" in cells and "rejected" in cells:
         for name in ("completion", "label"):
@@ -211,7 +211,7 @@ def _prompts(cells: Cells, method: str) -> tuple[str, bool | None]:
         why = "TRL takes images only beside prompts that are messages."
         cells.add("error", image, f"`{image}` stands beside prompts of plain text.", why)
     elif image:
-        check_vision(cells)
+        check_vision(cells, method)
     if kind == "messages":
         ends = cells.where("prompt", lambda cell: last_role(cell) == "assistant")
         why = "The model is then asked to answer its own answer. Leave the answer out of the prompt."

@@ -36,7 +36,7 @@ _AOL = "assistant_only_loss"
 
 def sft(cells: Cells, method: str) -> tuple[str, bool | None]:
     """The type of the data, and whether it is conversations; the findings are added to the cells."""
-    check_vision(cells)
+    check_vision(cells, method)
     if "input_ids" in cells:
         cells.check_ids("input_ids")
         _check_assistant_loss(cells, "tokens")
