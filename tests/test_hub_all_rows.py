@@ -49,7 +49,7 @@ def hub() -> Iterator[FakeHub]:
 @pytest.fixture
 def studio(hub: FakeHub, tmp_path: Path, catalog_folder: Path) -> Studio:
     made = Studio(Home(homed(tmp_path, catalog_folder)))
-    made.hub = HubClient(hub.url, hub.viewer)
+    made.hub = HubClient(hub.url, hub.viewer, patience=60)  # however busy the machine is
     return made
 
 
