@@ -156,7 +156,8 @@ class Inspection:
             "splits": list(self.splits),
             "rows": self.num_rows,
             "checked": self.seen.total if self.seen and not self.seen.failed else len(self.rows),
-            "looked_at": self.looked_at,
+            # Without the seconds: the same data give the same answer.
+            "looked_at": f"All {self.num_rows:,} rows were checked." if self.whole and self.rows else self.looked_at,
             "columns": [{"name": column.name, "type": column.type} for column in self.columns],
             "findings": [finding.to_json() for finding in self.findings],
             "values": dict(self.values),
