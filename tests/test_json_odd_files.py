@@ -47,6 +47,47 @@ FILES: dict[str, str | bytes] = {
     "mixed_structs.json": json.dumps([{"text": "a", "n": {"k": "x"}}, {"text": "a", "n": {"k": 1}}]),
     "mixed.json": json.dumps([{"text": "a", "n": "x"}, {"text": "b", "n": 1}]),
     "mixed.jsonl": '{"text": "a", "n": "x"}\n{"text": "b", "n": 1}',
+    # objects that do not stand one a line
+    "spread.jsonl": "".join(json.dumps(row, indent=1) + "\n" for row in ROWS),
+    "spread_blank.jsonl": "\n\n".join(json.dumps(row, indent=1) for row in ROWS),
+    "spread_returns.jsonl": "\r\n".join(json.dumps(row, indent=1).replace("\n", "\r\n") for row in ROWS),
+    "spread_space.jsonl": " " + "\n ".join(json.dumps(row, indent=1) for row in ROWS),
+    "spread_marked.jsonl": MARK + "\n".join(json.dumps(row, indent=1) for row in ROWS).encode(),
+    "spread_commas.jsonl": ",\n".join(json.dumps(row, indent=1) for row in ROWS),
+    "spread_cut.jsonl": "\n".join(json.dumps(row, indent=1) for row in ROWS)[:-4],
+    "spread_words.jsonl": OBJECT.replace("3", WORD) + OBJECT,
+    "spread_lists.jsonl": OBJECT.replace("3", '["x", 1]') + OBJECT.replace("3", '["x", 1]'),
+    "spread_structs.jsonl": OBJECT.replace("3", '{"k": 1}') + OBJECT.replace("3", '{"j": "x"}'),
+    "spread_big.jsonl": OBJECT + OBJECT.replace("3", str(2**70)),
+    "spread_then_lines.jsonl": OBJECT + json.dumps(ROWS[0]) + "\n" + json.dumps(ROWS[1]),
+    "spread_then_list.jsonl": OBJECT + json.dumps(ROWS),
+    "spread_then_word.jsonl": OBJECT + "x",
+    "spread_nulls.jsonl": OBJECT.replace("3", "[null, 1]") * 2,
+    "opened.json": '{"text": "o",\n"n": 3}\n',
+    "opened_twice.jsonl": '{"text": "o",\n"n": 3}\n' * 2,
+    "object_space.json": " " + OBJECT,
+    "joined.jsonl": "".join(map(json.dumps, ROWS)),
+    "joined_space.jsonl": " ".join(map(json.dumps, ROWS)) + "\n",
+    "joined_later.jsonl": json.dumps(ROWS[0]) + "\n" + "".join(map(json.dumps, ROWS)) + "\n" + json.dumps(ROWS[1]),
+    "joined_list.jsonl": json.dumps(ROWS[0]) + json.dumps(ROWS),
+    "joined_words.jsonl": '{"text": "a", "n": 1}\n{"text": "a", "n": 1}{"text": "a", "n": "x"}',
+    "joined_structs.jsonl": '{"text": "a", "n": {"k": 1}}\n{"text": "a", "n": {"k": 1}}{"text": "a", "n": {"j": 1}}',
+    "joined_texts.jsonl": json.dumps({"text": '}{"', "n": 1}) + "\n" + json.dumps({"text": '{"a"}{"b"}', "n": 1}),
+    "blank_structs.jsonl": '{"text": "a", "n": {"k": 1}}\n\n{"text": "a", "n": {"j": 1}}',
+    "blank_mixed.jsonl": '{"text": "a", "n": 1}\n\n{"text": "a", "n": "x"}',
+    "blank_first.jsonl": '\n{"text": "a", "n": {"k": 1}}\n{"text": "a", "n": {"j": 1}}',
+    "word_behind.jsonl": '{"text": "a", "n": 1} x\n{"text": "a", "n": 1}',
+    "number_behind.jsonl": '{"text": "a", "n": 1} 5\n{"text": "a", "n": 1}',
+    "comma_lines.jsonl": ",\n".join(map(json.dumps, ROWS)),
+    "list_twice.json": json.dumps(ROWS) * 2,
+    "list_lines.json": json.dumps(ROWS) + "\n" + json.dumps(ROWS[0]),
+    "list_word.json": json.dumps(ROWS) + "x",
+    "list_comma.json": json.dumps(ROWS)[:-1] + ",]",
+    "list_after.json": json.dumps(ROWS) + " \n\n",
+    "list_empty.json": "[]\n",
+    "list_empty_twice.json": "[][]",
+    "space_twice.json": " " + json.dumps(ROWS) * 2,
+    "texts_twice.json": '["a"]["b"]',
     # whole numbers of more than 64 bits
     "big.json": f"[{_numbers('1', str(2**64))}]",
     "bigger.json": f"[{_numbers('1', str(2**70))}]",
@@ -86,7 +127,8 @@ FILES: dict[str, str | bytes] = {
     "number_object.json": '[1, {"text": "a"}]',
     "no_keys.json": '[{}, {"text": "a"}]',
 }
-BEHIND = ("marked", "object", "space.json", "mixed", "big", "texts", "number", "lists.json", "structs.json")
+SPREAD = ("spread.", "spread_structs", "spread_words", "opened", "joined", "blank")
+BEHIND = (*SPREAD, "marked", "object", "space.json", "mixed", "big", "texts", "number", "lists.json", "structs.json")
 FIRST = ("list.json", "lines.jsonl", "mixed.json", "mixed.jsonl", "lists.json", "structs.json", "texts.json")
 OWN = ("texts_number.json", "numbers.json", "object.json", "marked.json", "mixed_lists.json", "mixed_structs.json")
 
@@ -170,3 +212,21 @@ def test_a_list_is_read_again_only_where_its_types_change(
     monkeypatch.setattr(datapieces, "parts", lambda path: begun.append(path) or jsonlists.parts(path))
     assert loaded() == whole
     assert len(begun) == (reads if room > 24 else 2)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("count", [90, 600, 900, 3000, 4500])
+def test_objects_over_several_lines_may_be_cut(indent: int | None, count: int, tmp_path: Path) -> None:
+    """The library has Arrow read such a file in blocks that end with a line: they may cut through an object."""
+    rows = [{"text": f"t{n}", "more": ["x" * 3000]} for n in range(count)]
+    file = tmp_path / "a.jsonl"
+    file.write_text(("\n" * bool(indent)).join(json.dumps(row, indent=indent) for row in rows))
+    values = {"datasets": [{"path": "json", "data_files": str(file)}]}
+    (loaded,) = loaded_by_datasets([values], tmp_path, "apart")
+    studio = Studio(Home(tmp_path / "home"))
+    seen = studio.whole.checked(studio.recipes.look(Recipe("sft", values))[0], values)
+    assert (seen.verdict, seen.num_rows) == ("reject" if isinstance(loaded, str) else "accept", count)
+    if seen.verdict == "reject":
+        (error,) = [finding for finding in seen.findings if finding.level == "error"]
+        assert str(file) in error.message
+        assert "Put each object on a line of its own." in str(error.why)

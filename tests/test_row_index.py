@@ -16,13 +16,38 @@ import pytest
 from studio.domain.errors import StudioError
 from studio.domain.row_index import RowIndex
 
-ODD = ["", "plain", "ü€😀", 'say "hi"', "a,b", "two\nlines", "tab\there", "a\r\nb", "[", "]", "null"]
+ODD = [
+    "",
+    "plain",
+    '}{"',
+    '"{"a": "b"} {"c"',
+    "ü€😀",
+    'say "hi"',
+    "a,b",
+    "two\nlines",
+    "tab\there",
+    "a\r\nb",
+    "[",
+    "]",
+    "null",
+]
 
 
 def json_lines(rows: list[dict[str, Any]]) -> bytes:
     return b"".join(
         b"\n" * (n % 7 == 3) + json.dumps(row, ensure_ascii=n % 2 == 0).encode() + b"\n" for n, row in enumerate(rows)
     )
+
+
+def json_spread(rows: list[dict[str, Any]]) -> bytes:
+    """Objects over several lines each."""
+    return "\n".join(json.dumps(row, ensure_ascii=False, indent=n % 3) for n, row in enumerate(rows)).encode()
+
+
+def json_joined(rows: list[dict[str, Any]]) -> bytes:
+    """Lines of which some hold several objects."""
+    ends = ("\n", "", " ", "\n", "\n")
+    return "".join(json.dumps(row, ensure_ascii=False) + ends[n % 5] for n, row in enumerate(rows)).encode()
 
 
 def json_array(rows: list[dict[str, Any]]) -> bytes:
@@ -44,6 +69,9 @@ def make(rows: list[dict[str, Any]]) -> dict[str, tuple[str, bytes]]:
     return {
         "lines": ("json", json_lines(rows)),
         "lines with a mark": ("json", b"\xef\xbb\xbf" + json_lines(rows)),
+        "spread": ("json", json_spread(rows)),
+        "spread with a mark": ("json", b"\xef\xbb\xbf" + json_spread(rows)),
+        "joined": ("json", json_joined(rows)),
         "array": ("json", json_array(rows)),
         "array with a mark": ("json", b"\xef\xbb\xbf" + json_array(rows)),
         "csv": ("csv", table(rows)),

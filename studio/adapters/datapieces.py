@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ from studio.adapters.archives import size_of
 from studio.adapters.csvframes import frame_table, no_csv
 from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features
 from studio.adapters.fitting import STOPS, Misfit, Stopped, fitted, whole
-from studio.adapters.jsonlists import Part, WholeTypes, parts
-from studio.adapters.jsonpieces import Mixed, NullFirst, encoded, first_mixed, loaded, pieces, rows_of
+from studio.adapters.jsonlists import SEVERAL, Part, WholeTypes, block_of, layout, parts, read_through, unread
+from studio.adapters.jsonpieces import Mixed, NullFirst, encoded, first_mixed, pieces, rows_in_lines
 from studio.adapters.packed import BROKEN, is_packed, not_whole, opened
 from studio.adapters.single_rows import SingleRows
 from studio.domain.columns import Column
@@ -33,9 +32,6 @@ JSON_BYTES = 10 << 20
 CSV_ROWS = 10_000
 _MARK = b"\xef\xbb\xbf"
 _MARKED = "The datasets library takes it for broken lines then. Save it as UTF-8 without a mark."
-_ONE_OBJECT = (
-    "The datasets library reads it line by line where cells are of several kinds, and stops. Put it on one line."
-)
 _Read = Callable[[], tuple[Any, list[dict[str, Any]]]]  # a table, and its rows where cells are of several kinds
 _BATCH_BYTES = 32 << 20
 
@@ -193,15 +189,14 @@ class Pieces:
     # --- JSON
 
     def _jsons(self) -> Iterator[Piece]:
+        one, spread = layout(self.file)
         with opened(self.file) as file:
-            head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
-            file.seek(0)
-            if head.startswith(b"[") or re.match(rb"\{\s*\n", head):
+            if one:
                 yield from self._one_value(file)  # the library reads such a file whole
                 return
             line = 1
             for number, piece in enumerate(pieces(file, self._size or JSON_BYTES, str(self.file))):
-                found = self._json_piece(piece, line, first=self._is_first(number))
+                found = self._json_piece(piece, line, self._is_first(number), spread)
                 line += piece.count(b"\n")
                 if found is not None:
                     yield found
@@ -242,7 +237,7 @@ class Pieces:
         if some and not more and not plain:
             made = self._made(lambda: (self._mixed.table(encoded(some, ()), some, first), some))
             if not listed and (self._mixed.raw or self._mixed.written):
-                raise self._stop(f"{self.file} is one object over several lines.", _ONE_OBJECT)
+                raise self._stop(f"{self.file} is one object over several lines.", SEVERAL)
             yield made
         elif some:
             yield from self._in_parts(WholeTypes(self._mixed, first, dated=listed), plain, chain(begun, rows))
@@ -274,18 +269,25 @@ class Pieces:
             yield self._made(lambda rows=rows: (types.table(rows), rows))  # type: ignore[misc]
             self._passed((size_of(self.file) + share) // 2)
 
-    def _json_piece(self, piece: bytes, line: int, first: bool) -> Piece | None:
+    def _json_piece(self, piece: bytes, line: int, first: bool, spread: bool) -> Piece | None:
         if not piece.strip():
             return None
         mixed, name = self._mixed, str(self.file)
-        rows = rows_of(piece, name, line) if first or mixed.raw or mixed.written else None
+        known, block = bool(mixed.raw or mixed.written), block_of(piece) if spread else None
+        rows = rows_in_lines(piece, name, line) if (first or known) and not spread else None
+        if known and rows is None:
+            raise self._stop(f"{self.file} has objects that do not stand one a line.", SEVERAL, line)
 
         def read() -> tuple[Any, list[dict[str, Any]]]:
             try:
-                return mixed.table(piece, rows, first), rows or []
-            except pa.ArrowInvalid:
-                told = rows_of(piece, name, line)  # names the line where it is broken
-                return mixed.table(piece, told, first), told
+                return mixed.table(piece, rows, first, block), rows or []
+            except pa.ArrowInvalid as error:
+                if spread:
+                    read_through(self.file, self.start, piece)
+                told = None if spread else rows_in_lines(piece, name, line)  # names the line where it is broken
+                if told is None and not isinstance(error, NullFirst):
+                    raise self._stop(*unread(self.file, error), line) from error
+                return mixed.table(piece, told, first, block), told or []
 
         return self._made(read, piece, line)
 
@@ -302,15 +304,7 @@ class Pieces:
             raise self._stop(what, STOPS, unread) from error
         for path in self._mixed.written[before:]:
             self._warn_written(path, self.start + first_mixed(rows, path), f"{len(rows):,} rows around it")
-        return self._piece(table, self._raw(rows))
-
-    def _raw(self, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-        raw: dict[str, list[Any]] = {}
-        for path in self._mixed.raw:
-            name = str(path[0])
-            cells = raw.get(name) or [row.get(name) for row in rows]
-            raw[name] = [loaded(cell, path[1:]) for cell in cells]
-        return raw
+        return self._piece(table, self._mixed.cells(rows))
 
     def _warn_written(self, path: tuple[str | int, ...], row: int, rows: str) -> None:
         message = f"`{path[0]}` changes its type in {row_name(row)}."

@@ -10,13 +10,17 @@ from typing import Any
 import pyarrow as pa
 
 from studio.adapters.archives import size_of
-from studio.adapters.jsonpieces import Mixed, Row, encoded, read_piece
+from studio.adapters.jsonpieces import Mixed, Row, changed, encoded, first_line, read_piece
 from studio.adapters.jsonpieces import Path as Place
 from studio.adapters.packed import is_packed, opened
-from studio.domain.row_text import json_rows
+from studio.domain.row_text import ArrayReader, ObjectsReader, json_reader, json_rows
 
 PART_ROWS = 10_000
 KEPT_BYTES = 64 << 20  # of parts that need not be read again
+_BLOCK = (10 << 20) // 32
+_SPREAD = "Put each object on a line of its own."
+SEVERAL = f"The datasets library reads it line by line where cells are of several kinds, and stops. {_SPREAD}"
+_CUT = f"The datasets library reads such a file in blocks, and stops where one cuts through an object. {_SPREAD}"
 
 
 Part = tuple[list[Row], int]
@@ -29,6 +33,44 @@ def parts(file: Path) -> Iterator[Part]:
         rows = json_rows(binary, str(file))
         while some := list(islice(rows, PART_ROWS)):
             yield some, size if binary.closed or is_packed(file) else binary.tell()
+
+
+def layout(file: Path) -> tuple[bool, bool]:
+    """Whether a JSON file is one value, which the library reads whole, and whether it has objects not one a line.
+
+    Raises StudioError, with the line, for a file that begins broken.
+    """
+    with opened(file) as binary:
+        reader = json_reader(binary, str(file))
+        if not isinstance(reader, ObjectsReader):
+            return False, False
+        one = isinstance(reader, ArrayReader) or len(list(islice(reader, 2))) == 1
+    return one, not one
+
+
+def block_of(piece: bytes) -> int:
+    """In how many bytes at a time the library has Arrow read a piece."""
+    return len(piece) if len(piece) // 8 > _BLOCK else _BLOCK
+
+
+def read_through(file: Path, before: int, piece: bytes) -> None:
+    """Reads a file's objects as far as a piece that begins with row `before` may have them.
+
+    Raises StudioError, with the line, where they are broken.
+    """
+    seen, most = 0, before + piece.count(b"{")
+    for rows, _ in parts(file):
+        seen += len(rows)
+        if seen > most:
+            return
+
+
+def unread(file: Path, error: Exception) -> tuple[str, str]:
+    """Why Arrow does not read what are objects, though not one a line: what is wrong, and why."""
+    place = changed(str(error))
+    if place and place[0]:
+        return f"`{place[0]}` changes its type in objects that do not stand one a line.", SEVERAL
+    return f"{file} has objects that do not stand one a line, and is not read: {first_line(error)}.", _CUT
 
 
 class WholeTypes:

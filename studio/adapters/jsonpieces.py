@@ -15,7 +15,7 @@ import pyarrow.json
 
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where, row_name
-from studio.domain.row_text import MAX_ROW, TooBig, json_rows, whole_number
+from studio.domain.row_text import MAX_ROW, Reader, TooBig, json_reader, whole_number
 
 Path = tuple[str | int, ...]  # the keys from a row down to a cell; 0 stands for every item of a list
 Row = dict[str, Any]
@@ -35,7 +35,8 @@ class NullFirst(pa.ArrowInvalid):  # type: ignore[misc]
         what = f"`{self.column}` has a list that begins with null in {row_name(row)}."
         why = (
             "The datasets library then wants the same types in each row, lists with whole numbers and others with "
-            "decimals are two, and no blank lines: it stops there. Take the null out of the list."
+            "decimals are two, and each row on a line of its own, no line blank: it stops there. Take the null out of "
+            "the list."
         )
         return Finding("error", Where("file", str(file), row), what, why)
 
@@ -82,8 +83,24 @@ def _read(file: BinaryIO, size: int, name: str) -> tuple[bytes, EOFError | None]
 
 def rows_of(piece: bytes, name: str, line: int) -> list[Row]:
     """The rows of a piece that begins with line `line` of the file. Raises StudioError, with the line that is wrong."""
-    blank = b"\n" * (line - 1)  # so that the lines have the numbers that they have in the file
-    return list(json_rows(io.BytesIO(blank + piece), name))
+    reader = _reader(piece, name, line)
+    return [reader.cells(found) for found in reader]
+
+
+def rows_in_lines(piece: bytes, name: str, line: int) -> list[Row] | None:
+    """The rows of a piece, as `rows_of` has them; None where its lines are not one row each.
+
+    The datasets library does not look into such a piece by itself, and takes what Arrow makes of it.
+    """
+    reader = _reader(piece, name, line)
+    rows = [reader.cells(found) for found in reader]
+    return rows if reader.even else None
+
+
+def _reader(piece: bytes, name: str, line: int) -> Reader:
+    reader = json_reader(io.BytesIO(piece), name)
+    reader.line = line
+    return reader
 
 
 class Mixed:
@@ -98,8 +115,11 @@ class Mixed:
         self.raw: list[Path] = []
         self.written: list[Path] = []
 
-    def table(self, piece: bytes, rows: list[Row] | None, first: bool) -> Any:
-        """A piece as an Arrow table, its mixed cells as JSON text. Raises ArrowException where it is no such thing."""
+    def table(self, piece: bytes, rows: list[Row] | None, first: bool, block: int | None = None) -> Any:
+        """A piece as an Arrow table, its mixed cells as JSON text. Raises ArrowException where it is no such thing.
+
+        It is read in blocks of so many bytes where it is said of how many.
+        """
         if first and rows is not None:
             self.add(_mixed_objects(rows), first)
         known = [*self.raw, *self.written]
@@ -108,9 +128,9 @@ class Mixed:
         text = encoded(rows or [], known) if known else piece
         while True:
             try:
-                return read_piece(text)
+                return read_piece(text, block=block)
             except pa.ArrowInvalid as error:
-                path = _changed(str(error))
+                path = changed(str(error))
                 if rows is None or path is None or path in known:
                     raise
                 self.add([path], first)
@@ -128,6 +148,15 @@ class Mixed:
         """The columns with cells of several kinds in the first piece."""
         return {str(path[0]) for path in self.raw}
 
+    def cells(self, rows: list[Row]) -> dict[str, list[Any]]:
+        """The cells of those columns as they come back from JSON text."""
+        raw: dict[str, list[Any]] = {}
+        for path in self.raw:
+            name = str(path[0])
+            cells = raw.get(name) or [row.get(name) for row in rows]
+            raw[name] = [loaded(cell, path[1:]) for cell in cells]
+        return raw
+
 
 def _check_numbers(piece: bytes) -> None:
     """Raises ArrowInvalid where a piece whose cells are written anew holds a number that the library cannot read."""
@@ -138,13 +167,14 @@ def _check_numbers(piece: bytes) -> None:
         raise pa.ArrowInvalid(f"it {error}") from None
 
 
-def read_piece(piece: bytes, schema: Any = None) -> Any:
+def read_piece(piece: bytes, schema: Any = None, block: int | None = None) -> Any:
     """Lines of JSON as an Arrow table, of the types of a `schema` where one is given.
 
-    Raises ArrowException where they are none, or of several kinds.
+    Raises ArrowException where they are none, or of several kinds. A block of bytes ends with a line, so it may cut
+    through an object over several.
     """
     parsing = pyarrow.json.ParseOptions(explicit_schema=schema)
-    size = max(len(piece) // 8, 1 << 20)
+    size = block or max(len(piece) // 8, 1 << 20)
     while True:
         try:
             options = pyarrow.json.ReadOptions(block_size=size)
@@ -185,7 +215,7 @@ def _row_by_row(piece: bytes, table: Any) -> Any:
     """The table that the datasets library makes of a piece that Arrow misread: of each row by itself, put together.
 
     Arrow loses count of the items where the first list of a column begins with null. Raises NullFirst where the library
-    stops there: the rows by themselves are of several types then, or a line is blank.
+    stops there: the rows by themselves are of several types then, or a line is blank or no row.
     """
     try:
         rows = [json.loads(line) for line in piece.splitlines()]
@@ -198,8 +228,7 @@ def _row_by_row(piece: bytes, table: Any) -> Any:
         return pa.Table.from_pylist(rows, schema=schema)
     except (ValueError, TypeError, OverflowError, pa.ArrowException):
         name = next(name for name in table.column_names if not _is_valid(table.column(name)))
-        texts = [line for line in piece.splitlines() if line.strip()]
-        firsts = (place for place, text in enumerate(texts) if _begins_with_null(json.loads(text).get(name)))
+        firsts = (place for place, row in enumerate(rows_of(piece, "", 1)) if _begins_with_null(row.get(name)))
         raise NullFirst(name, next(firsts, 0)) from None
 
 
@@ -226,7 +255,7 @@ def _begins_with_null(cell: Any) -> bool:
     return isinstance(cell, list) and bool(cell) and (cell[0] is None or any(map(_begins_with_null, cell)))
 
 
-def _changed(error: str) -> Path | None:
+def changed(error: str) -> Path | None:
     """The place whose cells Arrow found to be of several kinds; None where it stopped at something else."""
     if "Column(" not in error or ") changed from" not in error:
         return None

@@ -14,6 +14,7 @@ from studio.domain.errors import StudioError
 MAX_ROW = 32 << 20  # characters; a longer row is taken for a file of another kind
 _CHUNK = 64 << 10
 _ARRAY = "The file is one JSON array: objects between [ and ], with commas between them."
+_OBJECTS = "The file begins as one JSON object. Use one object a line, or one array of objects."
 
 
 def broken(name: str, line: int, what: str, hint: str) -> StudioError:
@@ -38,21 +39,6 @@ def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
         raise broken(name, number, f"is no JSON: {_reason(error)}", hint) from error
     if not isinstance(row, dict):
         raise broken(name, number, "is JSON but no object", hint)
-    return row
-
-
-def _single_object(file: BinaryIO, name: str) -> dict[str, Any]:
-    """The one row of a file that is one JSON object over several lines."""
-    whole = file.read(MAX_ROW + 1)
-    if len(whole) > MAX_ROW:
-        raise StudioError(f"{name} holds one object that is too big to be one row.", "Use one object a line.")
-    try:
-        row: dict[str, Any] = json.loads(whole.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise not_utf8(name, error) from error
-    except json.JSONDecodeError as error:
-        hint = "The file begins as one JSON object. Use one object a line, or one array of objects."
-        raise broken(name, error.lineno, f"is no JSON: {_reason(error)}", hint) from error
     return row
 
 
@@ -127,6 +113,7 @@ def _array_rows(window: _Window, name: str, begun: bool, texts: bool | None) -> 
         window.next_sign()
         window.advance(window.position + 1)
         goes_on = window.next_sign() != "]"
+        window.advance(window.position + (not goes_on))
     while goes_on:
         value = _next_value(window, decoder, name, _ARRAY)
         if texts or (texts is None and isinstance(value, str)):
@@ -135,6 +122,19 @@ def _array_rows(window: _Window, name: str, begun: bool, texts: bool | None) -> 
             raise broken(name, window.line, "has an item that is no object", _ARRAY)
         yield value
         goes_on = _goes_on(window, name)
+    if window.next_sign():
+        raise broken(name, window.line, "has something behind the end of the array", _ARRAY)
+
+
+def _object_rows(window: _Window, name: str) -> Iterator[dict[str, Any]]:
+    """The rows of JSON objects one after another, however they stand on lines."""
+    decoder = json.JSONDecoder()
+    while window.next_sign():
+        line = window.line
+        value = _next_value(window, decoder, name, _OBJECTS)
+        if not isinstance(value, dict):
+            raise broken(name, line, "is JSON but no object", _OBJECTS)
+        yield value
 
 
 def _goes_on(window: _Window, name: str) -> bool:
@@ -154,10 +154,15 @@ def _next_value(window: _Window, decoder: json.JSONDecoder, name: str, hint: str
             value, end = decoder.raw_decode(window.buffer, window.position)
         except TooBig as error:
             raise broken(name, window.line, str(error), "Write it as text, or leave it out.") from None
+        except RecursionError:
+            raise broken(name, window.line, "begins what is nested too deeply", hint) from None
         except json.JSONDecodeError as error:
             # An item that goes on beyond the window fails at its end, or in a string that has no end yet.
             cut = error.msg.startswith("Unterminated") or error.pos >= len(window.buffer) - 16
-            if window.ended or not cut or len(window.buffer) - window.position > MAX_ROW:
+            if cut and len(window.buffer) - window.position > MAX_ROW:
+                what = f"Line {window.line} of {name} begins an object that is too big to be one row."
+                raise StudioError(what, hint, name, window.line) from error
+            if window.ended or not cut:
                 line = window.line + window.buffer.count("\n", window.position, error.pos)
                 what = (
                     "is the last, and the file ends in the middle"
@@ -186,10 +191,11 @@ class Mark(NamedTuple):
 
 
 class Reader:
-    """What rows are made of as they stand in a file: one object a line, from `mark` on. Iterating closes the file."""
+    """What rows are made of as they stand in a file: its lines, from `mark` on. Iterating closes the file."""
 
-    seeks = True  # whether another reader can begin in the middle
+    seeks = True  # whether another reader can begin behind what was yielded last
     wanted = 0  # rows before this one need not be decoded
+    even = True  # whether each line so far has been one row
 
     def __init__(self, file: BinaryIO, name: str, mark: Mark = Mark()) -> None:  # noqa: B008 (it cannot be changed)
         self.file, self.name = file, name
@@ -208,7 +214,7 @@ class Reader:
 
     def cells(self, found: Any) -> dict[str, Any]:
         """The row that was found last. Raises StudioError, with the line, where it is broken."""
-        return _json_line(found, self.name, self.line - 1)
+        raise NotImplementedError
 
     def _is_row(self, line: bytes) -> bool:
         return bool(line.strip())
@@ -222,6 +228,46 @@ class Reader:
             yield line
 
 
+class LineReader(Reader):
+    """One object a line; where a line has several, as where files were joined without a line end, each is a row."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for line in super().__iter__():
+            objects = _several(line) if b'}{"' in line or b'} {"' in line else []
+            if len(objects) < 2:
+                yield line
+                continue
+            self.even, self.row = False, self.row - 1
+            for place, found in enumerate(objects, 1):
+                self.row += 1
+                self.seeks = place == len(objects)
+                yield found
+
+    def cells(self, found: Any) -> dict[str, Any]:
+        return _json_line(found, self.name, self.line - 1)
+
+    def _is_row(self, line: bytes) -> bool:
+        full = bool(line.strip())
+        self.even = self.even and full
+        return full
+
+
+def _several(line: bytes) -> list[bytes]:
+    """The objects that stand on a line, as they are written there; none where it holds anything else."""
+    found: list[bytes] = []
+    try:
+        text = line.decode("utf-8").strip()
+        while text:
+            value, end = json.JSONDecoder().raw_decode(text)
+            if not isinstance(value, dict):
+                return []
+            found.append(text[:end].encode())
+            text = text[end:].lstrip()
+    except (ValueError, RecursionError):
+        return []
+    return found
+
+
 class TextReader(Reader):
     """Every line as it is."""
 
@@ -232,54 +278,71 @@ class TextReader(Reader):
         return True
 
 
-class ObjectReader(Reader):
-    """One object over several lines, which is one row."""
+class ObjectsReader(Reader):
+    """JSON objects one after another, however they stand on lines: one over several, or several on one."""
 
-    seeks = False
-
-    def __iter__(self) -> Iterator[Any]:
-        with self.file:
-            self.row += 1
-            yield _single_object(self.file, self.name)
-
-    def cells(self, found: Any) -> dict[str, Any]:
-        row: dict[str, Any] = found
-        return row
-
-
-class ArrayReader(ObjectReader):
-    """One array of objects, or of texts."""
-
-    seeks = True
-    texts: bool | None = None
+    even = False
 
     def __iter__(self) -> Iterator[Any]:
         with io.TextIOWrapper(self.file, encoding="utf-8", newline="\n") as text:
             self._window = _Window(text, self._offset, self.line)
             try:
-                for row in _array_rows(self._window, self.name, self.row > 0, self.texts):
+                for row in self._rows():
                     self.row += 1
                     yield row
             except UnicodeDecodeError as error:
                 raise not_utf8(self.name, error) from error
 
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        return _object_rows(self._window, self.name)
+
+    def cells(self, found: Any) -> dict[str, Any]:
+        row: dict[str, Any] = found
+        return row
+
     def mark(self) -> Mark:
         return Mark(self.row, self._window.offset, self._window.line)
 
 
+class ArrayReader(ObjectsReader):
+    """One array of objects, or of texts."""
+
+    texts: bool | None = None
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        return _array_rows(self._window, self.name, self.row > 0, self.texts)
+
+
 def json_reader(file: BinaryIO, name: str, mark: Mark = Mark()) -> Reader:  # noqa: B008
-    """The reader of a JSON file: one object a line, one array, or one object, which is one row."""
+    """The reader of a JSON file: one object a line, objects that stand otherwise, or one array."""
     head = file.read(_CHUNK)
     bom = 3 if head.startswith(codecs.BOM_UTF8) else 0
     start = mark if mark.offset else Mark(0, bom, 1)
-    file.seek(start.offset)
     text = head[bom:]
-    if text.lstrip()[:1] == b"[":
+    begins = text.lstrip()[:1]
+    if begins == b"{" and b"\n" not in text.lstrip():
+        text += file.readline(MAX_ROW)
+    file.seek(start.offset)
+    if begins == b"[":
         array = ArrayReader(file, name, start)
         if text.startswith(b"["):  # the library tells it by this
             array.texts = b"{" not in text[:100].split(b'"', 1)[0]
         return array
-    return (ObjectReader if text.split(b"\n", 1)[0].strip() == b"{" else Reader)(file, name, start)
+    return (LineReader if _has_lines(text) else ObjectsReader)(file, name, start)
+
+
+def _has_lines(text: bytes) -> bool:
+    """Whether a text that begins with an object has that alone on its line, be it broken."""
+    line, _, rest = text.lstrip().partition(b"\n")
+    try:
+        first = line.decode("utf-8").strip()
+        value, end = json.JSONDecoder().raw_decode(first)
+    except json.JSONDecodeError as error:
+        begun = first.startswith("{") and not error.msg.startswith("Unterminated") and error.pos >= len(first)
+        return not (begun and (first[-1] in "{[:," or rest.lstrip()[:1] in (b",", b"}", b"]")))
+    except (ValueError, RecursionError):
+        return True
+    return not (isinstance(value, dict) and first[end:].lstrip().startswith("{"))
 
 
 def json_rows(file: BinaryIO, name: str) -> Iterator[dict[str, Any]]:
