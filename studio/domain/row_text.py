@@ -32,7 +32,7 @@ def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
     """The row in one line of a JSON file. Raises StudioError, with the line, where it is none."""
     hint = "Each line must be one JSON object, or the whole file one array of them."
     try:
-        row = json.loads(line.decode("utf-8"))
+        row = json.loads(line.decode("utf-8").rstrip("\r\n"))  # so that a text without an end is told as one
     except UnicodeDecodeError as error:
         raise not_utf8(name, error, number) from error
     except (ValueError, RecursionError) as error:
@@ -43,7 +43,8 @@ def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    return error.msg.removesuffix(" at") if isinstance(error, json.JSONDecodeError) else str(error)
+    what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    return what.removesuffix(" at").removesuffix(" starting")
 
 
 class _Window:
