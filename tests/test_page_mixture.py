@@ -92,6 +92,23 @@ def test_nothing_at_the_end_of_a_narrow_page_lies_under_start(studio: StudioPage
     assert float(room.removesuffix("px")) >= 1000 - start["y"]
 
 
+def test_words_beside_buttons_stay_readable_on_a_phone(studio: StudioPage, tmp_path: Path) -> None:
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "a", "completion": "b"}\n' * 9)
+    studio.fresh().settle().choose_dataset(str(tmp_path / "pairs.jsonl"))
+    found = studio.page.locator("#data-preview .ts-finding", has_text="assistant_only_loss needs conversations")
+    expect(found.get_by_role("button")).to_have_count(2)
+    try:
+        for width in (420, 1000):
+            studio.page.set_viewport_size({"width": width, "height": 1000})
+            for words in (found.locator("> div").first, studio.page.locator(".ts-part-choice")):
+                box = words.bounding_box()
+                assert box is not None
+                assert box["width"] > 200
+            assert studio.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        studio.page.set_viewport_size({"width": 1280, "height": 1000})
+
+
 def test_columns_of_one_dataset_of_a_mixture_are_mapped(studio: StudioPage, tmp_path: Path) -> None:
     rows = [
         {"instruction": f"Say {n}.", "context": "", "response": f"It is {n}.", "category": "open_qa"} for n in range(40)
