@@ -238,11 +238,15 @@ def _arguments(options: argparse.Namespace) -> int:
 
 def _inspect(options: argparse.Namespace) -> int:
     studio = _studio(options)
-    values = None
+    recipe = None
     if options.recipe:
         text, name = _text(options.recipe)
-        values = _catalog(studio).open_checked(text, options.method, None, name)[0].values
+        recipe = _catalog(studio).open_checked(text, options.method, None, name)[0]
+    values = recipe.values if recipe else None
     looked = studio.inspect(options.dataset, options.method, options.config, options.split, values, all_rows=True)
+    if recipe and looked.verdict == "unknown" and looked.by_model:
+        studio.models.find_out(recipe)
+        looked = studio.under_model(looked, recipe)
     if options.json:
         print_json(looked.to_json())
         return 1 if looked.verdict == "reject" else 0

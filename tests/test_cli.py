@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from datasets import Dataset, Image
+from model_files import CONFIG, model_folder
 
 from studio import run_commands
 from studio.domain.arguments import Catalog
@@ -231,6 +232,11 @@ def test_images_under_a_model_of_text_alone(trl_studio: Trl, tmp_path: Path) -> 
     code, found = told("nobody/knows")  # the Hub is out of reach
     open_ = ("warning", "image", "`image` makes this data for a vision-language model.")
     assert (code, open_ in found) == (0, True)
+    sees = model_folder(tmp_path / "sees", config__json=json.dumps(CONFIG | {"model_type": "llava"}).encode())
+    for model, verdict in (("assets/demo/model", "reject"), ("nobody/knows", "unknown"), (sees, "accept")):
+        recipe = written(tmp_path, f"model_name_or_path: {model}\n")
+        said = trl_studio("inspect", str(data), "--method", "sft", "--recipe", recipe, "--json")
+        assert (said.code, json.loads(said.out)["verdict"]) == (int(verdict == "reject"), verdict)
 
 
 def test_check_for_another_machine(trl_studio: Trl, tmp_path: Path) -> None:

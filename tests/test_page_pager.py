@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from app_process import AppProcess, app
 from browser import open_page
+from model_files import CONFIG, model_folder
 from playwright.sync_api import Locator, expect
 from studio_page import StudioPage, until
 
@@ -152,3 +153,28 @@ def test_images_and_audio_are_named(studio: StudioPage, tmp_path: Path) -> None:
     until(studio.page, lambda: cells.count() == 3)
     expect(cells.nth(0)).to_have_text("image cat.png (3 bytes)")
     expect(cells.nth(1)).to_have_text("audio (4 bytes)")
+
+
+def test_the_model_decides_whether_images_are_taken(studio: StudioPage, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sees = model_folder(tmp_path / "sees", config__json=json.dumps(CONFIG | {"model_type": "llava"}).encode())
+    turns = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A dot."}]
+    rows = pa.Table.from_pylist([{"messages": turns, "image": {"bytes": b"123", "path": None}}] * 9)
+    told = {"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})}
+    pq.write_table(rows.replace_schema_metadata(told), tmp_path / "seen.parquet")
+    studio.choose_dataset(str(tmp_path / "seen.parquet"))
+    verdict = preview(studio).locator(".ts-verdict")
+    expect(verdict).to_contain_text("No: SFT would stop on this.")
+    expect(preview(studio)).to_contain_text("reads text alone, and the data have a column image.")
+    for model, words in ((str(sees), "Yes: SFT can learn from this"), ("assets/demo/model", "No: SFT would stop")):
+        studio.tab("model")
+        studio.box("model_name_or_path").fill(model)
+        studio.box("model_name_or_path").press("Tab")
+        studio.tab("data")
+        expect(verdict).to_contain_text(words)
+    studio.tab("model")
+    studio.box("model_name_or_path").fill("nobody/knows")
+    studio.tab("data")
+    expect(verdict).to_contain_text("Not known")

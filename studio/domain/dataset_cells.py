@@ -76,6 +76,7 @@ class Cells:
         self.values = values
         self.findings: list[Finding] = list(self.seen.findings)
         self.unsure = False
+        self.images = False  # whether the model decides
 
     def __contains__(self, name: str) -> bool:
         return name in self.columns

@@ -49,7 +49,7 @@ def check_vision(cells: Cells, method: str) -> None:
     name = next((name for name in IMAGES if name in cells), None)
     if not name:
         return
-    cells.unsure = True
+    cells.images = True
     why = "With a model of text alone TRL stops at a column of that name."
     cells.add("warning", name, _MADE_FOR.format(name), why)
     for option, value in _NOT_BESIDE_IMAGES.get(method, ()):

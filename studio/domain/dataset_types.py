@@ -35,13 +35,17 @@ _SOLUTION_REWARDS = ("accuracy_reward", "reasoning_accuracy_reward")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a method makes of a dataset: `type` is TRL's name for it ("" where there is none)."""
+    """What a method makes of a dataset: `type` is TRL's name for it ("" where there is none).
+
+    `by_model` says that nothing but the model is left to decide.
+    """
 
     method: str
     verdict: Answer
     type: str
     conversational: bool | None
     findings: tuple[Finding, ...]
+    by_model: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "findings": [finding.to_json() for finding in self.findings]}
@@ -67,8 +71,9 @@ def judge(
     if any(finding.level == "error" for finding in cells.findings):
         answer: Answer = "reject"
     else:
-        answer = "unknown" if cells.unsure else "accept"
-    return Verdict(method, answer, kind, conversational, tuple(cells.findings))
+        answer = "unknown" if cells.unsure or cells.images else "accept"
+    by_model = answer == "unknown" and not cells.unsure
+    return Verdict(method, answer, kind, conversational, tuple(cells.findings), by_model)
 
 
 def methods_for(columns: Iterable[Column], rows: list[Row] | Seen) -> list[str]:

@@ -57,7 +57,7 @@ class Inspection:
     `listed` is whether its first file is a JSON list, `streams` whether it was looked at as a stream is read. `copied`
     says that it is the cached copy of one on the Hub, which did not answer. `kept` is remembered of its files until the
     next look, whatever is judged of this one. `viewed` is whether the Hub's dataset viewer serves it, `told` what that
-    has told of all rows.
+    has told of all rows. `by_model` says that nothing but the model is left to decide.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Inspection:
     copied: Finding | None = None
     viewed: bool = False
     told: Told | None = field(default=None, repr=False, compare=False)
+    by_model: bool = False
 
     @property
     def whole(self) -> bool:
@@ -373,8 +374,8 @@ def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> I
     # Only columns that some method takes were compared: where these are others, rows that differ would seem alike.
     alike = repeats(looked.name, looked.seen, values) if looked.seen and judged.verdict != "reject" else ()
     more = [*missing, *elsewhere, *looked.left_out, *alike, *same_split(values)]
-    chat = judged.conversational
-    return replace(looked, verdict=verdict, type=kind, conversational=chat, findings=(*judged.findings, *more))
+    told = replace(looked, type=kind, conversational=judged.conversational, findings=(*judged.findings, *more))
+    return replace(told, verdict=verdict, by_model=judged.by_model and not unsure)
 
 
 def _opened(name: str, paths: Paths) -> StudioError:

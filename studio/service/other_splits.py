@@ -196,7 +196,9 @@ def _rows(
 ) -> tuple[list[Finding], bool]:
     columns = looked.columns if chained(looked, values) else one.columns
     judged = judge(looked.method, columns, _as_loaded(one, columns) if seen is None else seen, values)
-    return [found for found in judged.findings if found.level == "error"], judged.verdict == "unknown"
+    return [
+        found for found in judged.findings if found.level == "error"
+    ], judged.verdict == "unknown" and not judged.by_model
 
 
 def _as_loaded(one: OtherSplit, columns: Sequence[Column]) -> FirstRows:

@@ -337,6 +337,16 @@ class Studio:
             return looked
         return self.whole.checked(looked, loaded_with(values or {}, split, looked.values), self.hub)
 
+    def under_model(self, looked: Inspection, recipe: Recipe) -> Inspection:
+        """The inspection, with what the recipe's model decides of images, as far as that is known."""
+        found = self.models.settled(list(looked.findings), recipe, self.arguments.get().processors)
+        if found == list(looked.findings):
+            return looked
+        # Under a model that sees, its own processor wants a place for each image in prompts that are texts.
+        taken = looked.by_model and looked.conversational
+        verdict = "reject" if errors(found) else "accept" if taken else looked.verdict
+        return replace(looked, findings=tuple(found), verdict=verdict)
+
     def rows(
         self, name: str, config: str, split: str, offset: int = 0, n: int = preview.PAGE_ROWS, base: Path | None = None
     ) -> RowsPage:

@@ -12,6 +12,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.changing import changed_to
 from studio.domain.completion import MADE_ABSOLUTE
 from studio.domain.data_layout import as_path
+from studio.domain.dataset_rules import waits_for_model
 from studio.domain.errors import StudioError
 from studio.domain.findings import RANK, Finding, Fix, Where
 from studio.domain.following import followed
@@ -82,6 +83,11 @@ class Form:
     def rows(self) -> int | None:
         """The rows of all that is trained on, without those held out; None where not all are known."""
         return rows_to_learn_from(self.recipe.values, self.looked)
+
+    @property
+    def by_model(self) -> bool:
+        """Whether the model decides whether its data is taken."""
+        return any(waits_for_model(found) for one in self.looked for found in one.findings)
 
     def as_drawn(self) -> Form:
         """The form as pieces of the page are drawn from it, to be compared with a later one."""

@@ -14,6 +14,7 @@ from studio.domain.mixture import SINGLE, as_mixture, as_single, entries_of
 from studio.domain.values import number_text
 from studio.service.mixing import Part, mix_of
 from studio.service.paths import hub_name
+from studio.service.studio import Studio
 from studio.ui import pieces
 from studio.ui.blocks import field_row
 from studio.ui.events import BUSY, guarded
@@ -38,6 +39,7 @@ _FIELDS = (
     ("data_files", "Files", "A file or pattern; several with commas between."),
     ("data_dir", "Folder in it", "Where only a part of a folder is meant."),
 )
+MODEL = ("model_name_or_path", "model_revision")  # what may decide whether data is taken
 _OPEN = "Edit its path, split and columns"
 _SWITCHES = (("mixture-several", "Columns, parts and held-out rows"), ("mixture-single", "As a single dataset"))
 
@@ -51,7 +53,9 @@ def build(page: Page) -> None:
     """One card: the list of the datasets, the fields of the chosen one, and the box for one more."""
     start = page.start_form
     with gr.Column(elem_classes="ts-card ts-mixture", visible=_has_data(start), elem_id="mixture-card") as card:
-        listed = page.html(_listed, ("test_split_size", "streaming"), js_on_load=_SCRIPT, elem_id="mixture")
+        draw = partial(_listed, page.studio)
+        listed = page.html(draw, ("test_split_size", "streaming"), js_on_load=_SCRIPT, elem_id="mixture")
+        page.follow(listed, lambda form: draw(form) if form.by_model else gr.skip(), MODEL)
         with field_row("ts-entry", visible=shows_fields(start)) as row:
             place = gr.Textbox(_place(start), label=" ", elem_id="mixture-place", elem_classes="ts-none")
             fields = [place, *(_field(page, *one) for one in _FIELDS)]
@@ -268,12 +272,13 @@ def _visible(name: str, form: Form) -> Any:
 # What is drawn ---------------------------------------------------------------------------------------------------
 
 
-def _listed(form: Form) -> str:
+def _listed(studio: Studio, form: Form) -> str:
     values = form.recipe.values
     if not entries_of(values):
         return ""
     mix = mix_of(values, form.looked)
-    rows = "".join(_row(number, part, mix.total, form) for number, part in enumerate(mix.parts))
+    verdicts = [studio.under_model(one, form.recipe).verdict for one in form.looked] + [""] * len(mix.parts)
+    rows = "".join(_row(number, part, mix.total, verdicts[number], form) for number, part in enumerate(mix.parts))
     words = "Rows in all: {total}"
     if mix.split is not None:
         sums = pieces.spoken(
@@ -291,11 +296,10 @@ def _listed(form: Form) -> str:
     return f'{head}<div class="ts-parts">{rows}</div>{hint}'
 
 
-def _row(number: int, part: Part, total: int | None, form: Form) -> str:
-    entry, looked = part.entry, form.looked[number] if number < len(form.looked) else None
-    name = dataset_text_of(entry)
+def _row(number: int, part: Part, total: int | None, verdict: str, form: Form) -> str:
+    entry, name = part.entry, dataset_text_of(part.entry)
     more = " · ".join(str(entry[key]) for key in ("name", "split") if entry.get(key))
-    sign = {"accept": "ok", "reject": "error"}.get(looked.verdict if looked else "", "note")
+    sign = {"accept": "ok", "reject": "error"}.get(verdict, "note")
     words = {"ok": "Can be learned from", "error": "Would stop the run", "note": "Not known yet"}[sign]
     gives = pieces.spoken("rows not known")
     if part.gives is not None:

@@ -68,8 +68,9 @@ def build(page: Page) -> None:
         look = gr.Button("Look at the data", size="sm", elem_id="data-look")
         upload = gr.UploadButton("Use a file", size="sm", elem_id="data-upload")
     mixture.build(page)
-    draw = pager.dated(_preview)
+    draw = pager.dated(partial(_preview, page))
     preview = page.html(draw, js_on_load=preview_table.SCRIPT + pager.SCRIPT, elem_id="data-preview")
+    page.follow(preview, lambda form: draw(form) if form.by_model else gr.skip(), mixture.MODEL)
     whole_check.build(page, preview, draw)
     mapping_card.build(page, preview, draw)
     data_statistics.build(page)
@@ -201,13 +202,13 @@ def _lead(form: Form) -> str:
     return pieces.title(TITLE, method.data)
 
 
-def _preview(form: Form) -> str:
+def _preview(page: Page, form: Form) -> str:
     if not form.looked:
         return pieces.empty(
             "No dataset yet", "Type its name on the Hub, or the path of a folder or file, and press Enter."
         )
     looked = pager.looked_at(form)
-    return _looked(looked, form) if looked else ""
+    return _looked(page.studio.under_model(looked, form.recipe), form) if looked else ""
 
 
 _UNREAD = "Not known yet: the data could not be read from here."
