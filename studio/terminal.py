@@ -17,7 +17,9 @@ def print_findings(found: Iterable[Finding], stream: TextIO) -> None:
     for finding in sorted(found, key=lambda one: RANK[one.level]):
         number = finding.where.line
         line = f" (line {number})" if number and not finding.message.startswith(f"Line {number} of ") else ""
-        print(f"{finding.level}  {finding.where.name}: {finding.message}{line}", file=stream)
+        place = finding.where.name
+        before = "" if "/" in place and place in finding.message else f"{place}: "  # a long path is said once
+        print(f"{finding.level}  {before}{finding.message}{line}", file=stream)
         if finding.why:
             print("       " + " ".join(finding.why.split()), file=stream)
         if finding.fix:
