@@ -6,8 +6,10 @@ import copy
 import json
 import re
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser import loops_closed
@@ -225,6 +227,36 @@ def test_columns_are_mapped_from_where_they_are_missed(studio: Studio, tmp_path:
     mapped = [one for one in drawn if "Map the columns" in one]
     assert mapped
     assert all("warning" in one and "question" in one for one in mapped), mapped
+
+
+def test_the_dataset_that_was_chosen_last_counts(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long another one takes to be looked at; until then the form is not settled."""
+    for name in ("slow", "quick"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": name}) + "\n")
+    asked, answer, inspect = threading.Event(), threading.Event(), studio.inspect
+
+    def slowly(name: str, *more: Any, **named: Any) -> Any:
+        if "slow" in name:
+            asked.set()
+            assert answer.wait(60)
+        return inspect(name, *more, **named)
+
+    monkeypatch.setattr(studio, "inspect", slowly)
+    form = Form(Recipe("sft"))
+    waiting = threading.Thread(target=form.choose_dataset, args=(studio, str(tmp_path / "slow.jsonl")))
+    waiting.start()
+    assert asked.wait(60)
+    assert not form.settle(0.1)
+    form.choose_dataset(studio, str(tmp_path / "quick.jsonl"))
+    answer.set()
+    waiting.join(60)
+    assert form.settle(0.1)
+    assert [one.rows[0]["text"] for one in form.looked] == ["quick"]
+    assert dataset_text(form.recipe).endswith("quick.jsonl")
+    form.typing = True  # and nobody hears of it
+    assert not form.settle(5)
 
 
 def test_start_looks_again_at_data_that_changed_on_disk(studio: Studio, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_process import app
+from app_process import AppProcess, app
 from browser import open_page
 from fakehub import FakeHub, Repo, running
 from playwright.sync_api import expect
@@ -23,10 +23,20 @@ def hub() -> Iterator[FakeHub]:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory, catalog_folder: Path, hub: FakeHub) -> Iterator[StudioPage]:
+def served(tmp_path_factory: pytest.TempPathFactory, catalog_folder: Path, hub: FakeHub) -> Iterator[AppProcess]:
     here = {"HF_ENDPOINT": hub.url, "TRL_STUDIO_VIEWER": hub.viewer, "HF_HUB_OFFLINE": "0"}
-    with app(tmp_path_factory.mktemp("home"), catalog_folder, **here) as started, open_page("about:blank") as opened:
-        yield StudioPage(opened, started.url)
+    with app(tmp_path_factory.mktemp("home"), catalog_folder, **here) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def studio(served: AppProcess) -> Iterator[StudioPage]:
+    with open_page("about:blank") as opened:
+        yield StudioPage(opened, served.url)
+
+
+def started_runs(served: AppProcess) -> list[Path]:
+    return list((served.home / "runs").glob("*"))
 
 
 def write(path: Path, rows: int, bad: int | None = None) -> Path:
@@ -110,3 +120,39 @@ def test_a_null_that_the_viewer_counts_is_told_with_its_row(studio: StudioPage, 
     expect(line).to_contain_text(told)
     expect(preview).to_contain_text("text is null in row 501.")
     assert studio.opened.errors == []
+
+
+def test_start_waits_for_the_dataset_that_is_being_looked_at(
+    studio: StudioPage, served: AppProcess, hub: FakeHub
+) -> None:
+    """Never the one before it is trained on, however soon one presses."""
+    features = [{"feature_idx": 0, "name": "text", "type": {"_type": "Value", "dtype": "string"}}]
+    rows = [{"row_idx": n, "row": {"text": f"row {n}"}, "truncated_cells": []} for n in range(40)]
+    hub.datasets["org/late"] = Repo(splits={"default": {"train": (features, rows, len(rows))}})
+    studio.fresh().settle().tab("data")
+    preview = studio.page.locator("#data-preview")
+    hub.hanging.add("org/late")
+    choose(studio, Path("org/late"))
+    expect(preview).to_have_attribute("data-looking", "Looking at org/late …")
+    studio.start.click()
+    expect(studio.page.locator(".toast-wrap")).to_contain_text("still being looked at")
+    hub.hanging.clear()
+    studio.wait_for("dataset_name", "org/late")
+    expect(preview).to_contain_text("row 0")
+    expect(preview).not_to_have_attribute("data-looking", "Looking at org/late …")
+    studio.settle()
+    assert started_runs(served) == []
+    assert studio.opened.errors == []
+
+
+def test_start_asks_about_a_model_of_which_nobody_has_heard(studio: StudioPage, served: AppProcess) -> None:
+    studio.fresh().settle().tab("model")
+    box = studio.box("model_name_or_path")
+    box.fill("org/nothing")
+    studio.wait_for("model_name_or_path", "org/nothing")
+    studio.page.keyboard.press("Control+Enter")
+    expect(studio.finding("The Hub does not know the model org/nothing")).to_be_visible()
+    studio.settle()
+    expect(studio.start).to_have_text("Settle 1 question in Model")
+    assert started_runs(served) == []
+    studio.opened.errors.clear()  # a 404 of the Hub

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -27,6 +28,8 @@ from studio.service.presets import Preset
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
 from studio.ui.pager import FIRST_ROWS, Viewing
+
+_TAKEN = 1.0  # seconds in which a box that was left has been heard of
 
 
 @dataclass
@@ -78,6 +81,7 @@ class Form:
     surrounded: tuple[tuple[float, Form], ...] = field(default=(), repr=False)
     again: tuple[int, Form] | None = field(default=None, repr=False)
     editing: str = ""
+    looking: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def rows(self) -> int | None:
@@ -95,10 +99,10 @@ class Form:
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""
-        kept = self.drawn, self.surrounded, self.again, self.editing, self.boxed
+        kept = self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.looking
         for one in fields(self):
             setattr(self, one.name, getattr(other, one.name))
-        self.drawn, self.surrounded, self.again, self.editing, self.boxed = kept
+        self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.looking = kept
 
     def remember(self) -> None:
         """Keeps the form as it is, for `undo`; called before a change that replaces what the user made."""
@@ -128,6 +132,16 @@ class Form:
         before, self.elsewhere = self.before, False
         self.use(studio, demo)
         self.before, self.notice = before, "The form holds the demo of the tour now."
+
+    def settle(self, seconds: float = 10.0) -> bool:
+        """Waits until a dataset that is being looked at is known, and a name just typed is taken; whether it is so."""
+        begun = time.monotonic()
+        while self.looking or self.typing:
+            passed = time.monotonic() - begun
+            if passed > seconds or (passed > _TAKEN and not self.looking):
+                return False
+            time.sleep(0.05)
+        return True
 
     def see(self, studio: Studio) -> bool:
         """Looks at data that was not looked at yet; whether there was any."""
@@ -214,22 +228,29 @@ class Form:
 
     def choose_dataset(self, studio: Studio, name: str, config: str | None = None) -> None:
         """Another dataset, by name or path: looked at, and written into the recipe as TRL can load it."""
-        self.typed, self.detailed = hub_name(name), False
+        wanted = self.typed = hub_name(name)
+        self.detailed = False
         if self.notice.startswith("Prepared as "):  # that was the one before
             self.notice = ""
         catalog = studio.arguments.get()
         keys = ("dataset_name", "datasets", "dataset_config")
-        if not self.typed:
+        if not wanted:
             self.recipe, self.looked = self.recipe.with_changes(catalog, {}, keys), ()
             return
         split = self.recipe.get("dataset_train_split", "train")
-        found = studio.inspect(self.typed, self.recipe.method, config, split, self.recipe.values)
-        values = dict(found.values) or {"dataset_name": self.typed}
+        self.looking.append(wanted)
+        try:
+            found = studio.inspect(wanted, self.recipe.method, config, split, self.recipe.values)
+        finally:
+            self.looking.remove(wanted)
+        if self.typed != wanted:  # another one was chosen while this one was looked at
+            return
+        values = dict(found.values) or {"dataset_name": wanted}
         if config and not found.columns:
             values["dataset_config"] = config  # what could not be found stays to be seen beside its Finding
         # A relative path stays as it was typed: the recipe for elsewhere must not carry this machine's folders.
         if values.get("dataset_name") and found.source == "local":
-            values["dataset_name"] = self.typed
+            values["dataset_name"] = wanted
         self.recipe = self.recipe.with_changes(catalog, values, tuple(key for key in keys if key not in values))
         self.looked = (found,)
         self.judge_again()

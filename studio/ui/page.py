@@ -14,6 +14,7 @@ from studio.domain.errors import StudioError
 from studio.domain.following import FOLLOWING
 from studio.domain.methods import method_named
 from studio.domain.overlay import depends
+from studio.service.models import named_models
 from studio.service.studio import Studio
 from studio.ui import alerts, api, late_answers, pieces, space
 from studio.ui.blocks import Blocks, field_row, only_news
@@ -335,9 +336,16 @@ class Page:
         nothing = [gr.skip()] * len(self.all_outputs)
         if not form.drawn:
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
+        if form.looking:
+            gr.Info("The dataset is still being looked at: one moment.")
+        if not form.settle():
+            gr.Info("The dataset's box holds a name that was not looked at: press Enter in it, then press Start again.")
+            return [*nothing, gr.skip(), *self.runs.skip()]
         if form.see_changes(self.studio):
             gr.Info("The data has changed on disk: look at what is said of it now, and press Start again.")
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
+        if self._asks_about_models(form):
+            nothing = self.surroundings(form, self.boxes)
         prepared = form.prepared(self.studio)
         _, tab = next_step(self.studio, form)
         if tab == "here":
@@ -357,6 +365,14 @@ class Page:
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
         form.recipe = form.recipe.with_changes(self.catalog, {}, ("run_name",))
         return [*self.everything(form), gr.update(selected="runs"), *self.runs.choose(run.id)]
+
+    def _asks_about_models(self, form: Form) -> bool:
+        """Asks the Hub about models of which nobody has heard yet, so that no run begins with one that is none."""
+        models = self.studio.models
+        if all(models.known(name, revision) for _, name, revision in named_models(form.recipe)):
+            return False
+        gr.Info("The Hub is asked about the model first.")
+        return models.find_out(form.recipe)
 
 
 def _depends(other: Control, name: str, methods: Any) -> bool:

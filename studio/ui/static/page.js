@@ -186,7 +186,7 @@
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
       const start = document.querySelector('#start');
-      if (start?.offsetParent && !start.disabled) { event.preventDefault(); start.click(); }
+      if (start?.offsetParent && !start.disabled) { event.preventDefault(); start.focus(); start.click(); }  // leaves the box that is typed in
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || isField(event.target) || dialog()?.open) return;
@@ -211,6 +211,27 @@
     if (kept === null || document.activeElement !== document.body) return;
     document.querySelector(`[data-keep="${CSS.escape(kept)}"]`)?.focus({preventScroll: true});
   }).observe(document.documentElement, {childList: true, subtree: true});
+})();
+
+// What was said of one dataset pales while another one is looked at, until something is said of that.
+(() => {
+  const say = (english) => window.tsSay(english);
+  let before = null;
+  const box = (event) => (event.target.closest?.('#dataset') ? event.target : null);
+  const look = (name) => {
+    const drawn = document.querySelector('#data-preview');
+    if (!name || !drawn || name === before) return;
+    before = name;
+    drawn.dataset.looking = say('Looking at {name} …').replace('{name}', name);
+    const done = () => { delete drawn.dataset.looking; seen.disconnect(); };
+    const seen = new MutationObserver(done);
+    seen.observe(drawn, {childList: true, subtree: true});
+    setTimeout(done, 9000);
+  };
+  document.addEventListener('focusin', (event) => { if (box(event)) before = box(event).value.trim(); });
+  document.addEventListener('keydown', (event) => { if (event.key === 'Enter') look(box(event)?.value.trim()); });
+  document.addEventListener('focusout', (event) => look(box(event)?.value.trim()));
+  document.addEventListener('click', (event) => look(event.target.closest?.('#dataset-search [data-offer]')?.dataset.offer));
 })();
 
 // Of a file that is too large Gradio says only that it is: said here before it is sent, with what to do instead.
