@@ -44,6 +44,12 @@ def json_spread(rows: list[dict[str, Any]]) -> bytes:
     return "\n".join(json.dumps(row, ensure_ascii=False, indent=n % 3) for n, row in enumerate(rows)).encode()
 
 
+def json_turns(rows: list[dict[str, Any]]) -> bytes:
+    """Lines, and behind them objects over several."""
+    half = len(rows) // 2
+    return json_lines(rows[:half]) + json_spread(rows[half:])
+
+
 def json_joined(rows: list[dict[str, Any]]) -> bytes:
     """Lines of which some hold several objects."""
     ends = ("\n", "", " ", "\n", "\n")
@@ -72,6 +78,8 @@ def make(rows: list[dict[str, Any]]) -> dict[str, tuple[str, bytes]]:
         "spread": ("json", json_spread(rows)),
         "spread with a mark": ("json", b"\xef\xbb\xbf" + json_spread(rows)),
         "joined": ("json", json_joined(rows)),
+        "turns": ("json", json_turns(rows)),
+        "turns with a mark": ("json", b"\xef\xbb\xbf" + json_turns(rows)),
         "array": ("json", json_array(rows)),
         "array with a mark": ("json", b"\xef\xbb\xbf" + json_array(rows)),
         "csv": ("csv", table(rows)),

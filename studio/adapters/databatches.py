@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from studio.adapters.packed import BROKEN, not_whole, opened
 from studio.domain.csv_text import csv_rows, csv_types
 from studio.domain.errors import StudioError
-from studio.domain.row_text import MAX_ROW, json_rows
+from studio.domain.row_text import MAX_ROW, Mark, json_rows
 
 ROWS = 8192  # of a batch at most
 _BYTES = 16 << 20  # of a batch at most, unless it is one row
@@ -181,11 +181,15 @@ def _has_lines(file: Path) -> bool:
 
 def _json_batches(file: Path, columns: list[str] | None) -> Iterator[Batch]:
     """Lines of JSON by Arrow's reader where the cells are plain, which is much faster, else in Python."""
-    from studio.adapters.jsonpieces import pieces, rows_of
+    from studio.adapters.jsonpieces import goes_over_lines, pieces, rows_of
 
     first, line = 0, 1
     with opened(file) as binary:
         for piece in pieces(binary, _TEXT_SIZE, str(file)):
+            if goes_over_lines(piece):  # its last object may go on in the next one
+                begins = Mark(first, binary.tell() - len(piece), line)
+                yield from (_gathered(batch, columns) for batch in _text_batches(file, "json", begins=begins))
+                return
             arrow = _plain(piece, columns)
             if arrow is not None:
                 for start in range(0, arrow.num_rows, ROWS):
@@ -236,10 +240,13 @@ def _gathered(batch: Batch, columns: list[str] | None) -> Batch:
     return Batch(batch.file, batch.first, table) if _are_plain(table) else batch
 
 
-def _text_batches(file: Path, form: str, texts: frozenset[str] = frozenset()) -> Iterator[Batch]:
-    first, size, kept = 0, 0, []
+def _text_batches(
+    file: Path, form: str, texts: frozenset[str] = frozenset(), begins: Mark | None = None
+) -> Iterator[Batch]:
+    begins = begins or Mark()
+    first, size, kept = begins.row, 0, []
     with opened(file) as binary:
-        for row in _text_rows(binary, file, form, texts):
+        for row in _text_rows(binary, file, form, texts, begins):
             kept.append(row)
             size += _size(row)
             if len(kept) >= _TEXT_ROWS or size >= _TEXT_SIZE:
@@ -258,9 +265,11 @@ def _size(cell: Any) -> int:
     return len(cell) if isinstance(cell, str) else 16
 
 
-def _text_rows(binary: BinaryIO, file: Path, form: str, texts: frozenset[str]) -> Iterator[dict[str, Any]]:
+def _text_rows(
+    binary: BinaryIO, file: Path, form: str, texts: frozenset[str], begins: Mark
+) -> Iterator[dict[str, Any]]:
     if form == "json":
-        yield from json_rows(binary, str(file))
+        yield from json_rows(binary, str(file), begins)
     elif form == "text":
         for line in binary:
             yield {"text": line.decode("utf-8", "replace").rstrip("\r\n")}

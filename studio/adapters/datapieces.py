@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,8 +18,8 @@ from studio.adapters.archives import size_of
 from studio.adapters.csvframes import frame_table, no_csv
 from studio.adapters.dataschema import decoded, has_json, schema_columns, schema_features
 from studio.adapters.fitting import STOPS, Misfit, Stopped, fitted, whole
-from studio.adapters.jsonlists import SEVERAL, Part, WholeTypes, block_of, layout, parts, read_through, unread
-from studio.adapters.jsonpieces import Mixed, NullFirst, encoded, first_mixed, pieces, rows_in_lines
+from studio.adapters.jsonlists import SEVERAL, Layout, Part, WholeTypes, blocks, layout, parts, read_through, unread
+from studio.adapters.jsonpieces import Mixed, NullFirst, encoded, first_mixed, goes_over_lines, pieces, rows_in_lines
 from studio.adapters.packed import BROKEN, is_packed, not_whole, opened
 from studio.adapters.single_rows import SingleRows
 from studio.domain.columns import Column
@@ -30,7 +30,6 @@ from studio.domain.findings import Finding, Where, beyond, row_name
 # The pieces in which the datasets library reads: the types of the first one hold for all.
 JSON_BYTES = 10 << 20
 CSV_ROWS = 10_000
-_MARK = b"\xef\xbb\xbf"
 _MARKED = "The datasets library takes it for broken lines then. Save it as UTF-8 without a mark."
 _Read = Callable[[], tuple[Any, list[dict[str, Any]]]]  # a table, and its rows where cells are of several kinds
 _BATCH_BYTES = 32 << 20
@@ -189,15 +188,16 @@ class Pieces:
     # --- JSON
 
     def _jsons(self) -> Iterator[Piece]:
-        one, spread = layout(self.file)
+        found_as = layout(self.file)
+        if found_as.one:
+            yield from self._one_value(found_as)
+            return
         with opened(self.file) as file:
-            if one:
-                yield from self._one_value(file)  # the library reads such a file whole
-                return
-            line = 1
-            for number, piece in enumerate(pieces(file, self._size or JSON_BYTES, str(self.file))):
-                found = self._json_piece(piece, line, self._is_first(number), spread)
-                line += piece.count(b"\n")
+            read = pieces(file, self._size or JSON_BYTES, str(self.file))
+            for number, (piece, line, block) in enumerate(blocks(read)):
+                found = self._json_piece(piece, line, self._is_first(number), found_as.spread, block)
+                if number == 0 and self._marked_behind(found_as) and (self._mixed.raw or self._mixed.written):
+                    raise self._stop(f"{self.file} begins with a byte order mark.", _MARKED)
                 if found is not None:
                     yield found
                 self._passed(file.tell())
@@ -215,18 +215,20 @@ class Pieces:
         """Whether piece `number` of a file is the one whose types hold for all."""
         return not self._typed and (self.streams or self.file == self._files[0]) and number == 0
 
-    def _one_value(self, file: BinaryIO) -> Iterator[Piece]:
+    def _marked_behind(self, found_as: Layout) -> bool:
+        """Whether a file has a byte order mark that the library does not take away."""
+        return found_as.marked and len(self.begins) > 1 and not self.streams
+
+    def _one_value(self, found_as: Layout) -> Iterator[Piece]:
         """A file that the library reads whole: a list is lines to it, but one behind a space is a table of pandas."""
-        head = file.read(4)
-        begins, marked = head.removeprefix(_MARK), head.startswith(_MARK)
-        listed, first = begins.startswith(b"["), begins.startswith(b"[") and self._is_first(0)
-        plain = not listed and not begins.startswith(b"{")
+        listed, plain = found_as.listed, found_as.plain
+        first = listed and self._is_first(0)
         if not listed and (self._mixed.raw or self._mixed.written):
             column = [*self._mixed.raw, *self._mixed.written][0][0]
             what = f"{self.file} is no objects in lines, and `{column}` has cells of several kinds before it."
             why = "The datasets library then reads objects in lines alone, or a list from the first byte on."
             raise self._stop(what, why, 1)
-        if marked and (plain or (listed and len(self.begins) > 1 and not self.streams)):
+        if (found_as.marked and plain) or (listed and self._marked_behind(found_as)):
             raise self._stop(f"{self.file} begins with a byte order mark, and is a list.", _MARKED)
         if self._schema is None and (listed or plain):
             self._untyped = True
@@ -235,7 +237,8 @@ class Pieces:
         some, more = begun[0][0] if begun else [], len(begun) > 1
         self._single = None if more else self._single
         if some and not more and not plain:
-            made = self._made(lambda: (self._mixed.table(encoded(some, ()), some, first), some))
+            text = encoded(some, ()) if listed else encoded(some, ()).replace(b"{", b"{\n", 1)
+            made = self._made(lambda: (self._mixed.table(text, some, first), some))
             if not listed and (self._mixed.raw or self._mixed.written):
                 raise self._stop(f"{self.file} is one object over several lines.", SEVERAL)
             yield made
@@ -269,25 +272,29 @@ class Pieces:
             yield self._made(lambda rows=rows: (types.table(rows), rows))  # type: ignore[misc]
             self._passed((size_of(self.file) + share) // 2)
 
-    def _json_piece(self, piece: bytes, line: int, first: bool, spread: bool) -> Piece | None:
+    def _json_piece(self, piece: bytes, line: int, first: bool, spread: bool, block: int) -> Piece | None:
         if not piece.strip():
             return None
+        spread = spread or goes_over_lines(piece)
         mixed, name = self._mixed, str(self.file)
-        known, block = bool(mixed.raw or mixed.written), block_of(piece) if spread else None
+        known = bool(mixed.raw or mixed.written)
         rows = rows_in_lines(piece, name, line) if (first or known) and not spread else None
         if known and rows is None:
+            read_through(self.file, self.start, piece)
             raise self._stop(f"{self.file} has objects that do not stand one a line.", SEVERAL, line)
 
         def read() -> tuple[Any, list[dict[str, Any]]]:
             try:
-                return mixed.table(piece, rows, first, block), rows or []
+                return mixed.table(piece, rows, first, block if spread else None), rows or []
             except pa.ArrowInvalid as error:
                 if spread:
                     read_through(self.file, self.start, piece)
                 told = None if spread else rows_in_lines(piece, name, line)  # names the line where it is broken
                 if told is None and not isinstance(error, NullFirst):
-                    raise self._stop(*unread(self.file, error), line) from error
-                return mixed.table(piece, told, first, block), told or []
+                    stopped = self._stop(*unread(self.file, error), line)
+                    stopped.types = jsonpieces.changed(str(error)) is not None
+                    raise stopped from error
+                return mixed.table(piece, told, first, block if spread else None), told or []
 
         return self._made(read, piece, line)
 
@@ -297,7 +304,7 @@ class Pieces:
         try:
             table, rows = read()
         except NullFirst as error:
-            raise Stopped(error.finding(self.file, self.start + error.place)) from error
+            raise Stopped(error.finding(self.file, self.start + error.place), types=True) from error
         except pa.ArrowInvalid as error:
             what = f"{self.file} is broken: {jsonpieces.first_line(error)}."
             unread = None if line is None else line + jsonpieces.first_unread(piece)

@@ -38,9 +38,10 @@ class Misfit(Exception):
 
 @dataclass
 class Stopped(Exception):
-    """The loading would end here."""
+    """The loading would end here; that of a stream already where its `types` are asked for."""
 
     finding: Finding
+    types: bool = False
 
 
 def fitted(table: Any, schema: Any, objects: bool = True) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -17,6 +17,7 @@ from studio.domain.row_text import ArrayReader, ObjectsReader, json_reader, json
 
 PART_ROWS = 10_000
 KEPT_BYTES = 64 << 20  # of parts that need not be read again
+_MARK = b"\xef\xbb\xbf"
 _BLOCK = (10 << 20) // 32
 _SPREAD = "Put each object on a line of its own."
 SEVERAL = f"The datasets library reads it line by line where cells are of several kinds, and stops. {_SPREAD}"
@@ -35,22 +36,37 @@ def parts(file: Path) -> Iterator[Part]:
             yield some, size if binary.closed or is_packed(file) else binary.tell()
 
 
-def layout(file: Path) -> tuple[bool, bool]:
-    """Whether a JSON file is one value, which the library reads whole, and whether it has objects not one a line.
+class Layout(NamedTuple):
+    """What a JSON file is to the library."""
 
-    Raises StudioError, with the line, for a file that begins broken.
-    """
+    one: bool = False  # one value, which it reads whole
+    spread: bool = False  # objects that do not stand one a line
+    listed: bool = False  # a list from the first byte on
+    plain: bool = False  # a list behind a space
+    marked: bool = False  # a byte order mark comes first
+
+
+def layout(file: Path) -> Layout:
+    """How a JSON file is laid out. Raises StudioError, with the line, for one that begins broken."""
     with opened(file) as binary:
+        marked = binary.read(len(_MARK)) == _MARK
+        binary.seek(0)
         reader = json_reader(binary, str(file))
+        if isinstance(reader, ArrayReader):
+            return Layout(one=True, listed=reader.texts is not None, plain=reader.texts is None, marked=marked)
         if not isinstance(reader, ObjectsReader):
-            return False, False
-        one = isinstance(reader, ArrayReader) or len(list(islice(reader, 2))) == 1
-    return one, not one
+            return Layout(marked=marked)
+        one = len(list(islice(reader, 2))) == 1
+    return Layout(one, spread=not one, marked=marked)
 
 
-def block_of(piece: bytes) -> int:
-    """In how many bytes at a time the library has Arrow read a piece."""
-    return len(piece) if len(piece) // 8 > _BLOCK else _BLOCK
+def blocks(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """The pieces of a file, each with its first line and in how many bytes at a time the library has Arrow read it."""
+    line, block = 1, _BLOCK
+    for piece in pieces:
+        block = len(piece) if len(piece) // 8 > block else block  # it stays so for what comes after
+        yield piece, line, block
+        line += piece.count(b"\n")
 
 
 def read_through(file: Path, before: int, piece: bytes) -> None:

@@ -19,6 +19,7 @@ from studio.domain.row_text import MAX_ROW, Reader, TooBig, json_reader, whole_n
 
 Path = tuple[str | int, ...]  # the keys from a row down to a cell; 0 stands for every item of a list
 Row = dict[str, Any]
+_OPEN = re.compile(rb"[^}\s]\s*\n")
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _AT_ONCE = 64 << 10  # bytes of a packed file
 
@@ -79,6 +80,12 @@ def _read(file: BinaryIO, size: int, name: str) -> tuple[bytes, EOFError | None]
     except EOFError as error:
         return b"".join(parts), error
     return b"".join(parts), None
+
+
+def goes_over_lines(piece: bytes) -> bool:
+    """Whether a piece has lines that do not end as an object does; if none is broken, objects go on in the next."""
+    lines = piece.count(b"\n")
+    return lines != piece.count(b"}\n") + piece.count(b"}\r\n") and _OPEN.search(piece) is not None
 
 
 def rows_of(piece: bytes, name: str, line: int) -> list[Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from studio.adapters.archives import size_of
@@ -33,7 +32,10 @@ def check_splits(
     whole, read = sum(sizes.values()) or 1, 0
     known = list(columns[trained])
     chain = list[Pieces]() if types is None else None
-    first = _first_piece(form, types) if types is not None and form == "json" else None
+    try:
+        first = _first_piece(form, types) if types is not None and form == "json" else None
+    except Stopped as error:
+        return AllRows((), 0, (error.finding,))
     found: dict[str, AllRows] = {}
     for split, files in splits.items():
 
@@ -53,10 +55,13 @@ def check_splits(
 def _first_piece(form: str, files: Sequence[Path]) -> Pieces:
     """The reader of a split whose first rows alone are read, as they say the types of what is streamed.
 
-    Where they do not, as there are no files of lines, it is `loose`.
+    Where they do not, as there are no files of lines, it is `loose`. Raises Stopped where the library stops at them.
     """
     source = Pieces(form, files, (), ())
-    with suppress(Stopped):
+    try:
         next((piece for piece in source if piece.rows), None)
+    except Stopped as error:
+        if error.types:
+            raise
     source.loose, source.streams = not source.features, True
     return source

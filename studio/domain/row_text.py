@@ -13,6 +13,7 @@ from studio.domain.errors import StudioError
 
 MAX_ROW = 32 << 20  # characters; a longer row is taken for a file of another kind
 _CHUNK = 64 << 10
+_JOINTS = (b'}{"', b'} {"', b'}\t{"', b'}  {"')
 _ARRAY = "The file is one JSON array: objects between [ and ], with commas between them."
 _OBJECTS = "The file begins as one JSON object. Use one object a line, or one array of objects."
 
@@ -230,11 +231,25 @@ class Reader:
 
 
 class LineReader(Reader):
-    """One object a line; where a line has several, as where files were joined without a line end, each is a row."""
+    """One object a line; where a line has several, as where files were joined without a line end, each is a row.
+
+    From the first object on that goes over several lines they are read however they stand.
+    """
+
+    _spread: ObjectsReader | None = None
+    _searched = False  # a line that is none of an object's is broken
 
     def __iter__(self) -> Iterator[Any]:
         for line in super().__iter__():
-            objects = _several(line) if b'}{"' in line or b'} {"' in line else []
+            if self._opens(line):
+                begins = Mark(self.row - 1, self._offset - len(line), self.line - 1)
+                self.file.seek(begins.offset)
+                self._spread, self.even, self.seeks = ObjectsReader(self.file, self.name, begins), False, True
+                for row in self._spread:
+                    self.row = self._spread.row
+                    yield row
+                return
+            objects = _several(line) if any(joint in line for joint in _JOINTS) else []
             if len(objects) < 2:
                 yield line
                 continue
@@ -244,8 +259,21 @@ class LineReader(Reader):
                 self.seeks = place == len(objects)
                 yield found
 
+    def mark(self) -> Mark:
+        return super().mark() if self._spread is None else self._spread.mark()
+
     def cells(self, found: Any) -> dict[str, Any]:
-        return _json_line(found, self.name, self.line - 1)
+        return _json_line(found, self.name, self.line - 1) if self._spread is None else self._spread.cells(found)
+
+    def _opens(self, line: bytes) -> bool:
+        """Whether a line begins an object that goes on behind it."""
+        text = line.strip()
+        if self._searched or (text.startswith(b"{") and text.endswith(b"}")):
+            return False
+        self._searched, place = True, self.file.tell()
+        spread = not _has_lines(line + self.file.read(_CHUNK))
+        self.file.seek(place)
+        return spread
 
     def _is_row(self, line: bytes) -> bool:
         full = bool(line.strip())
@@ -340,15 +368,29 @@ def _has_lines(text: bytes) -> bool:
         value, end = json.JSONDecoder().raw_decode(first)
     except json.JSONDecodeError as error:
         begun = first.startswith("{") and not error.msg.startswith("Unterminated") and error.pos >= len(first)
-        return not (begun and (first[-1] in "{[:," or rest.lstrip()[:1] in (b",", b"}", b"]")))
+        if begun and first[-1] in ":,":  # a line that was cut off ends so too
+            return not _goes_well(text)
+        return not (begun and (first[-1] in "{[" or rest.lstrip()[:1] in (b",", b"}", b"]")))
     except (ValueError, RecursionError):
         return True
     return not (isinstance(value, dict) and first[end:].lstrip().startswith("{"))
 
 
-def json_rows(file: BinaryIO, name: str) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON file. Closes it. Raises StudioError, with the line, at the first row that is broken."""
-    reader = json_reader(file, name)
+def _goes_well(text: bytes) -> bool:
+    """Whether the first object of a text is whole, or may become so behind the end of a text that was not read on."""
+    begun = text.decode("utf-8", "replace").lstrip()
+    try:
+        json.JSONDecoder().raw_decode(begun)
+    except json.JSONDecodeError as error:
+        return len(text) >= _CHUNK and (error.msg.startswith("Unterminated") or error.pos >= len(begun) - 16)
+    except RecursionError:
+        return False
+    return True
+
+
+def json_rows(file: BinaryIO, name: str, mark: Mark = Mark()) -> Iterator[dict[str, Any]]:  # noqa: B008
+    """The rows of a JSON file from `mark` on. Closes it. Raises StudioError, with the line, where one is broken."""
+    reader = json_reader(file, name, mark)
     return (reader.cells(found) for found in reader)
 
 
