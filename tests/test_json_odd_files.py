@@ -47,6 +47,11 @@ FILES: dict[str, str | bytes] = {
     "structs.json": json.dumps([{"text": "a", "n": {"k": "x"}}, {"text": "a", "n": {"k": "y"}}]),
     "mixed_structs.json": json.dumps([{"text": "a", "n": {"k": "x"}}, {"text": "a", "n": {"k": 1}}]),
     "mixed.json": json.dumps([{"text": "a", "n": "x"}, {"text": "b", "n": 1}]),
+    "mixed_returns.jsonl": '{"text": "a", "n": "x"}\r\r\n{"text": "b", "n": 1}\r\r\n',
+    "mixed_slash.jsonl": '{"text": "a", "n": {"a/b": "x"}}\n{"text": "a", "n": {"a/b": 1}}',
+    "mixed_slash_top.json": '[{"text": "a", "n/m": "x"}, {"text": "a", "n/m": 1}]',
+    "mixed_slash_unclear.jsonl": '{"text": "a", "n/m": "x", "n": {"m": "x"}}\n{"text": "a", "n/m": 1, "n": {"m": 1}}',
+    "mixed_bracket.jsonl": '{"text": "a", "n": {"[]": "x"}}\n{"text": "a", "n": {"[]": 1}}',
     "mixed.jsonl": '{"text": "a", "n": "x"}\n{"text": "b", "n": 1}',
     # objects that do not stand one a line
     "spread.jsonl": "".join(json.dumps(row, indent=1) + "\n" for row in ROWS),
@@ -120,6 +125,8 @@ FILES: dict[str, str | bytes] = {
     "unsigned_space.json": f" [{_numbers('1', str(2**64 - 1))}]",
     "big_words.json": f"[{_numbers(WORD, str(2**70))}]",
     "big.jsonl": _numbers("1", str(2**70)).replace("}, ", "}\n"),
+    "big_structs.jsonl": _numbers(f'{2**70}, "m": {{"k": 1}}', '1, "m": {"j": 1}').replace("}, ", "}\n"),
+    "big_structs_words.jsonl": _numbers(f'{2**70}, "m": {{"k": 1}}', '1, "m": {"k": "x"}').replace("}, ", "}\n"),
     "big_words.jsonl": _numbers(WORD, str(2**70)).replace("}, ", "}\n"),
     "big_object.json": OBJECT.replace("3", str(2**70)),
     # lists of what is no object

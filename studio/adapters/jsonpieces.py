@@ -127,7 +127,7 @@ class Mixed:
 
         It is read in blocks of so many bytes where it is said of how many.
         """
-        if first and rows is not None:
+        if first and rows is not None and not (_LONG_NUMBER.search(piece) and _too_big(piece)):
             self.add(_mixed_objects(rows), first)
         known = [*self.raw, *self.written]
         if known and _LONG_NUMBER.search(piece):
@@ -137,7 +137,7 @@ class Mixed:
             try:
                 return read_piece(text, block=block)
             except pa.ArrowInvalid as error:
-                path = changed(str(error))
+                path = changed(str(error), rows or ())
                 if rows is None or path is None or path in known:
                     raise
                 self.add([path], first)
@@ -167,11 +167,19 @@ class Mixed:
 
 def _check_numbers(piece: bytes) -> None:
     """Raises ArrowInvalid where a piece whose cells are written anew holds a number that the library cannot read."""
+    error = _too_big(piece)
+    if error is not None:
+        raise pa.ArrowInvalid(f"it {error}")
+
+
+def _too_big(piece: bytes) -> TooBig | None:
+    """What is wrong with the first number in a piece that the library cannot read by itself, as Arrow can."""
     try:
         for line in piece.splitlines():
             json.loads(line, parse_int=whole_number)
     except TooBig as error:
-        raise pa.ArrowInvalid(f"it {error}") from None
+        return error
+    return None
 
 
 def read_piece(piece: bytes, schema: Any = None, block: int | None = None) -> Any:
@@ -262,12 +270,31 @@ def _begins_with_null(cell: Any) -> bool:
     return isinstance(cell, list) and bool(cell) and (cell[0] is None or any(map(_begins_with_null, cell)))
 
 
-def changed(error: str) -> Path | None:
-    """The place whose cells Arrow found to be of several kinds; None where it stopped at something else."""
+def changed(error: str, rows: Iterable[Row] = ()) -> Path | None:
+    """The place whose cells Arrow found to be of several kinds; None where it stopped at something else.
+
+    Arrow tells no / and no [] in a key from those that part keys: there are `rows` to find the place in.
+    """
     if "Column(" not in error or ") changed from" not in error:
         return None
     place = error.split("Column(", 1)[1].rsplit(") changed from", 1)[0]
+    if rows and ("/" in place[1:] or place == "/[]"):
+        found = {path for row in rows for path in _told_so(row, place)}
+        return found.pop() if len(found) == 1 else None
     return tuple(0 if part == "[]" else part for part in place.strip("/").split("/")) or None
+
+
+def _told_so(cell: Any, place: str) -> Iterator[Path]:
+    """The paths in a cell that Arrow calls by the name of a place."""
+    if not place:
+        yield ()
+    elif isinstance(cell, dict):
+        for key, value in cell.items():
+            if f"{place}/".startswith(f"/{key}/"):
+                yield from ((key, *path) for path in _told_so(value, place[len(key) + 1 :]))
+    elif isinstance(cell, list) and f"{place}/".startswith("/[]/"):
+        for item in cell:
+            yield from ((0, *path) for path in _told_so(item, place[3:]))
 
 
 def encoded(rows: Iterable[Row], paths: Iterable[Path]) -> bytes:

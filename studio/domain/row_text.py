@@ -277,7 +277,7 @@ class LineReader(Reader):
 
     def _is_row(self, line: bytes) -> bool:
         full = bool(line.strip())
-        self.even = self.even and full
+        self.even = self.even and full and not line.endswith(b"\r\r\n")  # to the library that ends two lines
         return full
 
 
