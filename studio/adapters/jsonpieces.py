@@ -84,8 +84,8 @@ def _read(file: BinaryIO, size: int, name: str) -> tuple[bytes, EOFError | None]
 
 def goes_over_lines(piece: bytes) -> bool:
     """Whether a piece has lines that do not end as an object does; if none is broken, objects go on in the next."""
-    lines = piece.count(b"\n")
-    return lines != piece.count(b"}\n") + piece.count(b"}\r\n") and _OPEN.search(piece) is not None
+    open_ = piece.count(b"\n") - piece.count(b"}\n")
+    return open_ > 0 and open_ != piece.count(b"}\r\n") and _OPEN.search(piece) is not None
 
 
 def rows_of(piece: bytes, name: str, line: int) -> list[Row]:
@@ -127,8 +127,9 @@ class Mixed:
 
         It is read in blocks of so many bytes where it is said of how many.
         """
-        if first and rows is not None and not (_LONG_NUMBER.search(piece) and _too_big(piece)):
-            self.add(_mixed_objects(rows), first)
+        unlike = _mixed_objects(rows) if first and rows is not None else []
+        if unlike and not (_LONG_NUMBER.search(piece) and _too_big(piece)):
+            self.add(unlike, first)
         known = [*self.raw, *self.written]
         if known and _LONG_NUMBER.search(piece):
             _check_numbers(piece)

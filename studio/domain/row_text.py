@@ -13,7 +13,7 @@ from studio.domain.errors import StudioError
 
 MAX_ROW = 32 << 20  # characters; a longer row is taken for a file of another kind
 _CHUNK = 64 << 10
-_JOINTS = (b'}{"', b'} {"', b'}\t{"', b'}  {"')
+_JOINT = re.compile(rb'\}[ \t]*\{"')
 _ARRAY = "The file is one JSON array: objects between [ and ], with commas between them."
 _OBJECTS = "The file begins as one JSON object. Use one object a line, or one array of objects."
 
@@ -241,7 +241,7 @@ class LineReader(Reader):
 
     def __iter__(self) -> Iterator[Any]:
         for line in super().__iter__():
-            if self._opens(line):
+            if line[-2:] != b"}\n" and self._opens(line):
                 begins = Mark(self.row - 1, self._offset - len(line), self.line - 1)
                 self.file.seek(begins.offset)
                 self._spread, self.even, self.seeks = ObjectsReader(self.file, self.name, begins), False, True
@@ -249,7 +249,7 @@ class LineReader(Reader):
                     self.row = self._spread.row
                     yield row
                 return
-            objects = _several(line) if any(joint in line for joint in _JOINTS) else []
+            objects = _several(line) if line.find(b'{"', 1) > 0 and _JOINT.search(line) else []
             if len(objects) < 2:
                 yield line
                 continue
