@@ -3,117 +3,79 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-Rows = list[dict[str, Any]]
+from hub_formats import HUB
+from hub_formats_more import MORE
+from world_rows import (
+    ASKED,
+    CALL,
+    GOOD,
+    PAIRS,
+    POOR,
+    SYSTEM,
+    TOOL,
+    Rows,
+    calling,
+    calling_humans,
+    graded,
+    history,
+    human,
+    rated,
+    rows_of,
+    transcript,
+    turns,
+)
 
-ASKED = ("Name three primary colours.", "What is 12 times 7?", "Why is the sky blue?", "Write a line about rain.")
-GOOD = ("Red, blue and yellow.", "84", "Short waves scatter more.", "Rain drums softly on the tin roof.")
-POOR = ("Purple.", "74", "Because it is.", "It rains.")
-PAIRS = ("dpo", "reward", "kto")
-SYSTEM = "You are a helpful assistant."
-
-
-def _rows(**columns: Any) -> Rows:
-    """Rows of columns: a list has a cell for each row, a function makes it of a row's number, the rest is repeated."""
-    count = len(ASKED)
-    made = {
-        name: [cells(n) for n in range(count)] if callable(cells) else list(cells) if isinstance(cells, (list, tuple))
-        else [cells] * count
-        for name, cells in columns.items()
-    }  # fmt: skip
-    return [dict(zip(made, cells, strict=True)) for cells in zip(*made.values(), strict=True)]
-
-
-def human(n: int, answer: tuple[str, ...] = GOOD, asks: str = "human", tells: str = "gpt") -> list[dict[str, str]]:
-    return [{"from": asks, "value": ASKED[n]}, {"from": tells, "value": answer[n]}]
-
-
-def turns(n: int, answer: tuple[str, ...] = GOOD, head: str = "") -> list[dict[str, str]]:
-    said = [{"role": "user", "content": ASKED[n]}, {"role": "assistant", "content": answer[n]}]
-    return [{"role": "system", "content": head}, *said] if head else said
-
-
-def transcript(n: int, answer: tuple[str, ...] = GOOD) -> str:
-    begun = "\n\nHuman: Hello\n\nAssistant: Hi, what can I do for you?"
-    return f"{begun}\n\nHuman: {ASKED[n]}\n\nAssistant: {answer[n]}"
-
-
-def history(n: int) -> list[dict[str, str]]:
-    """Turns that end with a question, to which the answer stands elsewhere."""
-    before = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello, what can I do for you?"}]
-    return [*before, {"role": "user", "content": ASKED[n]}]
-
-
-def rated(n: int) -> list[dict[str, Any]]:
-    return [
-        {"model": "a", "response": POOR[n], "overall_score": 3.0},
-        {"model": "b", "response": GOOD[n], "overall_score": 8.5},
-        {"model": "c", "response": f"{GOOD[n]} Perhaps.", "overall_score": 6.0},
-    ]
-
-
-def graded(text: tuple[str, ...], right: bool) -> Any:
-    return lambda n: {"is_correct": right, "solution": text[n]}
-
-
-TOOL = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
-CALL = [{"type": "function", "function": {"name": "weather", "arguments": "{}"}}]
-
-
-def calling(n: int) -> list[dict[str, Any]]:
-    return [
-        {"role": "user", "content": ASKED[n]},
-        {"role": "assistant", "content": None, "tool_calls": CALL},
-        {"role": "tool", "content": "sunny", "name": "weather"},
-        {"role": "assistant", "content": GOOD[n]},
-    ]
-
-
-def calling_humans(n: int) -> list[dict[str, Any]]:
-    return [
-        {"from": "human", "value": ASKED[n]},
-        {"from": "function_call", "value": '{"name": "weather", "arguments": {"city": "Lima"}}'},
-        {"from": "observation", "value": "sunny"},
-        {"from": "gpt", "value": GOOD[n]},
-    ]
-
+__all__ = [
+    "ASKED",
+    "CALL",
+    "FORMATS",
+    "GOOD",
+    "PAIRS",
+    "POOR",
+    "SYSTEM",
+    "Rows",
+    "history",
+    "human",
+    "transcript",
+    "turns",
+]
 
 # Each format with its rows, and for each method the roles that are to be proposed; "" stands for every other method.
 FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
     "alpaca": (
-        _rows(instruction=ASKED, input=["", "Show the steps.", "", ""], output=GOOD),
+        rows_of(instruction=ASKED, input=["", "Show the steps.", "", ""], output=GOOD),
         {
             "sft": {"instruction": "question", "input": "context", "output": "answer"},
             "grpo": {"instruction": "question", "input": "context", "output": "solution"},
         },
     ),
     "dolly": (
-        _rows(instruction=ASKED, context=["", "Light scatters.", "", ""], response=GOOD, category="open_qa"),
+        rows_of(instruction=ASKED, context=["", "Light scatters.", "", ""], response=GOOD, category="open_qa"),
         {"sft": {"instruction": "question", "context": "context", "response": "answer"}},
     ),
-    "sharegpt": (_rows(id=lambda n: f"x{n}", conversations=human), {"sft": {"conversations": "conversation"}}),
-    "sharegpt_conversation": (_rows(conversation=human), {"sft": {"conversation": "conversation"}}),
-    "sharegpt_messages": (_rows(messages=human), {"sft": {"messages": "conversation"}}),
+    "sharegpt": (rows_of(id=lambda n: f"x{n}", conversations=human), {"sft": {"conversations": "conversation"}}),
+    "sharegpt_conversation": (rows_of(conversation=human), {"sft": {"conversation": "conversation"}}),
+    "sharegpt_messages": (rows_of(messages=human), {"sft": {"messages": "conversation"}}),
     "sharegpt_roles": (
-        _rows(conversations=turns),
+        rows_of(conversations=turns),
         {"sft": {"conversations": "conversation"}, "grpo": {"conversations": "conversation"}},
     ),
     "sharegpt_system": (
-        _rows(system=SYSTEM, conversations=human),
+        rows_of(system=SYSTEM, conversations=human),
         {"sft": {"system": "system", "conversations": "conversation"}},
     ),
     "openai_tools": (
-        _rows(messages=calling, tools=json.dumps(TOOL)),
+        rows_of(messages=calling, tools=json.dumps(TOOL)),
         {"sft": {"messages": "conversation", "tools": "tools"}},
     ),
     "openai_json": (
-        _rows(data=lambda n: json.dumps({"messages": turns(n)})),
+        rows_of(data=lambda n: json.dumps({"messages": turns(n)})),
         {"sft": {"data": "conversation"}, "distillation": {"data": "conversation"}},
     ),
-    "json_turns": (_rows(conversations=lambda n: json.dumps(human(n))), {"sft": {"conversations": "conversation"}}),
+    "json_turns": (rows_of(conversations=lambda n: json.dumps(human(n))), {"sft": {"conversations": "conversation"}}),
     "question_answer": (
-        _rows(question=ASKED, answer=lambda n: f"Think.\n#### {GOOD[n]}"),
+        rows_of(question=ASKED, answer=lambda n: f"Think.\n#### {GOOD[n]}"),
         {
             "sft": {"question": "question", "answer": "answer"},
             "grpo": {"question": "question", "answer": "solution"},
@@ -121,19 +83,19 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         },
     ),
     "reasoning": (
-        _rows(question=ASKED, reasoning=lambda n: f"Let me see {n}.", answer=GOOD),
+        rows_of(question=ASKED, reasoning=lambda n: f"Let me see {n}.", answer=GOOD),
         {"sft": {"question": "question", "reasoning": "reasoning", "answer": "answer"}},
     ),
     "prompt_response": (
-        _rows(prompt=ASKED, response=GOOD),
+        rows_of(prompt=ASKED, response=GOOD),
         {"sft": {"prompt": "question", "response": "answer"}, "rloo": {"prompt": "question", "response": "solution"}},
     ),
     "system_question": (
-        _rows(id=lambda n: f"flan.{n}", system_prompt=SYSTEM, question=ASKED, response=GOOD),
+        rows_of(id=lambda n: f"flan.{n}", system_prompt=SYSTEM, question=ASKED, response=GOOD),
         {"sft": {"system_prompt": "system", "question": "question", "response": "answer"}},
     ),
     "hh_rlhf": (
-        _rows(chosen=transcript, rejected=lambda n: transcript(n, POOR)),
+        rows_of(chosen=transcript, rejected=lambda n: transcript(n, POOR)),
         {
             method: {"chosen": "chosen", "rejected": "rejected"}
             for method in ("dpo", "reward", "kto", "grpo", "rloo", "distillation")
@@ -141,12 +103,12 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         | {"sft": {"chosen": "chosen"}},
     ),
     "pairs_of_conversations": (
-        _rows(chosen=turns, rejected=lambda n: turns(n, POOR)),
+        rows_of(chosen=turns, rejected=lambda n: turns(n, POOR)),
         {method: {"chosen": "chosen", "rejected": "rejected"} for method in ("dpo", "grpo", "rloo", "distillation")},
     ),
-    "hh_transcript": (_rows(text=transcript), {"sft": {"text": "conversation"}}),
+    "hh_transcript": (rows_of(text=transcript), {"sft": {"text": "conversation"}}),
     "ultrafeedback_binarized": (
-        _rows(
+        rows_of(
             prompt=ASKED, prompt_id=lambda n: f"id{n}", chosen=turns, rejected=lambda n: turns(n, POOR),
             score_chosen=8.5, score_rejected=3.0,
         ),
@@ -154,25 +116,25 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         | {"sft": {"prompt": "question", "chosen": "chosen"}},
     ),
     "orca_pairs": (
-        _rows(system=SYSTEM, question=ASKED, chosen=GOOD, rejected=POOR),
+        rows_of(system=SYSTEM, question=ASKED, chosen=GOOD, rejected=POOR),
         {
             method: {"system": "system", "question": "question", "chosen": "chosen", "rejected": "rejected"}
             for method in ("dpo", "kto")
         },
     ),
     "ultrafeedback_scored": (
-        _rows(source="evol", instruction=ASKED, completions=rated),
+        rows_of(source="evol", instruction=ASKED, completions=rated),
         {
             "dpo": {"instruction": "question", "completions": "rated"},
             "sft": {"instruction": "question", "completions": "rated"},
         },
     ),
     "answers_and_scores": (
-        _rows(prompt=ASKED, responses=lambda n: [POOR[n], GOOD[n]], scores=[[0.1, 0.9]] * 4),
+        rows_of(prompt=ASKED, responses=lambda n: [POOR[n], GOOD[n]], scores=[[0.1, 0.9]] * 4),
         {method: {"prompt": "question", "responses": "answers", "scores": "scores"} for method in ("dpo", "reward")},
     ),
     "scored_columns": (
-        _rows(prompt=ASKED, response_0=POOR, response_1=GOOD, score_0=[1.5, 2, 0, 3], score_1=[4, 2.5, 1, 3.5]),
+        rows_of(prompt=ASKED, response_0=POOR, response_1=GOOD, score_0=[1.5, 2, 0, 3], score_1=[4, 2.5, 1, 3.5]),
         {
             method: {
                 "prompt": "question", "response_0": "answers", "response_1": "answers", "score_0": "scores",
@@ -182,12 +144,12 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         },
     ),
     "graded_solutions": (
-        _rows(question=ASKED, ground_truth=GOOD, small=graded(POOR, False), big=graded(GOOD, True)),
+        rows_of(question=ASKED, ground_truth=GOOD, small=graded(POOR, False), big=graded(GOOD, True)),
         {method: {"question": "question", "small": "rated", "big": "rated"} for method in ("dpo", "kto", "reward")}
         | {"sft": {"question": "question", "ground_truth": "answer"}},
     ),
     "arena": (
-        _rows(
+        rows_of(
             model_a="x", model_b="y", winner=["model_a", "model_b", "model_a", "model_b"],
             conversation_a=turns, conversation_b=lambda n: turns(n, POOR),
         ),
@@ -197,7 +159,7 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         },
     ),
     "pairs_with_winner": (
-        _rows(prompt=ASKED, response_a=GOOD, response_b=POOR, winner=["model_a", "model_b", "model_a", "model_b"]),
+        rows_of(prompt=ASKED, response_a=GOOD, response_b=POOR, winner=["model_a", "model_b", "model_a", "model_b"]),
         {
             method: {
                 "prompt": "question", "response_a": "answer a", "response_b": "answer b", "winner": "winner",
@@ -206,7 +168,7 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         },
     ),
     "lmsys_arena": (
-        _rows(
+        rows_of(
             id=lambda n: n, model_a="x", model_b="y", prompt=ASKED, response_a=GOOD, response_b=POOR,
             winner_model_a=[1, 0, 1, 0], winner_model_b=[0, 1, 0, 1], winner_tie=[0] * 4,
         ),
@@ -219,7 +181,7 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         },
     ),
     "safe_rlhf": (
-        _rows(prompt=ASKED, response_0=GOOD, response_1=POOR, better_response_id=[0, 1, 0, 1]),
+        rows_of(prompt=ASKED, response_0=GOOD, response_1=POOR, better_response_id=[0, 1, 0, 1]),
         {
             "dpo": {
                 "prompt": "question", "response_0": "answer a", "response_1": "answer b",
@@ -228,7 +190,7 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         },
     ),
     "alpaca_eval": (
-        _rows(instruction=ASKED, output_1=GOOD, output_2=POOR, preference=[1, 2, 1, 2]),
+        rows_of(instruction=ASKED, output_1=GOOD, output_2=POOR, preference=[1, 2, 1, 2]),
         {
             "reward": {
                 "instruction": "question", "output_1": "answer a", "output_2": "answer b", "preference": "winner",
@@ -236,96 +198,96 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         },
     ),
     "shp": (
-        _rows(history=ASKED, human_ref_A=GOOD, human_ref_B=POOR, labels=[1, 0, 1, 1], score_A=5, score_B=2),
+        rows_of(history=ASKED, human_ref_A=GOOD, human_ref_B=POOR, labels=[1, 0, 1, 1], score_A=5, score_B=2),
         {"dpo": {"history": "question", "human_ref_A": "answer a", "human_ref_B": "answer b", "labels": "winner"}},
     ),
     "thumbs_text": (
-        _rows(prompt=ASKED, response=GOOD, feedback=["thumbs_up", "thumbs_down", "👍", "thumbs_up"]),
+        rows_of(prompt=ASKED, response=GOOD, feedback=["thumbs_up", "thumbs_down", "👍", "thumbs_up"]),
         {method: {"prompt": "question", "response": "answer", "feedback": "label"} for method in ("sft", "kto")},
     ),
     "thumbs_sign": (
-        _rows(question=ASKED, answer=GOOD, vote=[1, -1, 1, -1]),
+        rows_of(question=ASKED, answer=GOOD, vote=[1, -1, 1, -1]),
         {method: {"question": "question", "answer": "answer", "vote": "label"} for method in ("sft", "kto")},
     ),
     "unpaired": (
-        _rows(prompt=ASKED, completion=GOOD, label=[True, False, False, True]),
+        rows_of(prompt=ASKED, completion=GOOD, label=[True, False, False, True]),
         {method: {"prompt": "question", "completion": "answer", "label": "label"} for method in ("sft", "kto")},
     ),
     "thumbs_conversation": (
-        _rows(messages=turns, label=["positive", "negative", "positive", "positive"]),
+        rows_of(messages=turns, label=["positive", "negative", "positive", "positive"]),
         {method: {"messages": "conversation", "label": "label"} for method in ("sft", "kto")},
     ),
     "graded_answers": (
-        _rows(problem=ASKED, solution=GOOD, is_correct=[1, 0, 0, 1]),
+        rows_of(problem=ASKED, solution=GOOD, is_correct=[1, 0, 0, 1]),
         {"sft": {"problem": "question", "solution": "answer", "is_correct": "label"}},
     ),
     "history_response": (
-        _rows(prompt=history, response=GOOD),
+        rows_of(prompt=history, response=GOOD),
         {"sft": {"prompt": "question", "response": "answer"}, "grpo": {"prompt": "question", "response": "solution"}},
     ),
     "history_json": (
-        _rows(prompt=lambda n: json.dumps(history(n)), response=GOOD),
+        rows_of(prompt=lambda n: json.dumps(history(n)), response=GOOD),
         {"sft": {"prompt": "question", "response": "answer"}},
     ),
     "history_context": (
-        _rows(context=history, response=GOOD, thumbs_up=[True, False, True, True]),
+        rows_of(context=history, response=GOOD, thumbs_up=[True, False, True, True]),
         {
             method: {"context": "question", "response": "answer", "thumbs_up": "label"} for method in ("sft", "kto")
         },
     ),
     "single_turn_response": (
-        _rows(question=lambda n: turns(n)[:1], answer=GOOD),
+        rows_of(question=lambda n: turns(n)[:1], answer=GOOD),
         {"sft": {"question": "question", "answer": "answer"}},
     ),
     "messages_response": (
-        _rows(messages=history, response=GOOD, system=SYSTEM),
+        rows_of(messages=history, response=GOOD, system=SYSTEM),
         {"sft": {"messages": "question", "response": "answer", "system": "system"}},
     ),
     "hh_prompt": (
-        _rows(prompt=lambda n: transcript(n, ("",) * 4), response=GOOD),
+        rows_of(prompt=lambda n: transcript(n, ("",) * 4), response=GOOD),
         {"sft": {"prompt": "question", "response": "answer"}},
     ),
     "sharegpt_tools": (
-        _rows(conversations=calling_humans, tools=json.dumps(TOOL)),
+        rows_of(conversations=calling_humans, tools=json.dumps(TOOL)),
         {"sft": {"conversations": "conversation", "tools": "tools"}},
     ),
     "stack_exchange_paired": (
-        _rows(qid=lambda n: n, question=ASKED, response_j=GOOD, response_k=POOR),
+        rows_of(qid=lambda n: n, question=ASKED, response_j=GOOD, response_k=POOR),
         {method: {"question": "question", "response_j": "chosen", "response_k": "rejected"} for method in PAIRS},
     ),
     "lima": (
-        _rows(conversations=lambda n: [ASKED[n], GOOD[n]], source="stackexchange"),
+        rows_of(conversations=lambda n: [ASKED[n], GOOD[n]], source="stackexchange"),
         {method: {"conversations": "conversation"} for method in ("sft", "grpo", "distillation")},
     ),
     "ultrachat": (
-        _rows(id=lambda n: f"{n}", data=lambda n: ["Hi", "Hello.", ASKED[n], GOOD[n]]),
+        rows_of(id=lambda n: f"{n}", data=lambda n: ["Hi", "Hello.", ASKED[n], GOOD[n]]),
         {method: {"data": "conversation"} for method in ("sft", "rloo")},
     ),
     "daily_dialog": (
-        _rows(dialog=lambda n: ["Hello!", "Hi there.", ASKED[n], GOOD[n]], act=[[1, 2, 3, 4]] * 4),
+        rows_of(dialog=lambda n: ["Hello!", "Hi there.", ASKED[n], GOOD[n]], act=[[1, 2, 3, 4]] * 4),
         {"sft": {"dialog": "conversation"}},
     ),
     "cnn_dailymail": (
-        _rows(article=lambda n: f"{ASKED[n]} A long story of it, number {n}.", highlights=GOOD, id=lambda n: f"a{n}"),
+        rows_of(article=lambda n: f"{ASKED[n]} A long story of it, number {n}.", highlights=GOOD, id=lambda n: f"a{n}"),
         {"sft": {"article": "question", "highlights": "answer"}},
     ),
     "xsum": (
-        _rows(document=lambda n: f"{ASKED[n]} And so on, {n}.", summary=GOOD, id=lambda n: f"{n}"),
+        rows_of(document=lambda n: f"{ASKED[n]} And so on, {n}.", summary=GOOD, id=lambda n: f"{n}"),
         {"sft": {"document": "question", "summary": "answer"}},
     ),
     "samsum": (
-        _rows(id=lambda n: f"{n}", dialogue=lambda n: f"Ann: {ASKED[n]}\nBob: Well...", summary=GOOD),
+        rows_of(id=lambda n: f"{n}", dialogue=lambda n: f"Ann: {ASKED[n]}\nBob: Well...", summary=GOOD),
         {"sft": {"dialogue": "question", "summary": "answer"}},
     ),
     "medical_o1": (
-        _rows(Question=ASKED, Complex_CoT=lambda n: f"Let me see {n}.", Response=GOOD),
+        rows_of(Question=ASKED, Complex_CoT=lambda n: f"Let me see {n}.", Response=GOOD),
         {
             "sft": {"Question": "question", "Complex_CoT": "reasoning", "Response": "answer"},
             "grpo": {"Question": "question", "Response": "solution"},
         },
     ),
     "xlam": (
-        _rows(
+        rows_of(
             id=lambda n: n, query=ASKED, tools=json.dumps([TOOL[0]["function"]]),
             answers=lambda n: json.dumps([{"name": "weather", "arguments": {"city": GOOD[n]}}] * (n % 2 + 1)),
         ),
@@ -334,6 +296,7 @@ FORMATS: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
             "grpo": {"query": "question", "tools": "tools"},
         },
     ),
-    "text_elsewhere": (_rows(content=GOOD, url="x"), {"sft": {"content": "text"}}),
-    "document": (_rows(document=GOOD), {"sft": {"document": "text"}}),
+    "text_elsewhere": (rows_of(content=GOOD, url="x"), {"sft": {"content": "text"}}),
+    "document": (rows_of(document=GOOD), {"sft": {"document": "text"}}),
 }  # fmt: skip
+FORMATS |= HUB | MORE

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from studio.domain.columns import Column, kind_of
-from studio.domain.conversations import is_json_calls, is_json_messages, is_transcript
+from studio.domain.conversations import EXCHANGED, is_json_calls, is_json_messages, is_transcript
 from studio.domain.mapping import Source, number, word
 from studio.domain.role_names import NAMES, is_about, is_mark
 from studio.domain.verdict_words import says_good_or_bad
@@ -78,27 +78,35 @@ def are_numbers(column: Column, rows: list[dict[str, Any]]) -> bool:
         return False
     cells = [cell for row in rows if (cell := row.get(column.name)) not in (None, "", [])]
     ones = [one for cell in cells for one in (cell if isinstance(cell, list) else [cell])]
-    return _most(number(one) is not None for one in ones)
+    return most(number(one) is not None for one in ones)
 
 
 def reading_of(column: Column, rows: list[dict[str, Any]]) -> str | None:
     """How a column speaks: text, messages, json or transcript; None where it does not."""
-    if column.type in ("messages", "turns"):
+    if column.type in ("messages", "turns") or _are_exchanges(column):
         return "messages"
     if column.type in ("integer", "number"):
         return "text"
     cells = [cell for row in rows if (cell := row.get(column.name)) not in (None, "", [])]
     if column.type in ("json", "list<json>", "list<null>"):
-        return "messages" if _most(kind_of(cell) in ("messages", "turns") for cell in cells) else None
+        return "messages" if most(kind_of(cell) in ("messages", "turns") for cell in cells) else None
     if column.type not in ("text", "null"):
         return None
     texts = [cell for cell in cells if isinstance(cell, str)]
-    if _most(map(is_json_messages, texts)):
+    if most(map(is_json_messages, texts)):
         return "json"
-    return "transcript" if _most(map(is_transcript, texts)) else "text"
+    return "transcript" if most(map(is_transcript, texts)) else "text"
 
 
-def _most(told: Iterable[bool]) -> bool:
+def _are_exchanges(column: Column) -> bool:
+    """Whether the cells are one message each, or lists of what is asked and what is answered."""
+    names = {one.name for one in column.fields if one.type == "text"}
+    if column.type == "struct":
+        return {"role", "content"} <= names or {"from", "value"} <= names
+    return column.type == "list<struct>" and names == set(EXCHANGED)
+
+
+def most(told: Iterable[bool]) -> bool:
     """Whether it holds for the cells, but for a few that are odd: these are named, and can be left out."""
     found = list(told)
     return bool(found) and sum(found) * 4 >= len(found) * 3
@@ -117,7 +125,11 @@ def rated_fields(column: Column) -> tuple[str, str] | None:
     scores = [field.name for field in column.fields if field.type in ("boolean", "integer", "number")] or written
     known = [name for wanted in _SCORE_FIELDS for name in scores if name.casefold() == wanted]
     best = known[:1] or [name for name in scores if better_of(name)] or scores
-    return (named[0], best[0]) if len(named) == 1 and len(best) == 1 else None
+    if len(named) != 1 or len(best) != 1:
+        return None
+    # Settings of a model are no answers: the name of one of the two says what it is.
+    says = named[0].casefold() in _ANSWER_FIELDS or best[0] in known or bool(better_of(best[0]))
+    return (named[0], best[0]) if says else None
 
 
 # --- what a column may be by its name and its cells
@@ -140,7 +152,7 @@ def _may_be_score(column: Column, rows: list[dict[str, Any]]) -> bool:
 def are_calls(column: Column, rows: list[dict[str, Any]]) -> bool:
     """Whether the cells are calls of tools, written out as JSON."""
     cells = [cell for row in rows if (cell := row.get(column.name)) not in (None, "")]
-    return column.type == "text" and _most(isinstance(cell, str) and is_json_calls(cell) for cell in cells)
+    return column.type == "text" and most(isinstance(cell, str) and is_json_calls(cell) for cell in cells)
 
 
 def may_mark(columns: Iterable[Column]) -> list[str]:

@@ -21,6 +21,7 @@ SPEAKERS = {
 }
 # Who speaks where the assistant calls a tool: the text is the call, as JSON.
 CALLING = ("function_call", "tool_call")
+EXCHANGED = ("input", "output")  # the fields of what is asked and what is answered, in lists of both
 _EXTRAS = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
 # Of two pairs of speakers a transcript has one: among Human and Assistant an `A:` is an option to choose.
 _MARKS = {long: re.compile(rf"(?:^|\n\n)({pair}): ?") for long, pair in ((True, "Human|Assistant"), (False, "H|A"))}
@@ -73,10 +74,14 @@ def read_messages(cell: Any, reading: str) -> list[Message]:
         return [{"role": "assistant", "content": "", "tool_calls": _calls(cell)}]
     elif reading == "transcript":
         return read_transcript(cell)
+    elif isinstance(cell, dict) and {"role", "from"} & set(cell):
+        cell = [cell]  # one message
     if not isinstance(cell, (list, tuple)):
         raise Unreadable("holds no list of messages")
     if not cell:
         raise Unreadable("is empty")
+    if all(isinstance(one, dict) and set(one) == set(EXCHANGED) for one in cell):
+        return _alternating([one[key] for one in cell for key in EXCHANGED])
     return _alternating(cell) if reading == "alternating" else [_message(one) for one in cell]
 
 

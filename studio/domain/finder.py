@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from studio.domain import compared_columns
 from studio.domain.column_readings import (
     are_calls,
-    are_numbers,
-    better_of,
-    is_list_as_text,
     judging,
     may_mark,
     rated_fields,
-    reading_of,
     says_little,
 )
-from studio.domain.columns import Column, prevailing
-from studio.domain.conversations import Message, Unreadable, read_messages
-from studio.domain.role_names import ANSWER_WORDS, ANSWERING, NAMES, TURN_LISTS, known_names, numbered
-from studio.domain.verdict_words import codes, is_number_code, marked_winners, pair_of, winner_words
+from studio.domain.compared_columns import SPOKEN
+from studio.domain.named_columns import TURNS, NamedColumns
+from studio.domain.question_columns import (
+    are_turns,
+    asking,
+    final,
+    is_answered,
+    is_answered_apart,
+    is_learnt_from,
+    is_tag,
+    says_more,
+    tells,
+    worked,
+)
+from studio.domain.role_names import ANSWER_WORDS, NAMES, TURN_LISTS, known_names, numbered
+from studio.domain.verdict_words import codes, is_number_code, marked_winners, winner_words
 
-_SPOKEN = ("text", "messages", "json", "transcript")
-_TURNS = ("messages", "json", "transcript")
-_OPENING = (*NAMES["question"], *NAMES["context"], "input")  # names of what turns are that ask
-_NUMBERS = ("integer", "number")
 
-
-class Finder:
+class Finder(NamedColumns):
     """The columns of a dataset, looked through for each role."""
-
-    def __init__(self, method: str, columns: list[Column], rows: list[dict[str, Any]]) -> None:
-        self.method, self.rows = method, rows
-        self.columns = [prevailing(column, (row.get(column.name) for row in rows)) for column in columns]
-        self.readings = {column.name: reading_of(column, rows) for column in self.columns}
-        self.found: dict[str, str] = {}  # column: role
-        self.unclear: list[str] = []
 
     def roles(self) -> tuple[dict[str, str], tuple[str, ...]]:
         if self.method in ("grpo", "rloo", "distillation"):
@@ -54,7 +49,7 @@ class Finder:
             self._take("system", "text")
             self._take("tools")
             self._label()
-        elif self._has("rejected") and self._take("chosen", *_SPOKEN):
+        elif self._has("rejected") and self._take("chosen", *SPOKEN):
             self._ask(questions_of="chosen")
         elif self._calling():
             self._ask()
@@ -93,7 +88,7 @@ class Finder:
     def _continued(self) -> None:
         """Turns that ask, with what is answered to them in a column of its own."""
         opening, answers = self._openings(), self._answers()
-        if len(answers) == 1 and any(self._answered(column, answers[0]) for column in opening):
+        if len(answers) == 1 and any(is_answered_apart(self._turns(one), answers[0].name) for one in opening):
             self.unclear.append("answer")  # the last turn is one too, and another one
         else:
             self._speaking("answer")
@@ -117,8 +112,8 @@ class Finder:
             return
         alone, self.unclear = self.unclear, []
         if self._has("chosen") and self._has("rejected"):
-            self._take("chosen", *_SPOKEN)
-            self._take("rejected", *_SPOKEN)
+            self._take("chosen", *SPOKEN)
+            self._take("rejected", *SPOKEN)
         elif not self._compared():
             self._rated()
         if not {"chosen", "answer a", "rated", "answers"} & set(self.found.values()):
@@ -147,7 +142,7 @@ class Finder:
         return True
 
     def _prompts(self) -> None:
-        asked = self._ask()
+        asked = not self._within() and self._ask()
         if not asked and "question" not in self.unclear:
             if not self._conversation() and "conversation" not in self.unclear:
                 self._answered_twice()
@@ -156,13 +151,17 @@ class Finder:
             self._solution()
         self._take("tools")
 
+    def _within(self) -> bool:
+        """Whether the question is part of the one conversation beside it, before whose answer more is said."""
+        asks, told = self._called("question"), self._told()
+        if len(asks) != 1 or len(told) != 1 or self.readings[asks[0].name] != "text":
+            return False
+        return says_more(self._turns(told[0]), asks[0].name)
+
     def _answered_twice(self) -> None:
         """Conversations that end with either of two answers: what both answer to is the prompt."""
-        pair = [
-            one for role in ("chosen", "rejected") for one in self._called(role) if self.readings[one.name] in _TURNS
-        ]
-        if len(pair) == 2 and self._take("chosen", *_TURNS):
-            self._take("rejected", *_TURNS)
+        if len(self._pair()) == 2 and self._take("chosen", *TURNS):
+            self._take("rejected", *TURNS)
 
     def _solution(self) -> None:
         """What rewards compare with; the model does not see it."""
@@ -170,42 +169,24 @@ class Finder:
         named = [column for column in self._called("solution") if column.type in kinds]
         others = [column for column in self._called("answer") if column.type in kinds]
         every = {column.name: column for column in [*named, *others] if column.name not in self.found}
-        if len(every) == 1:
-            self.found[next(iter(every))] = "solution"
+        one = final(list(every.values()), self.rows)
+        if len(every) == 1 or one is not None:
+            self.found[one.name if one is not None else next(iter(every))] = "solution"
         elif every:
             self.unclear.append("solution")
 
     # --- for each role
 
-    def _called(self, role: str) -> list[Column]:
-        names = NAMES[role]
-        return [one for one in self.columns if one.name.casefold() in names and one.name not in self.found]
-
-    def _has(self, role: str) -> bool:
-        return any(self.readings[column.name] for column in self._called(role))
-
-    def _take(self, role: str, *readings: str, types: tuple[str, ...] = (), written: str = "") -> bool:
-        """Gives a role to the one column that may play it; where there are several, to none.
-
-        Columns of the type `written` may play it where they hold numbers.
-        """
-        fitting = self._called(role)
-        if readings:
-            fitting = [one for one in fitting if self.readings[one.name] in readings]
-        if types:
-            fitting = [
-                one for one in fitting
-                if one.type in types or (one.type == written and are_numbers(one, self.rows))
-            ]  # fmt: skip
-        if len(fitting) == 1:
-            self.found[fitting[0].name] = role
-            return True
-        if fitting:
-            self.unclear.append(role)
-        return False
-
     def _speaking(self, role: str) -> bool:
+        whole = worked(self._answers(), self.rows)
+        if role == "answer" and whole is not None:
+            self.found[whole.name] = role
+            return True
         if self._take(role, "text", "messages", "json"):
+            return True
+        told = [one for one in self._texts() if one.name.casefold() in ("code", "label") and tells(one, self.rows)]
+        if role not in self.unclear and len(told) == 1 and self._called("question"):
+            self.found[told[0].name] = role
             return True
         if role in self.unclear or not self._called("question"):
             return False
@@ -213,11 +194,14 @@ class Finder:
 
     def _ask(self, questions_of: str = "") -> bool:
         """The question with what belongs to it. `input` is the question where nothing else is, else its context."""
+        inputs = [one for one in self._called("input") if self.readings[one.name] == "text"]
+        inputs = [one for one in inputs if not is_answered(one.name, self.rows)]
         known = [one for one in self._called("question") if self.readings[one.name] in ("text", "messages", "json")]
-        inputs = [one for one in self.columns if one.name.casefold() == "input" and self.readings[one.name] == "text"]
-        inputs = [one for one in inputs if one.name not in self.found]
-        spoken = [name for name, role in self.found.items() if role == questions_of]
-        carried = any(self.readings[name] != "text" for name in spoken)
+        known = asking(known, self.rows, bool(inputs or self._told() or self._pair()))
+        if inputs and not known:
+            known = [one for one in self._texts() if one.name.casefold() == "definition"]
+        spoken = [one for one in self.columns if self.found.get(one.name) == questions_of]
+        carried = any(self.readings[one.name] != "text" and self._asks(one) for one in spoken)
         opening = self._openings() if self.found else []
         if len(known) > 1:
             self.unclear.append("question")
@@ -230,16 +214,28 @@ class Finder:
             self.found[opening[0].name] = "question"
         elif not carried:
             self._transcripts()
+            self._context_asks()
         if not carried and "question" not in self.found.values():
             return False
         self._take("system", "text")
         contexts = [one for one in self._called("context") if self.readings[one.name] == "text"]
+        contexts = [one for one in contexts if not is_tag(one, self.rows)]
         contexts += inputs if known or not carried else []
+        if known and not contexts and any(one.name.casefold() in NAMES["answer"] for one in self.columns):
+            contexts = [one for one in self._texts() if one.name.casefold() in ("article", "document", "story")]
+            contexts = [one for one in contexts if one.name not in self.found]
         if len(contexts) == 1:
             self.found[contexts[0].name] = "context"
         elif contexts:
             self.unclear.append("context")
         return "question" in self.found.values()
+
+    def _context_asks(self) -> None:
+        """A context that is answered with nothing else that asks: it is the question."""
+        asks = [one for one in self._texts() if one.name.casefold() == "context" and not is_tag(one, self.rows)]
+        answered = set(self.found.values()) & {"answer", "chosen", "answer a"} or self._called("answer")
+        if "question" not in self.found.values() and len(asks) == 1 and answered:
+            self.found[asks[0].name] = "question"
 
     def _transcripts(self) -> None:
         """A prompt that is a transcript, under a name of a question or of a conversation."""
@@ -250,45 +246,12 @@ class Finder:
 
     # --- conversations
 
-    def _told(self) -> list[Column]:
-        """The columns of turns that are no answers by their names."""
-        spoken = [one for one in self.columns if self.readings[one.name] in _TURNS]
-        return [one for one in spoken if one.name not in self.found and one.name.casefold() not in ANSWERING]
-
-    def _openings(self) -> list[Column]:
-        """Those of them that ask: by their names, or since none of them ends with the assistant."""
-        return [one for one in self._told() if one.name.casefold() in _OPENING or self._is_open(one)]
-
-    def _answers(self) -> list[Column]:
-        return [one for one in self._called("answer") if self.readings[one.name] in ("text", "messages", "json")]
-
-    def _whole_conversation(self) -> bool:
-        """Whether turns under a name of conversations are answered in their own column."""
-        named = [one for one in self._told() if one.name.casefold() in NAMES["conversation"]]
-        return any(not self._is_open(one) for one in named)
-
-    def _turns(self, column: Column) -> list[tuple[dict[str, Any], list[Message]]]:
-        found = []
-        for row in self.rows:
-            try:
-                found.append((row, read_messages(row.get(column.name), str(self.readings[column.name]))))
-            except Unreadable:
-                continue
-        return found
-
-    def _is_open(self, column: Column) -> bool:
-        told = self._turns(column)
-        return bool(told) and all(turns[-1]["role"] != "assistant" for _, turns in told)
-
-    def _answered(self, column: Column, answer: Column) -> bool:
-        """Whether turns end with an answer that is not the one of the answer's column."""
-        ends = [(row.get(answer.name), turns[-1]) for row, turns in self._turns(column)]
-        others = [(said, turn) for said, turn in ends if turn["role"] == "assistant" and said is not None]
-        return any(isinstance(said, str) and turn["content"].strip() != said.strip() for said, turn in others)
-
     def _conversation(self) -> bool:
         """The one column that holds conversations, by its name or else by its cells."""
         spoken = self._told()
+        if self.method in ("sft", "kto"):
+            apart = bool(self._compared_names() or self._has("chosen") or any(map(rated_fields, self.columns)))
+            spoken = [one for one in spoken if is_learnt_from(self._turns(one), apart)]
         named = [one for one in spoken if one.name.casefold() in NAMES["conversation"]]
         fitting = named or spoken
         if len(fitting) == 1:
@@ -309,14 +272,13 @@ class Finder:
         self.found[lists[0].name] = "conversation"
         return True
 
+    def _compared_names(self) -> bool:
+        """Whether several columns of texts hold an answer each."""
+        return bool(numbered([one.name for one in self._texts()], ANSWER_WORDS))
+
     def _compared(self) -> bool:
         """Two answers, and a column that says which is better."""
-        pairs = [
-            pair for pair in pair_of([column.name for column in self.columns if column.type not in _NUMBERS])
-            if all(self.readings[name] in _SPOKEN for name in pair)
-            and not any(part in pair[0].casefold() for part in ("model_", "judge", "_id"))
-            and not any(is_list_as_text(name, self.rows) for name in pair)
-        ]  # fmt: skip
+        pairs = compared_columns.pairs(self.columns, self.readings, self.rows)
         if len(pairs) != 1:
             if self._scored():
                 return True
@@ -333,6 +295,8 @@ class Finder:
             return True
         if not telling and len(named) == 1 and any(map(is_number_code, codes(named[0].name, self.rows))):
             telling = named  # numbers mean the two answers; which is which is to be asked
+        if not telling and not compared_columns.are_answers(pairs[0], self.columns):
+            return False
         self.found |= {one: "answer a", other: "answer b"}
         if len(telling) == 1:
             self.found[telling[0].name] = "winner"
@@ -342,11 +306,7 @@ class Finder:
 
     def _scored(self) -> bool:
         """Several answers and as many scores, each in a column of its own: response_0, response_1, score_0, score_1."""
-        texts = [one for one in self.columns if one.type == "text" and self.readings[one.name] == "text"]
-        numbers = [one for one in self.columns if not one.type.startswith("list<") and are_numbers(one, self.rows)]
-        said = numbered([one.name for one in texts if one not in numbers], ANSWER_WORDS)
-        graded = numbered([one.name for one in numbers if better_of(one.name)])
-        pairs = [(names, scores) for names in said for scores in graded if list(names) == list(scores)]
+        pairs = compared_columns.scored(self.columns, self.readings, self.rows)
         if len(pairs) != 1:
             self.unclear += ["scores"] if pairs else []
             return False
@@ -369,12 +329,6 @@ class Finder:
             return self._take("scores", types=("list<integer>", "list<number>"), written="list<text>") and lists
         return False
 
-    def _only_text(self) -> bool:
-        return sum(self.readings[column.name] == "text" and column.type == "text" for column in self.columns) == 1
-
-    def _texts(self) -> list[Column]:
-        return [one for one in self.columns if one.type == "text" and self.readings[one.name] == "text"]
-
     def _summed_up(self) -> bool:
         """A text with its summary, which is what is asked for."""
         known = (*NAMES["text"], *NAMES["conversation"])
@@ -389,7 +343,7 @@ class Finder:
         return True
 
     def _text(self) -> None:
-        texts = self._texts()
+        texts = [] if are_turns(self.columns, self.rows) else self._texts()
         named = [one for one in texts if one.name.casefold() in NAMES["text"]]
         fitting = named or ([] if any(one.name.casefold() in known_names() for one in texts) else texts)
         if not named and len(fitting) == 1 and says_little(fitting[0], self.columns, self.rows):

@@ -17,9 +17,9 @@ from studio.domain.dataset_types import judge
 from studio.domain.finder import Finder
 from studio.domain.mapped_rows import is_unasked, map_telling
 from studio.domain.mapping import BadRow, DataMapping, Row, final_answer, word
+from studio.domain.question_columns import TELLING, answers_of, left_out
 from studio.domain.verdict_words import BAD
 
-_TELLING = 24  # characters of an answer that are no chance in a prompt
 _MARK = "####"  # before the final answer, as in GSM8K
 
 
@@ -31,7 +31,8 @@ class Proposal:
     why; `unclear` names roles that more than one column might play, `leaks` the rows whose prompt holds their answer,
     `unasked` those whose question is left out, since the conversations beside it ask something else, `cut` those whose
     conversation goes on after its last answer, which is left out. `passed` are rows that are left out since their
-    answer is a bad one, `learnt` those that are learnt though a label says so.
+    answer is a bad one, `learnt` those that are learnt though a label says so. `unread` are columns beside the question
+    without which it may make no sense, as options to choose from.
     `better` and `codes` are as in Resolved. `sure` says that nothing is left to decide.
     """
 
@@ -48,6 +49,7 @@ class Proposal:
     cut: tuple[int, ...] = ()
     passed: tuple[int, ...] = ()
     learnt: tuple[int, ...] = ()
+    unread: tuple[str, ...] = ()
     better: str | None = None
     codes: tuple[str, ...] = ()
     sure: bool = False
@@ -102,14 +104,15 @@ def propose(
             cut += [number] if is_cut else []
         except BadRow as why:
             bad.append((number, why))
-    leaks = tuple(number for number, made in tried if any(map(_tells_its_answer, made)))
+    leaks = tuple(number for number, made in tried if any(_tells_its_answer(one, read[number]) for one in made))
+    unread = left_out(resolved.mapping, list(columns), read)
     unasked = tuple(number for number, _ in tried if is_unasked(resolved.mapping, read[number]))
-    sure = bool(tried) and not bad and not leaks and not unasked
+    sure = bool(tried) and not bad and not leaks and not unasked and not unread
     sure = sure and verdict(method, [row for _, made in tried for row in made]) == "accept"
     learnt = _learnt_though_bad(resolved.mapping, columns, read, [number for number, _ in tried])
     return replace(
         proposal, tried=tuple(tried), bad=tuple(bad), leaks=leaks, unasked=unasked, cut=tuple(cut),
-        passed=tuple(passed), learnt=learnt, sure=sure,
+        passed=tuple(passed), learnt=learnt, unread=unread, sure=sure,
     )  # fmt: skip
 
 
@@ -125,10 +128,14 @@ def _learnt_though_bad(
     return tuple(number for number in tried if any(word(rows[number].get(name)) in BAD for name in names))
 
 
-def _tells_its_answer(row: Row) -> bool:
-    """Whether the prompt of a row holds an answer of it; short ones may stand there by chance."""
+def _tells_its_answer(row: Row, before: Row) -> bool:
+    """Whether the prompt of a row holds an answer of it; short ones may stand there by chance.
+
+    Of a prompt alone the answers are those of the row that it is made of.
+    """
     answers = [said for name in ("completion", "chosen", "rejected", "solution") for said in _texts(row.get(name))]
-    return any(len(answer) >= _TELLING and answer in said for said in _texts(row.get("prompt")) for answer in answers)
+    answers += answers_of(before) if set(row) & {"completion", "chosen"} == set() else []
+    return any(len(answer) >= TELLING and answer in said for said in _texts(row.get("prompt")) for answer in answers)
 
 
 def _texts(cell: Any) -> list[str]:

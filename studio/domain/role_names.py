@@ -13,6 +13,8 @@ NAMES = {
         *("prompt_text", "history", "task"),
     ),
     "context": ("context", "passage"),
+    # The question where nothing else is, else its context.
+    "input": ("input", "inputs", "inputs_pretokenized"),
     "reasoning": (
         "reasoning",
         "rationale",
@@ -22,10 +24,13 @@ NAMES = {
         "thought",
         "reasoning_content",
         "complex_cot",
+        "think",
+        "thoughts",
     ),
     "answer": (
         *("completion", "response", "answer", "output", "assistant", "reply", "generated_solution", "model_answer"),
         *("model_response", "bot", "target", "generation", "solution", "ground_truth"),
+        *("targets", "targets_pretokenized", "correct_answer", "correct answer"),
     ),
     "conversation": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns"),
     "chosen": (
@@ -51,15 +56,15 @@ NAMES = {
     ),
     "label": (
         *("label", "labels", "thumbs", "thumbs_up", "thumb", "feedback", "is_good", "liked", "vote", "is_correct"),
-        *("correct", "is_chosen", "rating", "reaction", "good"),
+        *("correct", "is_chosen", "rating", "reaction", "good", "is_safe", "response_label", "response_harm_label"),
     ),
-    "score": ("score", "rating", "overall_score", "reward", "quality", "stars", "label"),
+    "score": ("score", "rating", "overall_score", "reward", "quality", "stars", "label", "helpfulness"),
     "answers": ("responses", "answers", "completions", "generations", "candidates", "outputs"),
     "scores": ("scores", "ratings", "rewards", "rating"),
     "solution": ("solution", "final_answer", "expected_answer", "ground_truth", "gold", "gold_answer"),
     "text": ("text", "content", "document", "body", "article", "story", "code", "raw_text", "raw_content"),
     "tools": ("tools", "functions"),
-    "summary": ("highlights", "summary", "tldr"),  # an answer to the text beside it
+    "summary": ("highlights", "summary", "tldr", "abstract"),  # an answer to the text beside it
 }
 # Lists of texts of two who speak in turn: `turns` is not among them, since benchmarks have nothing but questions there.
 TURN_LISTS = (
@@ -130,4 +135,5 @@ def is_mark(text: str) -> bool:
 
 def known_names() -> set[str]:
     """Names that say another role than text."""
-    return {name for role, names in NAMES.items() if role not in ("text", "answer", "summary") for name in names}
+    others = ("text", "answer", "summary", "input")
+    return {name for role, names in NAMES.items() if role not in others for name in names}

@@ -11,10 +11,12 @@ from studio.domain.mapping import word
 GOOD = (
     *("true", "1", "yes", "y", "good", "up", "thumbs_up", "thumbs up", "thumbsup", "👍", "positive", "pos", "like"),
     *("liked", "upvote", "correct", "chosen", "accepted", "accept", "+1", "helpful", "win", "right"),
+    *("safe", "unharmful", "harmless"),
 )
 BAD = (
     *("false", "0", "-1", "no", "n", "bad", "down", "thumbs_down", "thumbs down", "thumbsdown", "👎", "negative"),
     *("neg", "dislike", "disliked", "downvote", "incorrect", "rejected", "reject", "unhelpful", "lose", "wrong"),
+    *("unsafe", "harmful"),
 )
 NEITHER = (
     *("", "tie", "both", "none", "neither", "tie (bothbad)", "both_bad", "draw", "equal", "same"),

@@ -18,11 +18,12 @@ from studio.ui.pieces import spoken
 
 UNASKED = "In {count} of these rows the question is left out: the conversation beside it asks another one."
 LATE = "A later row widened the type of a column: all rows are read first, then written from the beginning."
+UNREAD = "The question may make no sense without {columns}, which the prompt does not hold."
 CUT = "In {count} of these rows the turns after the last answer are left out: nobody answers them."
 PASSED = "{count} of the {total} rows looked at are left out: their answer is said to be bad."
 LEARNT = "In {count} of these rows the answer is said to be bad, and is learnt too: choose the column that says so."
 WRITTEN = "Texts are taken from the CSV as they are written: {written}, not {read}."
-TOLD = (UNASKED, CUT, PASSED, LEARNT, WRITTEN)
+TOLD = (UNASKED, UNREAD, CUT, PASSED, LEARNT, WRITTEN)
 _SHOWN = 2  # rows before and after
 
 
@@ -62,6 +63,8 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     if proposal.unasked:
         count = str(len(proposal.unasked))
         more += f" {spoken(UNASKED, count=count)}"
+    if proposal.unread:
+        more += f" {spoken(UNREAD, columns=', '.join(proposal.unread))}"
     if passed:
         more += f" {spoken(PASSED, count=str(passed), total=str(every))}"
     if proposal.learnt:

@@ -1,0 +1,258 @@
+"""Datasets of the Hub that many learn from, first of all conversations, pairs and mathematics."""
+
+from __future__ import annotations
+
+import json
+
+from world_rows import ASKED, GOOD, POOR, SYSTEM, TOOL, Rows, history, human, mark, rows_of, turns
+
+HUB: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
+    "openhermes25": (
+        rows_of(custom_instruction=None, topic=None, model_name=None, model="GPT-4", skip_prompt_formatting=False,
+            category="orca", conversations=human, views=None, language=None, id=None, title=None, idx=None, hash=None,
+            avatarUrl=None, system_prompt=None, source="airoboros2.2"),
+        {"sft": {"conversations": "conversation", "system_prompt": "system"},
+            "grpo": {"conversations": "conversation", "system_prompt": "system"}},
+    ),
+    "slimorca": (
+        rows_of(conversations=lambda n: [{"from": "system", "value": SYSTEM, "weight": None}, *[{**t,
+            "weight": 0.0 if i == 0 else 1.0} for i, t in enumerate(human(n))]]),
+        {"sft": {"conversations": "conversation"}, "grpo": {"conversations": "conversation"}},
+    ),
+    "capybara_ldj": (
+        rows_of(source="Airoboros", conversation=lambda n: [{"input": "Hi", "output": "Hello."},
+            {"input": ASKED[n], "output": GOOD[n]}]),
+        {"sft": {"conversation": "conversation"}, "grpo": {"conversation": "conversation"}},
+    ),
+    "magpie_pro_filtered": (
+        rows_of(uuid=mark, instruction=ASKED, response=GOOD, conversations=human,
+            gen_input_configs={"temperature": 1.0, "top_p": 1.0}, gen_response_configs={"prompt": "x",
+            "temperature": 0}, intent="The user wants to know.", knowledge="Some knowledge here.", difficulty="easy",
+            task_category="Math", input_quality="good", quality_explanation="Clear query it is.",
+            llama_guard_2="safe", instruct_reward=1.2, language="EN"),
+        {"sft": {"conversations": "conversation"}, "grpo": {"instruction": "question", "response": "solution"},
+            "distillation": {"instruction": "question"}},
+    ),
+    "magpie_dpo": (
+        rows_of(uuid=mark, instruction=ASKED, chosen=turns, rejected=lambda n: turns(n, POOR), task_category="Math",
+            difficulty="easy", instruct_reward=0.4, gen_input_configs={"temperature": 1}),
+        {"sft": {"chosen": "chosen", "instruction": "question"}, "dpo": {"chosen": "chosen", "rejected": "rejected",
+            "instruction": "question"}, "grpo": {"instruction": "question"}},
+    ),
+    "tulu3_pref": (
+        rows_of(id=mark, source="x", prompt=ASKED, chosen=turns, rejected=lambda n: turns(n, POOR),
+            chosen_model="gpt-4o", rejected_model="tulu"),
+        {"sft": {"chosen": "chosen", "prompt": "question"}, "dpo": {"chosen": "chosen", "rejected": "rejected",
+            "prompt": "question"}, "grpo": {"prompt": "question"}},
+    ),
+    "no_robots": (
+        rows_of(prompt=ASKED, prompt_id=mark, messages=turns, category="Generation"),
+        {"sft": {"messages": "conversation"}, "grpo": {"prompt": "question"}},
+    ),
+    "no_robots_chat": (
+        rows_of(prompt=ASKED, prompt_id=mark, messages=lambda n: turns(n, head=SYSTEM), category="Chat"),
+        {"sft": {"messages": "conversation"}, "grpo": {"messages": "conversation"}},
+    ),
+    "uc_mt": (
+        rows_of(prompt=lambda n: "Hi", prompt_id=mark, messages=lambda n: [*history(n), {"role": "assistant",
+            "content": GOOD[n]}]),
+        {"sft": {"messages": "conversation"}, "grpo": {"messages": "conversation"}},
+    ),
+    "ultrachat200k": (
+        rows_of(prompt=ASKED, prompt_id=lambda n: "a" * 63 + str(n), messages=turns),
+        {"sft": {"messages": "conversation"}, "grpo": {"prompt": "question"}},
+    ),
+    "helpsteer": (
+        rows_of(prompt=ASKED, response=GOOD, helpfulness=[4, 3, 0, 1], correctness=[4, 3, 0, 2], coherence=4,
+            complexity=1, verbosity=2),
+        {"sft": {"response": "answer", "prompt": "question"}, "grpo": {"prompt": "question", "response": "solution"},
+            "distillation": {"prompt": "question"}},
+    ),
+    "pku_safe_single": (
+        rows_of(prompt=ASKED, response=GOOD, is_safe=[True, False, True, False], category={"x": False}),
+        {"sft": {"response": "answer", "prompt": "question", "is_safe": "label"}, "kto": {"response": "answer",
+            "is_safe": "label", "prompt": "question"}, "grpo": {"prompt": "question", "response": "solution"},
+            "distillation": {"prompt": "question"}},
+    ),
+    "beavertails": (
+        rows_of(prompt=ASKED, response=GOOD, category={"animal_abuse": False, "child": True}, is_safe=[True, False,
+            True, False]),
+        {"sft": {"response": "answer", "prompt": "question", "is_safe": "label"}, "kto": {"response": "answer",
+            "is_safe": "label", "prompt": "question"}, "grpo": {"prompt": "question", "response": "solution"},
+            "distillation": {"prompt": "question"}},
+    ),
+    "wildguard": (
+        rows_of(prompt=ASKED, adversarial=False, response=GOOD, prompt_harm_label="unharmful",
+            response_refusal_label="compliance", response_harm_label=["harmful", "unharmful"] * 2),
+        {"sft": {"response": "answer", "prompt": "question", "response_harm_label": "label"},
+            "kto": {"response": "answer", "response_harm_label": "label", "prompt": "question"},
+            "grpo": {"prompt": "question", "response": "solution"}, "distillation": {"prompt": "question"}},
+    ),
+    "aegis": (
+        rows_of(id=mark, prompt=ASKED, response=GOOD, prompt_label="safe", response_label=["safe", "unsafe"] * 2,
+            violated_categories=""),
+        {"sft": {"response": "answer", "prompt": "question", "response_label": "label"}, "kto": {"response": "answer",
+            "response_label": "label", "prompt": "question"}, "grpo": {"prompt": "question", "response": "solution"},
+            "distillation": {"prompt": "question"}},
+    ),
+    "nectar": (
+        rows_of(prompt=lambda n: f"\n\nHuman: {ASKED[n]}\n\nAssistant: ", answers=lambda n: [{"answer": GOOD[n],
+            "model": "gpt-4", "rank": 1.0}, {"answer": POOR[n], "model": "m", "rank": 7.0}], turns=1, num_responses=2,
+            source=[["lmsys"]] * 4, good_natured=True),
+        {"sft": {"answers": "rated", "prompt": "question"}, "dpo": {"answers": "rated", "prompt": "question"},
+            "grpo": {"prompt": "question"}},
+    ),
+    "ultrainteract_pair": (
+        rows_of(task="Coding", dataset="x", trajectory=lambda n: [{"from": "user", "value": ASKED[n]}], chosen=GOOD,
+            rejected=POOR, id=mark, parent_id=mark),
+        {"sft": {"chosen": "chosen", "trajectory": "question"}, "dpo": {"chosen": "chosen", "rejected": "rejected",
+            "trajectory": "question"}, "grpo": {"trajectory": "conversation"}},
+    ),
+    "ultrainteract_sft": (
+        rows_of(task="Coding", dataset="x", instruction=ASKED, response=GOOD, id=mark, parent_id=mark),
+        {"sft": {"response": "answer", "instruction": "question"}, "grpo": {"instruction": "question",
+            "response": "solution"}, "distillation": {"instruction": "question"}},
+    ),
+    "distilabel_orca_pairs": (
+        rows_of(system=SYSTEM, input=ASKED, chosen=GOOD, rejected=POOR, generations=lambda n: [GOOD[n], POOR[n]],
+            order=[["a", "b"]] * 4, labelling_model="gpt-4", labelling_prompt=lambda n: [{"role": "system",
+            "content": "judge"}, {"role": "user", "content": f"rate {GOOD[n]} {POOR[n]}"}],
+            raw_labelling_response="9 8\nGood answer first.", rating=[[9.0, 8.0]] * 4,
+            rationale="The first one is better since it is so.", status="unchanged", original_chosen=GOOD,
+            original_rejected=POOR, chosen_score=9.0, in_gsm8k_train=False),
+        {"sft": {"chosen": "chosen", "input": "question", "system": "system"}, "dpo": {"chosen": "chosen",
+            "rejected": "rejected", "input": "question", "system": "system"}, "grpo": {"input": "question",
+            "system": "system"}},
+    ),
+    "capybara_dpo": (
+        rows_of(source="x", conversation=lambda n: [{"input": ASKED[n], "output": GOOD[n]}], original_response=GOOD,
+            generation_prompt=[["<s>x"]] * 4, raw_generation_responses=[["a b"]] * 4, new_generations=[["a b"]] * 4,
+            prompt=lambda n: f"# Task\nrate {ASKED[n]} {GOOD[n]}", chosen=turns, rejected=lambda n: turns(n, POOR),
+            rating_chosen=5, rating_rejected=3, chosen_model="a", rejected_model="b", turns=1, rating=[[5, 3]] * 4,
+            ratings=[[5, 3]] * 4),
+        {"sft": {"conversation": "conversation"}, "dpo": {"chosen": "chosen", "rejected": "rejected"},
+            "grpo": {"conversation": "conversation"}},
+    ),
+    "orpo_dpo_mix": (
+        rows_of(source="x", chosen=turns, rejected=lambda n: turns(n, POOR), prompt=ASKED, question=ASKED),
+        {"sft": {"chosen": "chosen", "prompt": "question"}, "dpo": {"chosen": "chosen", "rejected": "rejected",
+            "prompt": "question"}, "grpo": {"prompt": "question"}},
+    ),
+    "kto_mix": (
+        rows_of(dataset="argilla/x", prompt=lambda n: turns(n)[:1], completion=lambda n: turns(n)[1:], label=[True,
+            False, True, False], rating=[5.0, 1.0, 5.0, 2.0]),
+        {"sft": {"completion": "answer", "prompt": "question", "label": "label"}, "kto": {"completion": "answer",
+            "label": "label", "prompt": "question"}, "grpo": {"prompt": "question"}},
+    ),
+    "magicoder": (
+        rows_of(lang="python", raw_index=lambda n: n, index=lambda n: n, seed="def f(x):\n    return x + 1",
+            openai_fingerprint="fp_eeff", problem=ASKED, solution=GOOD),
+        {"sft": {"solution": "answer", "problem": "question"}, "grpo": {"problem": "question",
+            "solution": "solution"}, "distillation": {"problem": "question"}},
+    ),
+    "codefeedback": (
+        rows_of(query=ASKED, answer=GOOD, resource="evolinstruct", lang="python"),
+        {"sft": {"answer": "answer", "query": "question"}, "grpo": {"query": "question", "answer": "solution"},
+            "distillation": {"query": "question"}},
+    ),
+    "python_code_instr": (
+        rows_of(instruction=ASKED, input=["", "[1, 2]", "", ""], output=GOOD,
+            prompt=lambda n: f"Below is an instruction. ### Instruction:\n{ASKED[n]}\n### Output:\n{GOOD[n]}"),
+        {"sft": {"output": "answer", "instruction": "question", "input": "context"},
+            "grpo": {"instruction": "question", "input": "context", "output": "solution"},
+            "distillation": {"instruction": "question", "input": "context"}},
+    ),
+    "mbpp_sanitized": (
+        rows_of(source_file="x.ipynb", task_id=lambda n: n, prompt=lambda n: f"Write a function {n} to {ASKED[n]}",
+            code=lambda n: f"def f(x):\n  return {n}", test_imports=[[]] * 4, test_list=[["assert f(1) == 1"]] * 4),
+        {"sft": {"code": "answer", "prompt": "question"}, "grpo": {"prompt": "question"}},
+    ),
+    "sql_create": (
+        rows_of(question=ASKED, context=lambda n: f"CREATE TABLE t{n} (a INT)",
+            answer=lambda n: f"SELECT a FROM t{n} WHERE a = {n}"),
+        {"sft": {"answer": "answer", "question": "question", "context": "context"}, "grpo": {"question": "question",
+            "context": "context", "answer": "solution"}, "distillation": {"question": "question",
+            "context": "context"}},
+    ),
+    "hermes_fc": (
+        rows_of(id=mark, conversations=lambda n: [{"from": "system", "value": "You may call tools <tools></tools>"},
+            *human(n)], tools=json.dumps(TOOL), category="IoT", subcategory="x", task="Lights on"),
+        {"sft": {"conversations": "conversation", "tools": "tools"}, "grpo": {"conversations": "conversation",
+            "tools": "tools"}},
+    ),
+    "toolace": (
+        rows_of(system="You are an expert in composing functions.", conversations=lambda n: [{"from": "user",
+            "value": ASKED[n]}, {"from": "assistant", "value": GOOD[n]}]),
+        {"sft": {"conversations": "conversation", "system": "system"}, "grpo": {"conversations": "conversation",
+            "system": "system"}},
+    ),
+    "metamathqa": (
+        rows_of(type="GSM_Rephrased", query=ASKED, original_question=ASKED, response=GOOD),
+        {"sft": {"response": "answer", "query": "question"}, "grpo": {"query": "question", "response": "solution"},
+            "distillation": {"query": "question"}},
+    ),
+    "numina_cot": (
+        rows_of(source="synthetic_math", problem=ASKED, solution=lambda n: f"We see {GOOD[n]} so \\boxed{{{n}}}.",
+            messages=lambda n: turns(n, tuple((f"We see {g} so \\boxed{{{i}}}." for i, g in enumerate(GOOD))))),
+        {"sft": {"messages": "conversation"}, "grpo": {"problem": "question", "solution": "solution"},
+            "distillation": {"problem": "question"}},
+    ),
+    "numina15": (
+        rows_of(problem=ASKED, solution=GOOD, answer=["1", "2", "3", "4"], problem_type="Algebra",
+            question_type="math-word-problem", problem_is_valid="Yes", solution_is_valid="Yes", source="olympiads",
+            synthetic=False),
+        {"sft": {"solution": "answer", "problem": "question"}, "grpo": {"problem": "question", "answer": "solution"},
+            "distillation": {"problem": "question"}},
+    ),
+    "openr1_math": (
+        rows_of(problem=ASKED, solution=GOOD, answer=["1", "2", "3", "4"], problem_type="Algebra",
+            question_type="MCQ", source="x", uuid=mark, is_reasoning_complete=[[True, True]] * 4,
+            generations=lambda n: [f"<think>hm</think> {GOOD[n]}", f"<think>ho</think> {GOOD[n]}"],
+            correctness_math_verify=[[True, False]] * 4, correctness_llama=None, finish_reasons=None,
+            correctness_count=1, messages=lambda n: turns(n, tuple(f"<think>hm</think> {g}" for g in GOOD))),
+        {"sft": {"messages": "conversation"}, "grpo": {"problem": "question", "answer": "solution"},
+            "distillation": {"problem": "question"}},
+    ),
+    "deepscaler": (
+        rows_of(problem=ASKED, answer=["1", "2", "3", "4"], solution=GOOD),
+        {"sft": {"solution": "answer", "problem": "question"}, "grpo": {"problem": "question", "answer": "solution"},
+            "distillation": {"problem": "question"}},
+    ),
+    "dapo": (
+        rows_of(data_source="math_dapo", prompt=lambda n: turns(n)[:1], ability="MATH",
+            reward_model=lambda n: {"ground_truth": str(n), "style": "rule-lighteval/MATH_v2"},
+            extra_info={"index": "9a9b"}),
+        {"grpo": {"prompt": "question"}},
+    ),
+    "big_math": (
+        rows_of(problem=ASKED, answer=["1", "2", "3", "4"], source="orca_math",
+            domain=[["Mathematics -> Algebra"]] * 4, llama8b_solve_rate=[0.5, 0.1, 0.2, 1.0]),
+        {"sft": {"answer": "answer", "problem": "question"}, "grpo": {"problem": "question", "answer": "solution"},
+            "distillation": {"problem": "question"}},
+    ),
+    "openthoughts": (
+        rows_of(system="Your role as an assistant involves thoroughly exploring questions.",
+            conversations=lambda n: [{"from": "user", "value": ASKED[n]}, {"from": "assistant",
+            "value": f"<|begin_of_thought|>hm<|end_of_thought|>{GOOD[n]}"}]),
+        {"sft": {"conversations": "conversation", "system": "system"}, "grpo": {"conversations": "conversation",
+            "system": "system"}},
+    ),
+    "s1k": (
+        rows_of(solution=["1", "2", "3", "4"], question=ASKED, cot_type="math", source_type="AIME",
+            metadata="{'a': 1}", cot=None, thinking_trajectories=lambda n: [f"Let me think {n}"], attempt=GOOD),
+        {"sft": {"solution": "answer", "question": "question"}, "grpo": {"question": "question",
+            "solution": "solution"}, "distillation": {"question": "question"}},
+    ),
+    "limo": (
+        rows_of(question=ASKED, solution=lambda n: f"Okay, {GOOD[n]} **Final Answer**", answer=["1", "2", "3", "4"]),
+        {"sft": {"solution": "answer", "question": "question"}, "grpo": {"question": "question",
+            "answer": "solution"}, "distillation": {"question": "question"}},
+    ),
+    "am_deepseek": (
+        rows_of(messages=lambda n: [{"role": "user", "content": ASKED[n], "info": {"source": "x",
+            "reference_answer": "1", "test_case": None, "think_content": None, "answer_content": None}},
+            {"role": "assistant", "content": f"<think>hm</think><answer>{GOOD[n]}</answer>", "info": {"source": "x",
+            "reference_answer": None, "test_case": None, "think_content": "hm", "answer_content": GOOD[n]}}]),
+        {"sft": {"messages": "conversation"}, "grpo": {"messages": "conversation"}},
+    ),
+}  # fmt: skip
