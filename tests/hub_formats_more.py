@@ -253,4 +253,25 @@ MORE: dict[str, tuple[Rows, dict[str, dict[str, str]]]] = {
         rows_of(text=lambda n: f"### Human: {ASKED[n]}### Assistant: {GOOD[n]}"),
         {"sft": {"text": "text"}},
     ),
+    "mmlu": (
+        rows_of(question=ASKED, subject="algebra", choices=[["red", "green", "blue", "loud"]] * 4, answer=[1, 2, 0, 3]),
+        {"sft": {"question": "question", "choices": "context", "answer": "answer"},
+            "grpo": {"question": "question", "choices": "context", "answer": "solution"}},
+    ),
+    "mmlu_pro": (
+        rows_of(question_id=lambda n: n, question=ASKED, options=[["red", "green", "blue", "loud"]] * 4,
+            answer=["A", "C", "B", "D"], answer_index=[0, 2, 1, 3], cot_content="", category="business", src="x"),
+        {"sft": {"question": "question", "options": "context", "answer": "answer"}},
+    ),
+    "arc": (
+        rows_of(id=mark, question=ASKED, choices={"text": ["red", "green", "blue"], "label": ["A", "B", "C"]},
+            answerKey=["A", "C", "B", "B"]),
+        {"sft": {"question": "question", "choices": "context", "answerKey": "answer"},
+            "rloo": {"question": "question", "choices": "context", "answerKey": "solution"}},
+    ),
+    "medqa": (
+        rows_of(question=ASKED, answer="a cold", options={"A": "a cold", "B": "a fever"}, meta_info="step1",
+            answer_idx="A"),
+        {"sft": {"question": "question", "options": "context", "answer": "answer"}},
+    ),
 }  # fmt: skip

@@ -11,6 +11,7 @@ from test_recogniser import made, recognised
 from world_formats import ASKED, GOOD, POOR, Rows, history, turns
 from world_rows import mark, rows_of
 
+from studio.domain.mapping import DataMapping
 from studio.domain.methods import METHOD_NAMES
 from studio.domain.recogniser import propose
 from studio.service.data import Inspection
@@ -18,24 +19,10 @@ from studio.service.mappings import Choice, draft
 from studio.ui import before_after
 
 LETTERS = ("A", "C", "B", "D")
-FOUR = ("red one", "green one", "blue one", "a loud one")
+FOUR = ["red one", "green one", "blue one", "a loud one"]
 
 # Each with the columns without which its question may make no sense.
 ASKED_FOR: dict[str, tuple[Rows, tuple[str, ...]]] = {
-    "mmlu": (
-        rows_of(question=ASKED, subject="algebra", choices=lambda n: list(FOUR), answer=[1, 2, 0, 3]),
-        ("choices",),
-    ),
-    "arc": (
-        rows_of(id=mark, question=ASKED, choices=lambda n: {"text": FOUR, "label": list("ABCD")}, answerKey=LETTERS),
-        ("choices",),
-    ),
-    "medqa": (
-        rows_of(question=ASKED, answer=GOOD, options=lambda n: {"A": GOOD[n], "B": POOR[n]}, answer_idx="A"),
-        ("options",),
-    ),
-    "aqua": (rows_of(question=ASKED, options=[["A)21", "B)7"]] * 4, rationale="So it is.", correct="A"), ("options",)),
-    "numbers": (rows_of(question=ASKED, options=[[1, 2, 3]] * 4, answer=LETTERS), ("options",)),
     "medmcqa": (
         rows_of(question=ASKED, opa="a b", opb="c d", opc="e", opd="f", cop=[0, 1, 2, 3], subject_name="Anatomy"),
         ("opa", "opb", "opc", "opd"),
@@ -65,6 +52,67 @@ def test_what_a_question_needs_and_the_prompt_does_not_hold_is_told(name: str, m
         drafted = draft(looked, Choice(), {})
         assert drafted is not None
         assert f"no sense without {', '.join(wanted)}, which" in before_after.words(looked, Choice(), drafted)
+
+
+# Options to choose from: columns, the answer's column, and what is to be asked and answered of the first row.
+OFFERED: list[tuple[dict[str, Any], str, str, str]] = [
+    ({"choices": FOUR, "answer": [1, 2, 0, 3]}, "answer", "0. red one\n1. green one\n2. blue one\n3. a loud one", "1"),
+    ({"options": FOUR, "answer": LETTERS}, "answer", "A. red one\nB. green one\nC. blue one\nD. a loud one", "A"),
+    (
+        {"choices": {"text": FOUR[:2], "label": ["1", "2"]}, "answerKey": ["2", "1", "2", "1"]},
+        "answerKey",
+        "1. red one\n2. green one",
+        "2",
+    ),
+    ({"options": {"A": "red", "B": "blue", "C": None}, "answer": "blue"}, "answer", "A. red\nB. blue", "blue"),
+    ({"options": ["A)21", "B)7"], "answer": ["B", "A", "A", "B"]}, "answer", "A)21\nB)7", "B"),
+    ({"options": [{"key": "A", "value": "x"}, {"key": "B", "value": "y"}], "answer": "B"}, "answer", "A. x\nB. y", "B"),
+    ({"options": [7, 8, 9], "answer": "C"}, "answer", "A. 7\nB. 8\nC. 9", "C"),
+]
+
+
+@pytest.mark.parametrize(("columns", "answer", "asked", "said"), OFFERED)
+def test_options_are_asked_with_the_marks_by_which_the_answers_name_them(
+    columns: dict[str, Any], answer: str, asked: str, said: str
+) -> None:
+    (options, offered), (_, answers) = columns.items()
+    rows: Rows = [
+        {"question": ASKED[n], options: offered, answer: answers if isinstance(answers, str) else answers[n]}
+        for n in range(4)
+    ]
+    prompt = [{"role": "user", "content": f"{ASKED[0]}\n\n{asked}"}]
+    for method in ("sft", "grpo", "rloo"):
+        proposal = recognised(method, rows)
+        assert proposal.sure
+        assert proposal.roles[options] == "context"
+        row = made(proposal)[0]
+        assert row["prompt"] == prompt
+        assert method != "sft" or row["completion"][0]["content"] == said
+        assert row.get("solution", said) == said
+        assert proposal.mapping is not None
+        assert DataMapping.from_json(json.loads(json.dumps(proposal.mapping.to_json()))) == proposal.mapping
+
+
+@pytest.mark.parametrize("answers", [[1, 2, 1, 2], ["x", "y", "z", "w"], ["A", "F", "A", "B"], [1, 2, 7, 1]])
+def test_answers_that_do_not_say_which_option_they_mean_are_asked_for(answers: list[Any]) -> None:
+    rows: Rows = [{"question": ASKED[n], "options": list(FOUR), "answer": answers[n]} for n in range(4)]
+    proposal = recognised("sft", rows)
+    assert (proposal.mapping, proposal.sure) == (None, False)
+    assert proposal.missing == "The answers do not say which of the options in `options` they mean."
+    numbers: Rows = [{"question": ASKED[n], "options": ["0", "1", "2"], "answer": str(n % 3)} for n in range(4)]
+    assert recognised("sft", numbers).mapping is None
+    odd: Rows = [{"question": ASKED[n], "options": list(FOUR), "answer": "A"} for n in range(4)]
+    odd[2]["options"] = None
+    assert made(recognised("sft", odd))[2]["prompt"] == turns(2)[:1]
+
+
+def test_a_long_option_that_is_the_answer_is_no_leak() -> None:
+    told = "It is the longest of all the options that are offered."
+    rows = [{"question": ASKED[n], "options": {"A": told, "B": "x"}, "answer": told, "answer_idx": "A"}
+            for n in range(4)]  # fmt: skip
+    assert [recognised(method, rows).leaks for method in ("sft", "grpo", "distillation")] == [()] * 3
+    rows[1]["question"] += told
+    assert [recognised(method, rows).leaks for method in ("sft", "grpo", "distillation")] == [(1,)] * 3
 
 
 def test_options_that_the_question_holds_are_not_missed() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from studio.domain.column_readings import are_calls, better_of, source_of
 from studio.domain.columns import Column, prevailing
 from studio.domain.mapping import MADE, DataMapping, Source
+from studio.domain.options import first_mark
 from studio.domain.verdict_words import BAD, GOOD, codes, marked_winners, says_good_or_bad, winner_words
 
 Sources = tuple[tuple[str, Source], ...]
@@ -112,6 +113,11 @@ def resolve(
             what = f"`{name}` has a meaning of its own for TRL, and is not kept under that name: choose another role."
             return Resolved(missing=what)
         source = source_of(known[name], role, rows)
+        if source is None and role == "context" and known[name].type.startswith(("list<", "struct")):
+            first = _first_option(name, played, rows)
+            if first is None:
+                return Resolved(missing=f"The answers do not say which of the options in `{name}` they mean.")
+            source = Source(name, "options", first)
         if source is None:
             return Resolved(missing=f"`{name}` cannot be {ROLE_WORDS[role]}: it holds {known[name].type}.")
         if role == "answer" and "tools" in played.values() and are_calls(known[name], rows):
@@ -135,6 +141,13 @@ def resolve(
         for role, source in sources
     )
     return replace(_resolved(method, read, rows, chosen), better=better)
+
+
+def _first_option(name: str, played: Mapping[str, str], rows: list[dict[str, Any]]) -> str | None:
+    """The mark of the first of several options, as the column of answers names them."""
+    answer = next((column for column, role in played.items() if role in ("answer", "solution")), None)
+    full = [row for row in rows if row.get(name) and (answer is None or row.get(answer) not in (None, ""))]
+    return first_mark([row[name] for row in full], [row[answer] for row in full] if answer else [])
 
 
 def _only_one(role: str) -> str:
@@ -186,7 +199,7 @@ def _resolved(method: str, sources: Sources, rows: list[dict[str, Any]], chosen:
         return Resolved(missing=asked, codes=possible)
     if "label" in have and not says_good_or_bad(have["label"].column, rows):
         return Resolved(missing=f"The values of `{have['label'].column}` do not say good or bad.")
-    texts = all(source.reading in ("text", "value", "rated", "list") for _, source in sources)
+    texts = all(source.reading in ("text", "value", "rated", "list", "options") for _, source in sources)
     form = chosen.form if texts and target != "language modeling" else "messages"
     mapping = DataMapping(
         target,

@@ -20,6 +20,7 @@ from studio.domain.question_columns import (
     is_answered_apart,
     is_learnt_from,
     is_tag,
+    options_of,
     says_more,
     tells,
     worked,
@@ -224,6 +225,8 @@ class Finder(NamedColumns):
         if known and not contexts and any(one.name.casefold() in NAMES["answer"] for one in self.columns):
             contexts = [one for one in self._texts() if one.name.casefold() in ("article", "document", "story")]
             contexts = [one for one in contexts if one.name not in self.found]
+        if known and not contexts:
+            contexts = options_of(known[0].name, self.columns, self.rows)
         if len(contexts) == 1:
             self.found[contexts[0].name] = "context"
         elif contexts:

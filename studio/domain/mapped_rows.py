@@ -18,6 +18,7 @@ from studio.domain.conversations import (
     user,
 )
 from studio.domain.mapping import MADE, BadRow, DataMapping, Row, Source, final_answer, number, reasoned, word
+from studio.domain.options import written
 from studio.domain.verdict_words import NEITHER
 
 
@@ -58,6 +59,8 @@ class _Cells:
     def _said(self, source: Source) -> str:
         """A cell as text; "" where it is null."""
         try:
+            if source.reading == "options":
+                return written(self.cell(source), source.text)
             return read_text(self.cell(source))
         except Unreadable as error:
             raise BadRow(str(error), source.column) from None

@@ -10,7 +10,7 @@ from studio.domain.errors import StudioError
 
 Row = dict[str, Any]
 TARGETS = ("language modeling", "prompt-completion", "preference", "unpaired preference", "prompt-only")
-READINGS = ("text", "messages", "json", "transcript", "alternating", "calls", "rated", "list", "value")
+READINGS = ("text", "messages", "json", "transcript", "alternating", "calls", "rated", "list", "value", "options")
 # Roles that a model answers to: nothing of any other role may come into a prompt.
 ASKING = ("system", "question", "context")
 # Names that TRL gives a meaning of its own: no column is kept under one of them.
@@ -23,6 +23,8 @@ MADE = frozenset(
 @dataclass(frozen=True)
 class Source:
     """A column and how its cells are read. `rated` ones are objects with an answer in `text` and its `score`.
+
+    Of `options` to choose from, `text` is the mark of the first one; "" where they have marks of their own.
 
     Of scores the higher one is better, or where `better` says so the lower one, as of ranks.
     """
@@ -75,7 +77,7 @@ class DataMapping:
     @property
     def may_be_text(self) -> bool:
         """Whether its rows may be plain texts as well as messages."""
-        plain = all(source.reading in ("text", "value", "rated", "list") for _, source in self.roles)
+        plain = all(source.reading in ("text", "value", "rated", "list", "options") for _, source in self.roles)
         return plain and self.target != "language modeling"
 
     def columns(self) -> list[str]:

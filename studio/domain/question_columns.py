@@ -186,6 +186,12 @@ def are_turns(columns: Iterable[Column], rows: list[dict[str, Any]]) -> bool:
 # --- what belongs to a question
 
 
+def options_of(question: str, columns: Iterable[Column], rows: list[dict[str, Any]]) -> list[Column]:
+    """Columns of options to choose from that the question does not hold."""
+    named = [one for one in columns if one.name.casefold() in _OPTIONS and one.type.startswith(("list<", "struct"))]
+    return [one for one in named if not _is_asked((one.name,), question, rows)]
+
+
 def left_out(mapping: DataMapping, columns: Sequence[Column], rows: list[dict[str, Any]]) -> tuple[str, ...]:
     """Columns without which the question may make no sense and that the mapping does not read: options, a passage."""
     source = mapping.source("question")

@@ -16,7 +16,8 @@ from studio.domain.columns import Column, column_of
 from studio.domain.dataset_types import judge
 from studio.domain.finder import Finder
 from studio.domain.mapped_rows import is_unasked, map_telling
-from studio.domain.mapping import BadRow, DataMapping, Row, final_answer, word
+from studio.domain.mapping import BadRow, DataMapping, Row, Source, final_answer, word
+from studio.domain.options import written
 from studio.domain.question_columns import TELLING, answers_of, left_out
 from studio.domain.verdict_words import BAD
 
@@ -104,7 +105,8 @@ def propose(
             cut += [number] if is_cut else []
         except BadRow as why:
             bad.append((number, why))
-    leaks = tuple(number for number, made in tried if any(_tells_its_answer(one, read[number]) for one in made))
+    context = resolved.mapping.source("context")
+    leaks = tuple(n for n, made in tried if any(_tells_its_answer(one, read[n], context) for one in made))
     unread = left_out(resolved.mapping, list(columns), read)
     unasked = tuple(number for number, _ in tried if is_unasked(resolved.mapping, read[number]))
     sure = bool(tried) and not bad and not leaks and not unasked and not unread
@@ -128,14 +130,18 @@ def _learnt_though_bad(
     return tuple(number for number in tried if any(word(rows[number].get(name)) in BAD for name in names))
 
 
-def _tells_its_answer(row: Row, before: Row) -> bool:
+def _tells_its_answer(row: Row, before: Row, context: Source | None) -> bool:
     """Whether the prompt of a row holds an answer of it; short ones may stand there by chance.
 
-    Of a prompt alone the answers are those of the row that it is made of.
+    Of a prompt alone the answers are those of the row that it is made of. Of options to choose from one is the answer.
     """
     answers = [said for name in ("completion", "chosen", "rejected", "solution") for said in _texts(row.get(name))]
     answers += answers_of(before) if set(row) & {"completion", "chosen"} == set() else []
-    return any(len(answer) >= TELLING and answer in said for said in _texts(row.get("prompt")) for answer in answers)
+    asked = _texts(row.get("prompt"))
+    if context is not None and context.reading == "options":
+        offered = written(before.get(context.column), context.text)
+        asked = [said.removesuffix(offered) for said in asked]
+    return any(len(answer) >= TELLING and answer in said for said in asked for answer in answers)
 
 
 def _texts(cell: Any) -> list[str]:

@@ -30,7 +30,7 @@ NAMES = {
     "answer": (
         *("completion", "response", "answer", "output", "assistant", "reply", "generated_solution", "model_answer"),
         *("model_response", "bot", "target", "generation", "solution", "ground_truth"),
-        *("targets", "targets_pretokenized", "correct_answer", "correct answer"),
+        *("targets", "targets_pretokenized", "correct_answer", "correct answer", "answerkey", "answer_key"),
     ),
     "conversation": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns"),
     "chosen": (
