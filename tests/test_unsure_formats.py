@@ -168,6 +168,8 @@ def test_what_is_not_known_is_not_guessed(name: str) -> None:
         ("### Instruction:\n{asked}\n\n### Response:\n{good}", False),
         ("<|im_start|>user\n{asked}<|im_end|>\n<|im_start|>assistant\n", True),
         ("<|im_start|>user\n{asked}<|im_end|>\n<|im_start|>assistant\n{good}<|im_end|>\n", False),
+        ("### Instruction:\n{asked}\n### Output:\n{good}", False),
+        ("{asked}\n### Output:\nA number.", True),
         ("[INST] {asked} [/INST]", True),
         ("<s>[INST] {asked} [/INST] {good} </s>", False),
         ("USER: Hi ASSISTANT: Hello USER: {asked} ASSISTANT:", True),
@@ -231,3 +233,28 @@ def test_names_of_classes_are_no_answers() -> None:
     assert recognised("sft", rows).roles == {}
     told = [{"prompt": ASKED[n], "label": f"{GOOD[n]} So it is."} for n in range(4)]
     assert recognised("sft", told * 3).roles == {"prompt": "question", "label": "answer"}
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_an_odd_cell_among_lists_of_turns_stops_nothing(method: str) -> None:
+    rows: Rows = [{"dialog": ["Hi", GOOD[n]], "label": (n + 1) % 2} for n in range(4)]
+    rows[2]["dialog"] = True
+    assert recognised(method, rows).mapping is None or recognised(method, rows).bad
+
+
+@pytest.mark.parametrize("written", ["text", "turns"])
+def test_a_worse_answer_that_is_empty_stops_nothing(written: str) -> None:
+    rows: Rows = [
+        {"prompt": ASKED[n], "response_a": turns(n, POOR) if written == "turns" else POOR[n],
+         "response_b": turns(n) if written == "turns" else GOOD[n], "winner": "model_b"} for n in range(4)
+    ]  # fmt: skip
+    rows[1]["response_a"] = [] if written == "turns" else ""
+    proposal = recognised("sft", rows)
+    assert [row["completion"] for row in made(proposal)] == [turns(n)[1:] for n in range(4)]
+    assert [number for number, _ in recognised("dpo", rows).bad] == [1]
+
+
+@pytest.mark.parametrize("method", ["grpo", "rloo", "distillation"])
+def test_answers_of_models_are_no_options(method: str) -> None:
+    rows = [{"prompt": ASKED[n], "candidates": [GOOD[n], POOR[n]], "best": 0} for n in range(4)]
+    assert made(recognised(method, rows))[0]["prompt"] == turns(0)[:1]

@@ -268,7 +268,7 @@ class Finder(NamedColumns):
     def _listed(self) -> bool:
         """A list of texts in which two speak in turn, where nothing else is asked or answered."""
         lists = [one for one in self.columns if one.type == "list<text>" and one.name.casefold() in TURN_LISTS]
-        cells = [cell for row in self.rows for one in lists if (cell := row.get(one.name))]
+        cells = [cell for row in self.rows for one in lists if isinstance(cell := row.get(one.name), list) and cell]
         spoken = len(lists) == 1 and sum(len(cell) > 1 for cell in cells) * 2 > len(cells)
         if not spoken or self._called("question") or self._called("answer"):
             return False

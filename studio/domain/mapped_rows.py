@@ -165,7 +165,7 @@ class _Cells:
         role = next((one for one in ("chosen", "answer a", "answer", "conversation") if self.has(one)), "")
         if not role or not self.has("question") or self.is_text:
             return False
-        before, _ = self.spoken(role)
+        before, _ = self.spoken(_sides(self)[0] if role == "answer a" else role)
         said = [one["content"].strip() for one in self.prompt_for(before, role)]
         source = self.mapping.source("question")
         if source is None or source.reading == "text":

@@ -18,13 +18,13 @@ _KINDS = ("task",)  # may be what is asked, and may be a kind of it
 _FINAL = ("final_answer", "expected_answer", "gold_answer", "gold")
 _WORKED = ("solution", "generated_solution", "response", "completion", "output", "generation", "model_response")
 _CONTEXTS = ("context", "contexts", "passage", "passages", "paragraphs", "article", "document", "documents")
-_OPTIONS = ("choices", "options", "endings", "candidates", "answer_choices", "option", "choice")
+_OPTIONS = ("choices", "options", "endings", "answer_choices", "option", "choice")
 _OPTION_NAMES = re.compile(r"(?:op|opt|option|choice|sol|ending|answer_option)?[_ -]?([a-e1-5])", re.IGNORECASE)
 _SPEAKS = ("role", "from", "speaker")
 # Marks of who speaks in a text that was written in a template: the user's, and the assistant's.
 _TEMPLATE = re.compile(
     r"(?P<user>\[\|Human\|\]|### ?(?:Human|User|Instruction): ?|<\|im_start\|>user|<\|user\|>|\[INST\]|\bUSER: )"
-    r"|(?P<assistant>\[\|AI\|\]|### ?(?:Assistant|Response): ?|<\|im_start\|>assistant|<\|assistant\|>"
+    r"|(?P<assistant>\[\|AI\|\]|### ?(?:Assistant|Response|Output): ?|<\|im_start\|>assistant|<\|assistant\|>"
     r"|\[/INST\]|\bASSISTANT: )"
 )
 _ENDS = re.compile(r"<\|im_end\|>|<\|endoftext\|>|</s>|<\|end\|>")
@@ -90,7 +90,7 @@ def _ends_answered(text: str) -> bool:
             last = str(mark.lastgroup)
         elif mark["assistant"]:
             last = ""  # the mark after which the model is to speak
-    return last == "assistant"
+    return last == "assistant" and any(mark["user"] for mark in marks)
 
 
 # --- turns
