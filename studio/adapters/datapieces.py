@@ -290,10 +290,11 @@ class Pieces:
                 if spread:
                     read_through(self.file, self.start, piece)
                 told = None if spread else rows_in_lines(piece, name, line)  # names the line where it is broken
-                if told is None and not isinstance(error, NullFirst):
-                    stopped = self._stop(*unread(self.file, error), line)
-                    stopped.types = jsonpieces.changed(str(error)) is not None
-                    raise stopped from error
+                types = jsonpieces.changed(str(error)) is not None
+                if told is None and (isinstance(error, NullFirst) or not (spread or types)):
+                    raise  # of lines it is looked for the one that is not read
+                if told is None:
+                    raise Stopped(self._stop(*unread(self.file, error), line).finding, types) from error
                 return mixed.table(piece, told, first, block if spread else None), told or []
 
         return self._made(read, piece, line)
