@@ -223,6 +223,14 @@ def test_what_is_remembered_goes_with_the_files(tmp_path: Path) -> None:
     assert studio.whole.checked(whole, {}).verdict == "reject"
 
 
+def test_a_sample_that_is_all_there_is_is_no_sample(tmp_path: Path) -> None:
+    studio = Studio(Home(tmp_path / "home"))
+    path = write(tmp_path / "a.jsonl", [{"text": f"row {n}"} for n in range(1000)])
+    found = studio.whole.statistics(studio.inspect(str(path), "sft", all_rows=True))
+    assert found is not None
+    assert (found.rows, found.whole) == (1000, True)
+
+
 def test_files_that_changed_since_they_were_looked_at_are_told(tmp_path: Path) -> None:
     studio = Studio(Home(tmp_path / "home"))
     path = write(tmp_path / "folder" / "a.jsonl", [{"text": "one"}])

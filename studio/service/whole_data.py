@@ -192,7 +192,9 @@ class WholeData:
         found = self._counts.done((*job.key[:-1], None))
         if found is None:
             found = self._samples.now((*job.key[:-1], _SAMPLE), partial(_count, job, _SAMPLE))
-        return found if isinstance(found, Statistics) else None
+        if not isinstance(found, Statistics):
+            return None
+        return replace(found, whole=True) if found.rows == looked.num_rows else found
 
     def _of_the_hub(self, looked: Inspection) -> Statistics | None:
         if looked.source != "hub" or not looked.rows:

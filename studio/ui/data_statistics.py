@@ -122,7 +122,7 @@ def _name(looked: Inspection) -> str:
     """Which dataset of a mixture a table is of: one may be there twice, by several splits or configurations."""
     split = (looked.entry or {}).get("split") or looked.split
     part = " · ".join(str(one) for one in (looked.config, split) if one and one != "default")
-    return f'<div class="ts-hint"><b>{pieces.place(looked.name)}</b> {pieces.text(part)}</div>'
+    return f'<div class="ts-hint ts-of"><b>{pieces.place(looked.name)}</b> {pieces.text(part)}</div>'
 
 
 def _said(studio: Studio, looked: Inspection, found: Statistics) -> list[str]:

@@ -107,7 +107,12 @@ def _begun(studio: Studio, form: Form) -> bool:
 
 def _line(studio: Studio, form: Form) -> str:
     _begun(studio, form)
-    said = [_said(studio, form, one) for one in form.looked if one.columns]
+    several = len(form.looked) > 1
+    said = [
+        (f"<b>{pieces.place(one.name)}</b> " if several else "") + _said(studio, form, one)
+        for one in form.looked
+        if one.columns
+    ]
     return f'<div class="ts-hint ts-whole" role="status">{"<br>".join(said)}</div>' if said else ""
 
 
