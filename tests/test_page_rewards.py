@@ -153,6 +153,7 @@ def test_rewards_are_tried_before_any_training(studio: StudioPage) -> None:
     told = page.locator("#trial-result .ts-finding.error")
     expect(told).to_contain_text("halves raises: ZeroDivisionError")
     expect(told).to_contain_text("line 2")
+    expect(studio.finding("halves raises: ZeroDivisionError")).to_contain_text("when it was tried")
     studio.choose("trial-source", "answer")
     reward(studio, "halves").locator('[data-reward="remove"]').click()
     expect(reward(studio, "halves")).to_have_count(0)

@@ -519,6 +519,21 @@ def test_errors_are_told_at_their_line(
     assert not trial.outcomes[1].tried
 
 
+def test_what_failed_when_it_was_tried_is_said_until_it_is_mended(
+    studio: Studio, catalog: Catalog, looked: list[Inspection]
+) -> None:
+    recipe = own(catalog, "answers_once", "raises")
+    assert studio.rewards.findings(recipe, looked) == []
+    studio.rewards.trial(recipe, looked, Ask(COMPLETIONS, rows=1))
+    (told,) = studio.rewards.findings(recipe, looked)
+    assert (told.level, told.where.line) == ("warning", line_of("1 / len"))
+    assert told.message.startswith("`raises` raises: ZeroDivisionError")
+    assert told.message.endswith(", when it was tried.")
+    assert studio.rewards.findings(own(catalog, "answers_once"), looked) == []  # it is left out
+    mended = replace(recipe, reward_code=str(recipe.reward_code).replace("1 / len", "2 * len"))
+    assert studio.rewards.findings(mended, looked) == []
+
+
 def test_what_does_not_end_is_ended(
     studio: Studio, catalog: Catalog, looked: list[Inspection], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,11 +27,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one reward gave: a number for each sample, None where it left the sample out or gave nothing at all."""
+    """What one reward gave: a number for each sample, None where it left the sample out or gave nothing at all.
+
+    `wrong` is why it gave nothing, where that was its own fault.
+    """
 
     reward: Reward
     values: tuple[float | None, ...]
     tried: bool = True
+    wrong: Finding | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def judged(rewards: Sequence[Reward], samples: Sequence[Sample], told: Sequence[
         if wrong is not None and wrong not in findings:
             findings.append(wrong)
         if values is None:
-            outcomes.append(Outcome(reward, (None,) * len(samples), tried=False))
+            fault = wrong if wrong is not None and wrong.level == "error" else None
+            outcomes.append(Outcome(reward, (None,) * len(samples), tried=False, wrong=fault))
             continue
         numbers = tuple(None if value is None or math.isnan(value) else float(value) for value in values)
         outcomes.append(Outcome(reward, numbers))

@@ -24,6 +24,7 @@ from studio.service.access import Access
 from studio.service.data import Inspection
 from studio.service.paths import Paths
 
+_MOST_FAILED = 200
 Files = dict[str, Path | bytes]
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -121,6 +122,7 @@ class Rewards:
     def __init__(self, paths: Callable[[], Paths], access: Access) -> None:
         self._paths = paths
         self._access = access
+        self._failed: dict[tuple[str, str | None], Finding] = {}  # by name and code: what the last trial said
 
     def built_in(self, method: str) -> dict[str, BuiltIn]:
         """TRL's own reward functions for a method."""
@@ -136,7 +138,8 @@ class Rewards:
         found: list[Finding] = []
         for one in looked if known else ():
             found += column_findings(recipe, known, [column.name for column in one.columns])
-        return _once(found)
+        failed = (self._failed.get((one.key, recipe.reward_code)) for one in known)
+        return _once([*found, *filter(None, failed)])
 
     def taken_in(self, recipe: Recipe) -> Recipe:
         """The recipe with the rewards.py of the working folder in it, where it names that and has none of its own."""
@@ -169,7 +172,21 @@ class Rewards:
         if not known:
             raise StudioError("There is no reward to try.", "Add one first.")
         samples = samples_of(rows, ask.typed, ask.column)
-        return judged(known, samples, self._called(recipe, known, rows, samples))
+        trial = judged(known, samples, self._called(recipe, known, rows, samples))
+        self._remember(recipe, trial)
+        return trial
+
+    def _remember(self, recipe: Recipe, trial: Trial) -> None:
+        """Keeps what failed, until it is tried again or its code is another one."""
+        for one in trial.outcomes:
+            key = one.reward.key, recipe.reward_code
+            self._failed.pop(key, None)
+            if one.wrong is not None:
+                why = "The run would stop there too. Mend it and try it again, or leave it out."
+                message = f"{one.wrong.message.rstrip('.')}, when it was tried."
+                self._failed[key] = replace(one.wrong, level="warning", message=message, why=why)
+        while len(self._failed) > _MOST_FAILED:
+            self._failed.pop(next(iter(self._failed)), None)
 
     def _called(
         self, recipe: Recipe, functions: Sequence[Reward], rows: list[dict[str, Any]], samples: list[Sample]

@@ -70,15 +70,14 @@ def _refused(page: Page, form: Form) -> str:
 def _wire(page: Page, parts: tuple[Any, ...]) -> None:
     source, rows, typed, button, result = parts
 
-    def attempt(column: str | None, number: float | None, text: str, form: Form) -> str:
+    def attempt(column: str | None, number: float | None, text: str, form: Form) -> list[Any]:
         chosen = None if column in (None, "", _TYPED) else column
         count = min(max(int(number or 1), 1), _MOST_ROWS)
-        return drawn(
-            page.studio.rewards.trial(form.recipe, form.looked, Ask(typed_completions(text), chosen, count)), form
-        )
+        trial = page.studio.rewards.trial(form.recipe, form.looked, Ask(typed_completions(text), chosen, count))
+        return [drawn(trial, form), page.signal()]  # what failed is said in the recipe's card too
 
     inputs = [source, rows, typed, page.form]
-    button.click(guarded(attempt, lambda *values: gr.skip()), inputs, result, **BUSY)
+    button.click(guarded(attempt, lambda *values: [gr.skip(), gr.skip()]), inputs, [result, page.learn], **BUSY)
 
 
 def drawn(trial: Trial, form: Form) -> str:
