@@ -300,7 +300,8 @@ def _elsewhere(reward: Reward, has_package: Callable[[str], bool] | None) -> Ite
     if has_package is None or has_package(module.split(".")[0]):
         return
     file = module.replace(".", "/") + ".py"
-    why = f"TRL imports it from the run's folder. Open the recipe in the folder where {_short(file)} lies."
+    write = "Write it in the rewards' own code, or open" if module == MODULE else "Open"
+    why = f"TRL imports it from the run's folder. {write} the recipe in the folder where {_short(file)} lies."
     yield finding("error", FUNCTIONS, f"There is no module `{_short(module)}` here, for `{_short(reward.name)}`.", why)
 
 
