@@ -72,7 +72,7 @@ def take_up(page: Page, run_id: str, what: str, form: Form) -> tuple[list[Any], 
         if fix is not None:
             form.cure(page.studio, fix)
     except StudioError as error:
-        gr.Warning(pieces.text(error), title="That did not work")
+        gr.Warning(pieces.code(str(error)), title="That did not work")
         return page.everything(form), gr.skip(), None
     form.opening = ""
     form.notice = f"The form holds the recipe of {run_id}" + (f": {fix.label}." if fix else ".")
@@ -91,7 +91,7 @@ def _started(page: Page, run_id: str, form: Form) -> str | None:
     try:
         run, _ = page.studio.start(form.recipe, tags=tuple(page.studio.runs.show(run_id)["tags"]))
     except StudioError as error:
-        gr.Warning(pieces.text(error), title="Not started")
+        gr.Warning(pieces.code(str(error)), title="Not started")
         return None
     return run.id
 

@@ -23,7 +23,7 @@ def guarded(handler: Callable[..., Any], fallback: Callable[..., Any]) -> Callab
         try:
             return handler(*values)
         except StudioError as error:
-            gr.Warning(pieces.text(error), title="That did not work")
+            gr.Warning(pieces.code(str(error)), title="That did not work")
             return fallback(*values)
 
     return run

@@ -268,7 +268,7 @@ class MappingCard:
                 return [before_after.to_download(order.download.size), gr.skip(), gr.skip()]
             choice.job = self.page.studio.preparing.start(order, total)
         except StudioError as error:
-            gr.Warning(pieces.text(error), title="Not prepared")
+            gr.Warning(pieces.code(str(error)), title="Not prepared")
             return ["", gr.skip(), gr.skip()]
         return [self._told(form), gr.update(interactive=False), gr.Timer(active=True)]
 

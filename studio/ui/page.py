@@ -361,7 +361,7 @@ class Page:
         try:
             run, _ = self.studio.start(form.recipe, name=prepared.recipe.get("run_name"), tags=form.tags)
         except StudioError as error:
-            gr.Warning(pieces.text(error), title="Not started")
+            gr.Warning(pieces.code(str(error)), title="Not started")
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
         form.recipe = form.recipe.with_changes(self.catalog, {}, ("run_name",))
         return [*self.everything(form), gr.update(selected="runs"), *self.runs.choose(run.id)]

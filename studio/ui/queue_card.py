@@ -39,7 +39,7 @@ def build(page: Page) -> None:
         try:
             page.studio.set_rules(read(event._data))
         except StudioError as error:
-            gr.Warning(pieces.text(error), title="Not saved")
+            gr.Warning(pieces.code(str(error)), title="Not saved")
             return [gr.skip()] * len(page.all_outputs)
         form.prepared(page.studio)  # how many processes start hangs on it
         gr.Info("Also runs that wait already go by it.", title="Saved")

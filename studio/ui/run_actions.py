@@ -121,7 +121,7 @@ class RunActions:
                 place = line.index(run_id) if run_id in line else 0
                 self.studio.queue.move(run_id, 0 if act == "first" else place + 1)
         except StudioError as error:
-            gr.Warning(pieces.text(error), title="Not done")
+            gr.Warning(pieces.code(str(error)), title="Not done")
         return [*nothing, gr.skip(), *page.runs.choose(run_id)]
 
 

@@ -81,7 +81,7 @@ class SweepCard:
             asked = self._asked(form, event._data.get("lines"))
             sweep = start_sweep(page.studio, form.recipe, asked, form.tags)
         except StudioError as error:
-            gr.Warning(pieces.text(error), title="Not started")
+            gr.Warning(pieces.code(str(error)), title="Not started")
             return [*[gr.skip()] * len(page.summary_outputs), gr.skip(), gr.skip(), *page.runs.skip()]
         shown = page.runs.choose(sweep.runs[0][0])
         return [*page.summary(form), _started(sweep), gr.update(selected="runs"), *shown]

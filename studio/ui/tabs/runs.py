@@ -118,7 +118,7 @@ class RunsTab:
                 if not stopping:
                     gr.Info("The run has ended already.")
             except StudioError as error:
-                gr.Warning(pieces.text(error), title="Not stopped")
+                gr.Warning(pieces.code(str(error)), title="Not stopped")
         return self.draw(run_id)
 
     def _chart_value(self, run_id: str | None) -> str | None:
