@@ -191,7 +191,7 @@ def _histogram(count: TokenCount) -> str:
     said = f"{named} {pieces.count(limit)}" if limit and limit > 0 else ""
     if said and not line:
         said += ", beyond the right edge"
-    tone = ' class="ts-limit"' if line else ""
+    over, under = (_over(limit / top, said), "") if line and limit else ("", pieces.text(said))
     words = "; ".join(f"{_part_words(name, count)}: {_spread(each)}" for name, each in count.lengths.items())
     label = f"Lengths in tokens: {words}." + (f" {said}." if said else "")
     keys = "".join(
@@ -200,11 +200,17 @@ def _histogram(count: TokenCount) -> str:
         for name, each in count.lengths.items()
     )
     return (
-        f'<figure class="ts-lengths" role="img" aria-label="{pieces.text(label)}">'
+        f'<figure class="ts-lengths" role="img" aria-label="{pieces.text(label)}">{over}'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">{bars}{line}</svg>'
-        f"<figcaption><span>1</span><span{tone}>{pieces.text(said)}</span>"
+        f"<figcaption><span>1</span><span>{under}</span>"
         f"<span>{pieces.count(top)} tokens</span></figcaption><div>{keys}</div></figure>"
     )
+
+
+def _over(place: float, said: str) -> str:
+    """What a line at a `place`, 0 to 1, stands for: above it, beside that side of it where there is room."""
+    side = f"padding-left: {100 * place:.1f}%" if place < 0.6 else f"padding-right: {100 * (1 - place):.1f}%"
+    return f'<div class="ts-limit{"" if place < 0.6 else " left"}" style="{side}">{pieces.text(said)}</div>'
 
 
 def _bars(counts: Sequence[int], highest: int, kind: str) -> str:
