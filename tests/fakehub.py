@@ -152,6 +152,7 @@ class FakeHub:
         return JSONResponse(account) if account else refusal(401, "", "Invalid credentials in Authorization header")
 
     async def _model_info(self, request: Request) -> Response:
+        await self._hang(request.path_params["name"])
         return self._fault(request) or self._info(request, self.models)
 
     async def _dataset_info(self, request: Request) -> Response:

@@ -153,6 +153,22 @@ def test_a_model_on_the_hub_is_looked_up_by_itself(studio: StudioPage, hub: Fake
     expect(template).to_contain_text("SFT cannot learn from them alone")
 
 
+def test_that_the_hub_is_asked_is_said_until_it_answers(studio: StudioPage, hub: FakeHub) -> None:
+    """Also where the last edit is answered only after the box was left."""
+    hub.models["org/waits"] = Repo({}, llama())
+    hub.hanging.add("org/waits")
+    try:
+        studio.type("model_name_or_path", "org/waits")
+        studio.page.keyboard.press("Enter")
+        studio.wait_for("model_name_or_path", "org/waits")
+        expect(facts(studio)).to_contain_text("Asking the Hub about it.")
+        studio.page.wait_for_timeout(1000)
+        expect(facts(studio)).to_contain_text("Asking the Hub about it.")
+    finally:
+        hub.hanging.clear()
+    expect(facts(studio)).to_contain_text("to download")
+
+
 def test_an_opened_recipe_brings_its_models_facts(studio: StudioPage, hub: FakeHub) -> None:
     hub.models["org/opened"] = Repo({}, llama(), revisions={"v9": llama(config__json=b'{"vocab_size": 4711}')})
     studio.open_text(

@@ -47,7 +47,9 @@ class Form:
     `detailed` that the fields of its one entry were asked for, `mapping` what was chosen to map it by, `example` the
     one whose tokens are shown, `before` is the form that a larger change replaced, `card` the card last drawn, `sent`
     what the controls were last given, `surrounded` the forms that late answers may have been drawn from, `again` the
-    signal and the form of what was last drawn in their place, `editing` the own code of rewards that its editor holds.
+    signal and the form of what was last drawn in their place, `editing` the own code of rewards that its editor holds,
+    `asked` the model whose box was left, so that the Hub is asked about it, `looking` the datasets that are being
+    looked at, of which nothing is drawn yet.
     """
 
     recipe: Recipe
@@ -81,6 +83,7 @@ class Form:
     surrounded: tuple[tuple[float, Form], ...] = field(default=(), repr=False)
     again: tuple[int, Form] | None = field(default=None, repr=False)
     editing: str = ""
+    asked: str = ""
     looking: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property

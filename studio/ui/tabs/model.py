@@ -56,6 +56,7 @@ def _wire(page: Page, facts: Any) -> None:
         # The box's own text: the edit that brings it into the form may still be on its way, and is left to that, for
         # a click into the list may have chosen another one meanwhile. What is known, the edit has drawn.
         name, (_, revision) = hub_name(typed or ""), _named(form)
+        form.asked = name  # for an edit that is answered after this
         unknown = name and page.studio.models.known(name, revision) is None
         return [model_card.waiting(name, asked=True) if unknown else gr.skip(), page.signal()]
 
@@ -96,7 +97,7 @@ def _facts(page: Page, form: Form, asked: bool) -> str:
     if not name:
         return model_card.empty()
     look = page.studio.models.known(name, revision)
-    return model_card.model(look) if look is not None else model_card.waiting(name, asked)
+    return model_card.model(look) if look is not None else model_card.waiting(name, asked or form.asked == name)
 
 
 def _template(page: Page, form: Form) -> str:
