@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -52,6 +54,12 @@ class Finding:
     message: str
     why: str = ""
     fix: Fix | None = None
+
+    @property
+    def mark(self) -> str:
+        """A short name that this Finding has wherever it is told: two of the same words and fix share it."""
+        said = json.dumps(self.to_json(), sort_keys=True, default=str)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """The documented form: `{level, where, message, why, fix}`."""

@@ -24,6 +24,7 @@ from studio.ui.theme import TabState, tab_states
 # What is said here of how many lines there are, for the languages of the page.
 WORDS = ("{lines} line is this machine's, marked in the YAML.", "{lines} lines are this machine's, marked in the YAML.")
 # Delegated, so that it works for whatever the card holds later. Copy and download need no server.
+# What a Finding beside the data offers (`cure:MARK`) is done here too, as its twin on the card would do it.
 # Answers may overtake each other on their way here: an older drawing never takes the place of a newer one.
 CARD_SCRIPT = """
 let newest = '';
@@ -52,6 +53,10 @@ element.addEventListener('click', (event) => {
   } else {
     trigger(what === 'yaml' || what === 'command' ? 'input' : 'click', {do: what});
   }
+});
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-do^="cure:"]');
+  if (button) trigger('click', {do: button.dataset.do});
 });
 """
 

@@ -301,6 +301,14 @@ class Form:
         if fix is not None:
             self.cure(studio, fix)
 
+    def apply_marked(self, studio: Studio, mark: str) -> None:
+        """Makes the change of the Finding with that mark; nothing where it is said no more."""
+        data = [found for one in self.looked for found in studio.under_model(one, self.recipe).findings]
+        tokens = studio.tokens.findings(self.recipe, self.looked, studio.arguments.get())
+        marked = next((one for one in (*self.findings, *data, *tokens) if one.mark == mark), None)
+        if marked is not None and marked.fix is not None:
+            self.cure(studio, marked.fix)
+
     def cure(self, studio: Studio, fix: Fix) -> None:
         """Makes a change, and all that follows from it."""
         if fix.method is not None:

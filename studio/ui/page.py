@@ -315,6 +315,9 @@ class Page:
         if what.startswith("apply:"):
             form.apply(self.studio, int(what.removeprefix("apply:")))
             return self.everything(form)
+        if what.startswith("cure:"):
+            form.apply_marked(self.studio, what.removeprefix("cure:"))
+            return self.everything(form)
         if what in ("here", "elsewhere"):
             form.elsewhere = what == "elsewhere"
             return self.everything(form)

@@ -69,7 +69,7 @@ def finding(found: Finding, index: int | None = None, place: str = "", actions: 
     """
     buttons = actions
     if found.fix is not None and index is not None:
-        buttons = f'<button type="button" class="ts-btn" data-do="apply:{index}">{code(found.fix.label)}</button>'
+        buttons = _fixing(f"apply:{index}", found.fix.label)
     if place:
         look, words = ("ts-btn", "Map the columns") if place == MAPPING else ("ts-btn quiet", "Show")
         buttons += f'<button type="button" class="{look}" data-go="{text(place)}">{spoken(words)}</button>'
@@ -96,6 +96,16 @@ def _unsaid(found: Finding) -> str:
 def findings(all_found: Iterable[Finding], first: int = 0, place: Callable[[Finding], str] = lambda found: "") -> str:
     """Findings in a row; buttons number them from `first`, and lead to the `place` of each."""
     return "".join(finding(found, first + number, place(found)) for number, found in enumerate(all_found))
+
+
+def findings_of_form(all_found: Iterable[Finding], place: Callable[[Finding], str] = lambda found: "") -> str:
+    """Findings beside what they speak of: the recipe card hears their buttons, which name them by their `mark`."""
+    drawn = ((one, _fixing(f"cure:{one.mark}", one.fix.label) if one.fix else "") for one in all_found)
+    return "".join(finding(one, None, place(one), button) for one, button in drawn)
+
+
+def _fixing(what: str, label: str) -> str:
+    return f'<button type="button" class="ts-btn" data-do="{what}">{code(label)}</button>'
 
 
 def code(message: str) -> str:

@@ -114,8 +114,7 @@ def _drawn(page: Page, form: Form, counted: Counted) -> str:
         said = count.tokenizer or count.refusal
         return f'<div class="ts-hint">{pieces.spoken("This cannot be counted:")} {pieces.text(said)}</div>'
     remarks = "".join(f'<div class="ts-hint">TRL: {pieces.text(one[:400])}</div>' for one in count.remarks)
-    # The recipe card carries the buttons, for the same Findings.
-    found = pieces.findings(page.studio.tokens.findings(form.recipe, form.looked, page.catalog))
+    found = pieces.findings_of_form(page.studio.tokens.findings(form.recipe, form.looked, page.catalog))
     return f"{_facts(page, form, count)}{found}{_histogram(count)}{_example(form, counted, count)}{remarks}"
 
 

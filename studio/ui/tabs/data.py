@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.domain.findings import RANK
+from studio.domain.findings import RANK, Finding
 from studio.domain.methods import method_named
 from studio.domain.mixture import entries_of
 from studio.service.data import Inspection
@@ -229,13 +229,12 @@ def _looked(looked: Inspection, form: Form) -> str:
         rows, roles = pager.page_of(form, looked).rows, mapping_card.shown_roles(form, looked)
         table = preview_table.table(looked.columns, rows, _roles(looked, form), place, looked.method, roles)
         table += pager.bar(form, looked)
-    found = pieces.findings(_without_buttons(looked), place=mapping_card.mapped_at(form, lambda finding: ""))
+    found = pieces.findings_of_form(_worth_saying(looked), mapping_card.mapped_at(form, lambda finding: ""))
     # A refusal is read first; a yes may stand below what it speaks of.
     return verdict + found + table if looked.verdict == "reject" else table + verdict + found
 
 
-def _without_buttons(looked: Inspection) -> list[Any]:
-    # The recipe card carries the buttons, for the same Findings.
+def _worth_saying(looked: Inspection) -> list[Finding]:
     worst_first = sorted(looked.findings, key=lambda found: RANK[found.level])
     return [found for found in worst_first if found.level != "note" or looked.verdict != "accept"]
 
