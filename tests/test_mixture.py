@@ -20,6 +20,7 @@ from studio.domain.checks import check
 from studio.domain.findings import errors
 from studio.domain.mixture import as_mixture, as_single, contributed, held_out, hold_out
 from studio.domain.recipe import Recipe
+from studio.domain.values import share_of
 from studio.service.data import all_rejudged, inspect_recipe
 from studio.service.mixing import mix_of
 from studio.service.paths import Paths
@@ -217,6 +218,36 @@ def test_a_single_dataset_becomes_a_mixture_and_back() -> None:
         {"datasets": [{"path": "a"}], "test_split_size": 0.1},
     ]
     assert [as_single(values) for values in more] == [{}] * 5
+
+
+@pytest.mark.parametrize(
+    ("entry", "words", "label", "mended"),
+    [
+        ({"path": "b", "fraction": "half"}, "the text 'half'", "Clear the share of entry 2", {"path": "b"}),
+        ({"path": "b", "fraction": "25 %"}, "the text '25 %'", "Use 0.25", {"path": "b", "fraction": 0.25}),
+        ({"path": "b", "rows": 3}, "no key 'rows'", "Leave rows out of entry 2", {"path": "b"}),
+        ({"path": "b", "columns": "x"}, "a list of texts", "Leave columns out of entry 2", {"path": "b"}),
+        ("b", "mappings", "Write it as the path of entry 2", {"path": "b"}),
+        ({"fraction": 0.5}, "needs a `path`", None, None),
+        ({"path": 5}, "a text as `path`", None, None),
+    ],
+)
+def test_what_is_wrong_in_one_entry_is_mended_without_the_loss_of_the_others(
+    catalog: Catalog, entry: Any, words: str, label: str | None, mended: dict[str, Any] | None
+) -> None:
+    recipe = Recipe("sft", {"model_name_or_path": "m", "datasets": [{"path": "a"}, entry]})
+    (wrong,) = [found for found in check(recipe, catalog) if words in found.message]
+    assert (wrong.fix.label if wrong.fix else None) == label
+    if "half" in words:
+        assert wrong.why == "Write a share such as 0.25 or 25 %."
+    if wrong.fix is not None:
+        cured = recipe.with_changes(catalog, wrong.fix.set, wrong.fix.unset)
+        assert cured.values["datasets"] == [{"path": "a"}, mended]
+
+
+def test_shares_as_people_write_them() -> None:
+    written = ("0.25", " 25% ", "7 %", "1e-2", "abc", "half", "%", "nan", "inf", "")
+    assert [share_of(text) for text in written] == [0.25, 0.25, 0.07, 0.01, *[None] * 6]
 
 
 def test_arithmetic_of_rows() -> None:

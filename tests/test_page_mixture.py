@@ -48,6 +48,28 @@ def test_a_dataset_is_added_weighed_and_taken_out(studio: StudioPage) -> None:
     assert Path(studio.recipe()["datasets"][0]["path"]) == Path(before)
 
 
+def test_a_share_that_is_no_number_is_cleared_alone(studio: StudioPage) -> None:
+    studio.fresh().settle().tab("data")
+    box = studio.page.get_by_label("Add another dataset")
+    box.fill("assets/demo/distillation")
+    box.press("Enter")
+    expect(studio.page.locator(".ts-part-row")).to_have_count(2)
+    share = studio.page.locator("#mixture-fraction input, #mixture-fraction textarea").first
+    share.fill("half")
+    share.press("Enter")
+    wrong = studio.finding("Write a share such as 0.25 or 25 %.")
+    wrong.get_by_role("button", name="Clear the share of entry 2").click()
+    expect(wrong).to_have_count(0)
+    expect(share).to_have_value("")
+    assert [entry.get("fraction") for entry in studio.recipe()["datasets"]] == [None, None]
+    share.fill("25 %")
+    share.press("Enter")
+    shares = [0.75, 0.25]
+    until(studio.page, lambda: [entry.get("fraction") for entry in studio.recipe()["datasets"]] == shares, "the shares")
+    studio.type("test_split_size", "10%")
+    studio.wait_for("test_split_size", 0.1)
+
+
 def test_the_fields_of_a_single_file_are_open_only_where_they_are_asked_for(studio: StudioPage, tmp_path: Path) -> None:
     for name in ("one", "two"):
         rows = "".join(json.dumps({"prompt": f"{name} {n}", "completion": "yes"}) + "\n" for n in range(30))

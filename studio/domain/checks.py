@@ -13,7 +13,7 @@ from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, Fix, finding
 from studio.domain.machine_checks import Surroundings, machine_findings
 from studio.domain.methods import method_named
-from studio.domain.mixture import mixture_findings
+from studio.domain.mixture import mixture_findings, wrong_mixture
 from studio.domain.overlay import bounds_problem, is_shown, overlay
 from studio.domain.push_checks import push_findings
 from studio.domain.recipe import Recipe
@@ -34,7 +34,9 @@ def _values(recipe: Recipe, catalog: Catalog) -> Iterator[Finding]:
     arguments = catalog.of(recipe.method)
     for name, value in recipe.values.items():
         wrong = problem(arguments[name], value)
-        if wrong:
+        if wrong and name == "datasets":
+            yield wrong_mixture(value, wrong, arguments[name])
+        elif wrong:
             fix = Fix("Use TRL's default", {}, (name,))
             if wrong.startswith("must be a list"):
                 fix = Fix(f"Use the list [{str(value)[:60]}]", {name: [value]})

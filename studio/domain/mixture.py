@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from studio.domain.arguments import Argument
 from studio.domain.findings import Finding, Fix, Where, finding
 from studio.domain.recipe import Recipe
+from studio.domain.values import number_text, share_of, wrong_in_entries
 
 BUILDERS = ("json", "csv", "parquet", "arrow", "text")
 # What names a single dataset in a recipe, and means nothing beside a mixture: TRL calls its parts train and test.
@@ -179,6 +182,28 @@ def _is_size(size: Any) -> bool:
 # --- what TRL stumbles over
 
 
+def wrong_mixture(value: Any, wrong: str, argument: Argument) -> Finding:
+    """What is `wrong` with the value of `datasets`; its fix takes nothing else away, least of all the datasets."""
+    message, why, fix = f"`datasets` {wrong}.", argument.help, None
+    if isinstance(value, Mapping):
+        fix = Fix("Make it a list of one", {"datasets": [value]})
+    number, key = wrong_in_entries(argument, value) or (0, "")
+    if key == "path" and isinstance(value[number], str):
+        named = [{"path": entry} if place == number else entry for place, entry in enumerate(value)]
+        fix = Fix(f"Write it as the path of entry {number + 1}", {"datasets": named})
+    elif key and key != "path":
+        kept = {name: given for name, given in value[number].items() if name != key}
+        fix = Fix(f"Leave {key} out of entry {number + 1}")
+        if key == "fraction":
+            share = share_of(str(value[number][key]))
+            why, fix = "Write a share such as 0.25 or 25 %.", Fix(f"Clear the share of entry {number + 1}")
+            if share is not None:
+                kept, fix = {**value[number], key: share}, Fix(f"Use {number_text(share)}")
+        entries = [kept if place == number else entry for place, entry in enumerate(value)]
+        fix = replace(fix, set={"datasets": entries})
+    return finding("error", "datasets", message, why, fix)
+
+
 def mixture_findings(recipe: Recipe) -> Iterator[Finding]:
     """What is wrong with a mixture as such, whatever its data is like."""
     values, entries = recipe.values, entries_of(recipe.values)
@@ -223,6 +248,7 @@ def _fractions(values: Mapping[str, Any], entries: list[dict[str, Any]]) -> Iter
             "datasets",
             "Some datasets have a `fraction` and some have none.",
             "TRL wants all or none.",
+            take_all,
         )
     elif values.get("streaming") is True:
         why = "TRL stops: it cannot know how many rows a stream has."

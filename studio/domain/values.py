@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from studio.domain.arguments import Argument
@@ -33,6 +34,17 @@ _ENTRY_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "columns": ((list,), "a list of texts"),
     "fraction": ((int, float), "a number"),
 }
+
+
+def share_of(text: str) -> float | None:
+    """A share as people write it, `0.25`, `25%` or `25 %`; None where the text is no number."""
+    number = text.strip().removesuffix("%").rstrip()
+    try:
+        # In decimals: 7 % is 0.07, and not a float beside it.
+        share = float(Decimal(number) / 100) if text.rstrip().endswith("%") else float(number)
+    except (ValueError, ArithmeticError):
+        return None
+    return share if math.isfinite(share) else None
 
 
 def same(left: Any, right: Any) -> bool:
@@ -122,19 +134,32 @@ def problem(argument: Argument, value: Any) -> str | None:
 
 
 def _datasets_problem(argument: Argument, entries: list[Any]) -> str | None:
+    return next((wrong for _, _, wrong in _wrong_in_entries(argument, entries)), None)
+
+
+def wrong_in_entries(argument: Argument, value: Any) -> tuple[int, Any] | None:
+    """The number of the entry of `datasets` that `problem` speaks of, from 0, and its key; None where it is of none."""
+    if "datasets" not in argument.types or not isinstance(value, list):
+        return None
+    return next(((number - 1, key) for number, key, _ in _wrong_in_entries(argument, value)), None)
+
+
+def _wrong_in_entries(argument: Argument, entries: list[Any]) -> Iterator[tuple[int, Any, str]]:
+    """The number of each entry in which something is wrong, counted from 1, the key that it is, and what is wrong."""
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, Mapping):
-            return f"must list mappings with a `path` each; entry {number} is {_shown(entry)}"
+            yield number, "path", f"must list mappings with a `path` each; entry {number} is {_shown(entry)}"
+            continue
         if not entry.get("path"):
-            return f"needs a `path` in entry {number}"
-        unknown = [str(key) for key in entry if key not in argument.fields]
-        if unknown:
-            return f"has no key '{unknown[0]}' (entry {number}); it knows {', '.join(argument.fields)}"
+            yield number, "path", f"needs a `path` in entry {number}"
+        for key in entry:
+            if key not in argument.fields:
+                knows = ", ".join(argument.fields)
+                yield number, key, f"has no key '{key}' (entry {number}); it knows {knows}"
         for key, (kinds, noun) in _ENTRY_KINDS.items():
             value = entry.get(key)
             if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
-                return f"takes {noun} as `{key}`, not {_shown(value)} (entry {number})"
-    return None
+                yield number, key, f"takes {noun} as `{key}`, not {_shown(value)} (entry {number})"
 
 
 def _matches(atom: str, value: Any) -> bool:

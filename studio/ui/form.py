@@ -49,7 +49,7 @@ class Form:
     what the controls were last given, `surrounded` the forms that late answers may have been drawn from, `again` the
     signal and the form of what was last drawn in their place, `editing` the own code of rewards that its editor holds,
     `asked` the model whose box was left, so that the Hub is asked about it, `looking` the datasets that are being
-    looked at, of which nothing is drawn yet.
+    looked at, of which nothing is drawn yet, `entered` what was last taken from the fields of a mixture's dataset.
     """
 
     recipe: Recipe
@@ -85,6 +85,7 @@ class Form:
     editing: str = ""
     asked: str = ""
     looking: list[str] = field(default_factory=list, repr=False, compare=False)
+    entered: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int | None:
@@ -98,14 +99,16 @@ class Form:
 
     def as_drawn(self) -> Form:
         """The form as pieces of the page are drawn from it, to be compared with a later one."""
-        return replace(self, before=None, findings=(), card="", sent=None, surrounded=(), again=None, boxed=None)
+        return replace(
+            self, before=None, findings=(), card="", sent=None, surrounded=(), again=None, boxed=None, entered=()
+        )
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""
-        kept = self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.looking
+        kept = self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.looking, self.entered
         for one in fields(self):
             setattr(self, one.name, getattr(other, one.name))
-        self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.looking = kept
+        self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.looking, self.entered = kept
 
     def remember(self) -> None:
         """Keeps the form as it is, for `undo`; called before a change that replaces what the user made."""

@@ -11,7 +11,7 @@ import gradio as gr
 from studio.domain.asked_splits import base_split
 from studio.domain.data_layout import as_path
 from studio.domain.mixture import SINGLE, as_mixture, as_single, entries_of
-from studio.domain.values import number_text
+from studio.domain.values import number_text, share_of
 from studio.service.mixing import Part, mix_of
 from studio.service.paths import hub_name
 from studio.service.studio import Studio
@@ -134,10 +134,8 @@ def meant(key: str, typed: str) -> Any:
             return {one[1]: one[2] for one in named if one}
         return parts if len(parts) > 1 else text
     if key == "fraction":
-        try:
-            return float(text)
-        except ValueError:
-            return text
+        share = share_of(text)
+        return text if share is None else share
     return text
 
 
@@ -213,8 +211,9 @@ def edit(page: Page, form: Form, place: str, typed: tuple[str, ...]) -> bool:
     """What is typed in the fields of the dataset at a place; whether that changed anything."""
     entries = entries_of(form.recipe.values)
     number, _, count = place.partition(" of ")
-    if not entries or count != str(len(entries)):
-        return False  # it was taken out meanwhile, or another one came
+    before, form.entered = form.entered, ()
+    if not entries or count != str(len(entries)) or before == (place, *typed):
+        return False  # it was taken out meanwhile, another one came, or a box is left in which Enter was pressed
     entry, changed = int(number), False
     for (key, _, _), text in zip(_FIELDS, typed, strict=True):
         if text.strip() == _shown(key, form, entry):
@@ -226,6 +225,7 @@ def edit(page: Page, form: Form, place: str, typed: tuple[str, ...]) -> bool:
         if key == "fraction" and len(entries) > 1:
             _share_all(entries, entry)
     if changed:
+        form.entered = (place, *typed)
         _put(page, form, entries, chosen(form))
     return changed
 
@@ -233,12 +233,12 @@ def edit(page: Page, form: Form, place: str, typed: tuple[str, ...]) -> bool:
 def _share_all(entries: list[dict[str, Any]], changed: int) -> None:
     """TRL wants a share of all datasets or of none: the first one that is typed, or taken away, speaks for all."""
     others = [entry for number, entry in enumerate(entries) if number != changed]
-    if "fraction" in entries[changed] and all("fraction" not in entry for entry in others):
-        left = entries[changed]["fraction"]
-        rest = (1 - left) / len(others) if isinstance(left, float) and 0 < left < 1 else 1.0
+    left = entries[changed].get("fraction")
+    if isinstance(left, float) and all("fraction" not in entry for entry in others):
+        rest = (1 - left) / len(others) if 0 < left < 1 else 1.0
         for entry in others:
             entry["fraction"] = round(rest, 4)
-    elif "fraction" not in entries[changed]:
+    elif left is None:
         for entry in others:
             entry.pop("fraction", None)
 
