@@ -25,6 +25,7 @@ from studio.service.data import all_rejudged, inspect_recipe
 from studio.service.mixing import mix_of
 from studio.service.paths import Paths
 from studio.service.preview import rows_of
+from studio.ui.mixture import _FIELDS
 from studio.service.studio import Studio
 from studio.ui.form import Form
 from studio.ui.whole_check import take
@@ -248,6 +249,13 @@ def test_what_is_wrong_in_one_entry_is_mended_without_the_loss_of_the_others(
 def test_shares_as_people_write_them() -> None:
     written = ("0.25", " 25% ", "7 %", "1e-2", "abc", "half", "%", "nan", "inf", "")
     assert [share_of(text) for text in written] == [0.25, 0.25, 0.07, 0.01, *[None] * 6]
+
+
+def test_shares_are_relative_to_one_another_as_the_page_says() -> None:
+    told = next(info for key, _, info in _FIELDS if key == "fraction")
+    assert "1 and 3 make 25 % and 75 %" in told
+    assert contributed([400, 400], [1, 3]) == [133, 400]
+    assert contributed([400, 400], [0.25, 0.75]) == [133, 400]
 
 
 def test_arithmetic_of_rows() -> None:
