@@ -25,9 +25,9 @@ from studio.service.data import all_rejudged, inspect_recipe
 from studio.service.mixing import mix_of
 from studio.service.paths import Paths
 from studio.service.preview import rows_of
-from studio.ui.mixture import _FIELDS
 from studio.service.studio import Studio
 from studio.ui.form import Form
+from studio.ui.mixture import _FIELDS
 from studio.ui.whole_check import take
 
 TRL = """

@@ -70,6 +70,38 @@ def test_a_share_that_is_no_number_is_cleared_alone(studio: StudioPage) -> None:
     studio.wait_for("test_split_size", 0.1)
 
 
+def test_what_is_left_in_the_box_is_added_once_or_said_to_be_not_added(studio: StudioPage, tmp_path: Path) -> None:
+    for name in ("one", "two", "three", "four"):
+        (tmp_path / f"{name}.jsonl").write_text('{"prompt": "a", "completion": "b"}\n' * 9)
+    studio.fresh().settle().choose_dataset(str(tmp_path / "one.jsonl"))
+    box, parts = studio.page.get_by_label("Add another dataset"), studio.page.locator(".ts-part-row")
+    expect(parts).to_have_count(1)
+    box.fill(str(tmp_path / "two.jsonl"))
+    box.press("Tab")
+    expect(parts).to_have_count(2)
+    expect(box).to_have_value("")
+    box.fill(str(tmp_path / "three.jsonl"))
+    studio.page.locator("#mixture-more").click()
+    expect(parts).to_have_count(3)
+    expect(box).to_have_value("")
+    box.fill(str(tmp_path / "four.jsonl"))
+    box.press("Enter")
+    box.press("Tab")  # Enter's answer is still to come
+    expect(parts).to_have_count(4)
+    expect(box).to_have_value("")
+    assert len(studio.settle().recipe()["datasets"]) == 4
+    missing = str(tmp_path / "none.jsonl")
+    box.fill(missing)
+    studio.page.locator("#mixture-more").click()
+    said = studio.page.locator(".toast-body", has_text="was not added")
+    expect(said).to_have_count(1)
+    expect(box).to_have_value(missing)
+    box.fill("")
+    box.press("Tab")
+    assert len(studio.settle().recipe()["datasets"]) == 4
+    expect(said).to_have_count(1)
+
+
 def test_the_fields_of_a_single_file_are_open_only_where_they_are_asked_for(studio: StudioPage, tmp_path: Path) -> None:
     for name in ("one", "two"):
         rows = "".join(json.dumps({"prompt": f"{name} {n}", "completion": "yes"}) + "\n" for n in range(30))

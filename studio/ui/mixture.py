@@ -10,6 +10,8 @@ import gradio as gr
 
 from studio.domain.asked_splits import base_split
 from studio.domain.data_layout import as_path
+from studio.domain.errors import StudioError
+from studio.domain.findings import errors
 from studio.domain.mixture import SINGLE, as_mixture, as_single, entries_of
 from studio.domain.values import number_text, share_of
 from studio.service.mixing import Part, mix_of
@@ -24,7 +26,11 @@ from studio.ui.pager import FIRST_ROWS, Viewing
 if TYPE_CHECKING:
     from studio.ui.page import Page
 
+# A press on Add leaves the box where one types as it is: what the box does when it is left would come before it.
 _SCRIPT = """
+document.addEventListener('mousedown', (event) => {
+  if (event.target.closest('#mixture-more')) event.preventDefault();
+});
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-entry]');
   if (button) trigger('click', {entry: Number(button.dataset.entry), what: button.dataset.what});
@@ -66,6 +72,7 @@ def build(page: Page) -> None:
                 max_lines=1,
                 elem_id="mixture-add",
             )
+            press = gr.Button("Add", size="sm", elem_id="mixture-more")
             switches = [
                 gr.Button(words, size="sm", elem_id=name, visible=_can(name, start)) for name, words in _SWITCHES
             ]
@@ -76,7 +83,7 @@ def build(page: Page) -> None:
         (row, lambda form: gr.update(visible=shows_fields(form))),
         *((button, partial(_visible, name)) for button, (name, _) in zip(switches, _SWITCHES, strict=True)),
     ]
-    page.wiring.append(partial(_wire, page, listed, fields, more, switches))
+    page.wiring.append(partial(_wire, page, listed, fields, (more, press), switches))
 
 
 def _has_data(form: Form) -> bool:
@@ -155,11 +162,12 @@ def _put(page: Page, form: Form, entries: list[dict[str, Any]], entry: int, **mo
 
 
 def add(page: Page, form: Form, typed: str) -> None:
-    """One more dataset, behind those that are there; a single one becomes a mixture by it."""
+    """One more dataset behind the others; a single one becomes a mixture. Raises StudioError where there is none."""
     name = hub_name(typed)
-    if not name:
-        return
     found = page.studio.inspect(name, form.recipe.method, values=_without_data(form))
+    wrong = errors(list(found.findings))
+    if wrong and not found.columns and not found.splits:
+        raise StudioError(f"{pieces.short_path(name)} was not added. {wrong[0].message}", wrong[0].why)
     new = entries_of(found.values) or entries_of(as_mixture({"dataset_name": name, **found.values}))
     if found.source == "local" and "dataset_name" in found.values:
         new[0]["path"] = name  # as it was typed: the recipe for elsewhere names no folder of this machine
@@ -363,6 +371,8 @@ def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[
         return [gr.skip() if one in fields else new for one, new in zip(page.all_outputs, drawn, strict=True)]
 
     def adding(typed: str, form: Form) -> list[Any]:
+        if not typed.strip():
+            return [gr.skip()] * (1 + len(page.all_outputs))
         add(page, form, typed)
         return ["", *page.everything(form)]
 
@@ -382,6 +392,7 @@ def _wire(page: Page, listed: Any, fields: list[Any], more: Any, switches: list[
     left = [listen for box in fields[1:] for listen in (box.submit, box.blur)]
     gr.on(left, guarded(typed_in, unchanged), [*fields, page.form], **last)
     # The box is emptied by its own answer alone: others may come while the next name is being typed.
-    with_box = {**last, "outputs": [more, *page.all_outputs]}
-    more.submit(guarded(adding, not_added), [more, page.form], **with_box)
+    with_box = {**last, "outputs": [more[0], *page.all_outputs]}
+    box, button = more
+    gr.on([box.submit, box.blur, button.click], guarded(adding, not_added), [box, page.form], **with_box)
     gr.on([one.click for one in switches], guarded(switched, unchanged), [page.form], **last)
