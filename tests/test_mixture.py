@@ -22,7 +22,7 @@ from studio.domain.mixture import as_mixture, as_single, contributed, held_out, 
 from studio.domain.recipe import Recipe
 from studio.domain.values import share_of
 from studio.service.data import all_rejudged, inspect_recipe
-from studio.service.mixing import mix_of
+from studio.service.mixing import mix_of, rows_to_learn_from
 from studio.service.paths import Paths
 from studio.service.preview import rows_of
 from studio.service.studio import Studio
@@ -249,6 +249,23 @@ def test_what_is_wrong_in_one_entry_is_mended_without_the_loss_of_the_others(
 def test_shares_as_people_write_them() -> None:
     written = ("0.25", " 25% ", "7 %", "1e-2", "abc", "half", "%", "nan", "inf", "")
     assert [share_of(text) for text in written] == [0.25, 0.25, 0.07, 0.01, *[None] * 6]
+
+
+def test_rows_of_a_split_that_is_not_there_are_not_known(tmp_path: Path) -> None:
+    (entry,) = cases(tmp_path)["one"]["datasets"]
+    paths = Paths(tmp_path, tmp_path)
+    values: dict[str, Any] = {"datasets": [entry, {**entry, "split": "nosplit"}]}
+    looked = inspect_recipe("sft", values, paths, HubClient())
+    mix = mix_of(values, looked)
+    assert [part.gives is None for part in mix.parts] == [False, True]
+    assert [part.rows is None for part in mix.parts] == [False, True]
+    assert mix.total is None
+    (tmp_path / "seven").mkdir()
+    (tmp_path / "seven" / "train.jsonl").write_text('{"text": "a"}\n' * 7)
+    single = {"dataset_name": str(tmp_path / "seven")}
+    for split, rows in (("train", 7), ("nosplit", None)):
+        values = {**single, "dataset_train_split": split}
+        assert rows_to_learn_from(values, inspect_recipe("sft", values, paths, HubClient())) == rows
 
 
 def test_shares_are_relative_to_one_another_as_the_page_says() -> None:

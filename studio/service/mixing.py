@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.adapters.archives import archived_format
 from studio.adapters.datafiles import DataSource, open_files, open_source
-from studio.domain.asked_splits import first_row, rows_taken
+from studio.domain.asked_splits import base_split, first_row, rows_taken
 from studio.domain.data_layout import as_pattern, check_folder, format_of, matching
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
@@ -49,17 +49,23 @@ def mix_of(values: Mapping[str, Any], looked: Sequence[Inspection]) -> Mix:
     entries = entries_of(values)
     size = values.get("test_split_size") if entries else None  # of a dataset by name, nothing is held out
     entries = entries or entries_of(as_mixture(values))
-    known = [one.num_rows if one.columns else None for one in looked]
+    specs = [entry.get("split") for entry in entries]
+    known = [_counted(one, spec) for one, spec in zip(looked, specs, strict=False)]
     known += [None] * (len(entries) - len(known))
     # Without a column there are no rows either.
     known = [0 if entry.get("columns") == [] else count for entry, count in zip(entries, known, strict=False)]
-    specs = [entry.get("split") for entry in entries]
     rows = [rows_taken(spec, count) for spec, count in zip(specs, known, strict=False)]
     gives = contributed(rows, [entry.get("fraction") for entry in entries])
     total = None if None in gives or not gives else sum(count or 0 for count in gives)
     firsts = [first_row(spec, count) for spec, count in zip(specs, known, strict=False)]
     parts = tuple(Part(*one) for one in zip(entries, rows, gives, firsts, strict=True))
     return Mix(parts, total, held_out(total, size))
+
+
+def _counted(looked: Inspection, spec: Any) -> int | None:
+    """The rows of the split of which `spec` takes some; None where it was not there to be looked at."""
+    there = (looked.read_split or looked.split) == base_split(spec)
+    return looked.num_rows if looked.columns and there else None
 
 
 def rows_to_learn_from(values: Mapping[str, Any], looked: Sequence[Inspection]) -> int | None:
