@@ -268,6 +268,30 @@ def test_rows_of_a_split_that_is_not_there_are_not_known(tmp_path: Path) -> None
         assert rows_to_learn_from(values, inspect_recipe("sft", values, paths, HubClient())) == rows
 
 
+@pytest.mark.parametrize(
+    ("split", "evaluates", "label", "rows"),
+    [
+        ("train[:10%]", False, "Take train[:10%] in `datasets`", 20),
+        ("train[:10%]", True, "Take train[:10%] in `datasets`, a tenth held out to evaluate on", 18),
+        ("train[50:]+train[:10]", False, "Take train[50:]+train[:10] in `datasets`", 160),
+        ("train[:10%", False, "Train on train", 200),
+    ],
+)
+def test_a_part_of_a_split_is_offered_as_an_entry(
+    tmp_path: Path, catalog: Catalog, split: str, evaluates: bool, label: str, rows: int
+) -> None:
+    (tmp_path / "train.jsonl").write_text('{"text": "a"}\n' * 200)
+    paths, more = Paths(tmp_path, tmp_path), {"eval_strategy": "steps", "eval_steps": 5} if evaluates else {}
+    recipe = Recipe("sft", {"dataset_name": str(tmp_path), "dataset_train_split": split, **more})
+    looked = inspect_recipe("sft", recipe.values, paths, HubClient())
+    fixes = [one.fix for one in looked[0].findings if one.where.name == "dataset_train_split" and one.fix]
+    assert [fix.label for fix in fixes] == [label]
+    cured = recipe.with_changes(catalog, fixes[0].set, fixes[0].unset)
+    again = inspect_recipe("sft", cured.values, paths, HubClient())
+    assert [errors(list(one.findings)) for one in again] == [[]]
+    assert rows_to_learn_from(cured.values, again) == rows
+
+
 def test_shares_are_relative_to_one_another_as_the_page_says() -> None:
     told = next(info for key, _, info in _FIELDS if key == "fraction")
     assert "1 and 3 make 25 % and 75 %" in told

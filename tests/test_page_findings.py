@@ -47,6 +47,19 @@ def test_a_fix_beside_the_data_is_made_by_mouse_and_by_keyboard(studio: StudioPa
     expect(fix(studio, "#data-preview", "Turn assistant_only_loss off")).to_have_count(0)
 
 
+def test_a_part_of_the_rows_becomes_an_entry(studio: StudioPage) -> None:
+    studio.fresh().settle().tab("data")
+    box = studio.page.locator("#arg-dataset_train_split input")
+    box.fill("train[:10%]")
+    box.press("Enter")
+    fix(studio, "#data-preview", "Take train[:10%] in datasets").click()
+    parts = studio.page.locator(".ts-part-row")
+    expect(parts).to_contain_text("43 of 43 rows")
+    studio.wait_for("test_split_size", 0.1)
+    assert [entry["split"] for entry in studio.recipe()["datasets"]] == ["train[:10%]"]
+    expect(studio.start).to_have_text("Start training")
+
+
 def test_a_fix_beside_the_tokens_is_made(studio: StudioPage) -> None:
     studio.fresh().settle().tab("training")
     studio.type("max_length", "30")

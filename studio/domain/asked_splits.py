@@ -134,12 +134,24 @@ def split_findings(name: str, splits: Sequence[str], values: Mapping[str, Any]) 
         why, fix = _KEYERROR, _other_split(argument, splits, values)
         if isinstance(split, str) and base_split(split) in splits:
             why = f"It takes the name of a split alone: slices and sums are taken in `datasets`. {_KEYERROR}"
-            if argument == "dataset_train_split" and not evaluates and as_mixture(values):
-                fix = Fix(
-                    f"Take {split} in `datasets`", as_mixture(values), tuple(one for one in SINGLE if one in values)
-                )
+            if argument == "dataset_train_split":
+                fix = _by_entry(split, values, evaluates) or fix
         what = f"{name} has no split '{split}'; it has {', '.join(splits)}."
         yield finding("error", argument, what, why, fix)
+
+
+def _by_entry(split: str, values: Mapping[str, Any], evaluates: bool) -> Fix | None:
+    """A part or a sum of splits as an entry of `datasets`, which takes them; what is evaluated on is held out of it."""
+    mixture = as_mixture(values)
+    try:
+        parts_of(split)
+    except StudioError:
+        return None
+    if not mixture or ("streaming" in mixture and (evaluates or "[" in split)):
+        return None
+    label = f"Take {split} in `datasets`" + (", a tenth held out to evaluate on" if evaluates else "")
+    held = {"test_split_size": 0.1} if evaluates else {}
+    return Fix(label, {**mixture, **held}, tuple(one for one in SINGLE if one in values))
 
 
 def _other_split(argument: str, splits: Sequence[str], values: Mapping[str, Any]) -> Fix:
