@@ -132,6 +132,27 @@ def test_the_fields_of_a_single_file_are_open_only_where_they_are_asked_for(stud
     expect(opener).to_have_count(0)
 
 
+def test_the_whole_row_of_a_dataset_is_lit_where_there_are_several(studio: StudioPage) -> None:
+    studio.fresh().settle().tab("data")
+    studio.page.locator("#mixture-several").click()
+    rows, box = studio.page.locator(".ts-part-row"), studio.page.get_by_label("Add another dataset")
+    colour, clear = "row => getComputedStyle(row).backgroundColor", "rgba(0, 0, 0, 0)"
+    expect(rows).to_have_count(1)
+    studio.settle()
+    rows.locator(".ts-part-choice").hover()
+    assert {rows.evaluate(colour), rows.locator(".ts-part-choice").evaluate(colour)} == {clear}
+    box.fill("assets/demo/distillation")
+    box.press("Enter")
+    expect(rows).to_have_count(2)
+    studio.settle()
+    first, second = rows.nth(0), rows.nth(1)
+    expect(second.locator('[aria-pressed="true"]')).to_have_count(1)
+    before = second.evaluate(colour)
+    assert clear == first.evaluate(colour) != before
+    first.locator(".ts-part-choice").hover()
+    assert clear != first.evaluate(colour) != before
+
+
 def test_nothing_at_the_end_of_a_narrow_page_lies_under_start(studio: StudioPage) -> None:
     studio.page.set_viewport_size({"width": 800, "height": 1000})
     studio.tab("data")
