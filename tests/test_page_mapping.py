@@ -92,6 +92,21 @@ def test_from_a_raw_file_to_data_that_is_taken(studio: StudioPage, shared_app: A
     assert open_source(made).splits == ("train", "test")
 
 
+def test_what_is_prepared_again_after_an_undo_has_the_next_free_name(
+    studio: StudioPage, shared_app: AppProcess, tmp_path: Path
+) -> None:
+    studio.choose_dataset(str(write(tmp_path / "twice", ROWS)))
+    name = studio.page.locator("#mapping-name input, #mapping-name textarea").first
+    expect(name).to_have_value("twice-sft")
+    prepare(studio)
+    studio.wait_for("dataset_name", str(shared_app.home / "datasets/twice-sft"))
+    studio.settle().press("undo")
+    expect(name).to_have_value("twice-sft-2")
+    prepare(studio)
+    studio.wait_for("dataset_name", str(shared_app.home / "datasets/twice-sft-2"))
+    expect(studio.card).to_contain_text("Prepared as twice-sft-2: 57 rows to train on, 3 to test on.")
+
+
 def test_the_solution_is_kept_for_the_rewards_and_not_asked(studio: StudioPage, tmp_path: Path) -> None:
     studio.choose_method("grpo")
     studio.choose_dataset(str(write(tmp_path / "rewarded", ROWS)))

@@ -22,15 +22,16 @@ Key = tuple[str, str, str, str]
 class Choice:
     """What the user has chosen for one dataset and method; what is None stands as it is proposed.
 
-    `share` is what is held out, in hundredths, or `split:NAME` for one of the source's own splits. `job` is the
-    one that goes on, which an earlier page may have started (it is `sought` once), and `trouble` the Finding that the
-    last one ended with.
+    `proposed` is the name that was shown where none is chosen, `share` what is held out, in hundredths, or
+    `split:NAME` for one of the source's own splits. `job` is the one that goes on, which an earlier page may have
+    started (it is `sought` once), and `trouble` the Finding that the last one ended with.
     """
 
     key: Key = ("", "", "", "")
     roles: dict[str, str] | None = None
     settings: Settings | None = None
     name: str | None = None
+    proposed: str = ""
     share: str | None = None
     leave_out: bool = False
     job: Job | None = None

@@ -129,7 +129,8 @@ class MappingCard:
             return gr.skip()
         settings, mapping = found.proposal.settings, found.proposal.mapping
         if name == "name":
-            return gr.update(value=choice.name or self._free_name(form))
+            choice.proposed = self._free_name(form)
+            return gr.update(value=choice.name or choice.proposed)
         if name == "share":
             own = [(split, f"split:{split}") for split in found.tests]
             alone = len(form.looked) == 1
@@ -218,7 +219,8 @@ class MappingCard:
         if found is None:
             return
         said = dict(zip(self.controls, values, strict=False))
-        choice.name = str(said["name"] or "").strip() or None
+        name = str(said["name"] or "").strip()
+        choice.name = name if name and name != choice.proposed else None  # a proposal goes on to the next free one
         choice.share = str(said["share"] or "0")
         choice.leave_out = bool(said["leave_out"])
         better = str(said["better"] or "")
