@@ -77,6 +77,16 @@ def test_pages_of_both_splits(studio: StudioPage, tmp_path: Path) -> None:
     shown.locator("[data-goto]").fill("9999")
     shown.locator("[data-goto]").press("Enter")
     expect(shown).to_contain_text("Rows 21 to 25 of 25")
+    expect(shown.get_by_role("alert")).to_have_text("There is no row 9,999: this data has 25 rows")
+    for typed in ("0", "-1", "1.5"):
+        shown.locator("[data-goto]").fill(typed)
+        shown.locator("[data-goto]").press("Enter")
+        expect(shown.get_by_role("alert")).to_have_text(f"{typed} is no row: rows are counted from 1")
+        expect(shown).to_contain_text("Rows 21 to 25 of 25")
+    shown.locator("[data-goto]").fill("3")
+    shown.locator("[data-goto]").press("Enter")
+    expect(shown).to_contain_text("Rows 3 to 22 of 25")
+    expect(shown.get_by_role("alert")).to_have_count(0)
     studio.choose_argument("dataset_train_split", "test")
     expect(shown).to_contain_text("Rows 1 to 20 of 25")
 

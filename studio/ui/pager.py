@@ -50,6 +50,8 @@ watch('value', () => {
 WORDS = (
     *("The recipe takes {split}", "The recipe takes no rows of {shown}: it takes {split}", "Show them"),
     "Of these, the recipe takes rows {rows} ({split})",
+    *("{typed} is no row: rows are counted from 1", "There is no row {typed}: this data has {total} rows"),
+    "There is no row {typed}: these are the last ones",
 )
 
 
@@ -58,13 +60,15 @@ class Viewing:
     """Which rows a page shows: of the recipe's dataset number `entry`, `page` where others than the first were asked.
 
     `of` are the first rows of the dataset that the page belongs to: once that was looked at anew, it is over.
-    `asked` numbers the questions: an answer to an older one is not shown.
+    `asked` numbers the questions: an answer to an older one is not shown. `typed` is the number of a row that was
+    asked for and that there is not.
     """
 
     entry: int = 0
     page: RowsPage | None = None
     of: tuple[dict[str, Any], ...] | None = None
     asked: int = 0
+    typed: str = ""
 
 
 FIRST_ROWS = Viewing()
@@ -125,11 +129,35 @@ def bar(form: Form, looked: Inspection) -> str:
         else ""
     )
     wrong = pieces.finding(shown.finding) if shown.finding is not None else ""
+    missed = _missed(form.viewing, looked, shown)
     return (
         f'<div class="ts-pager" role="group" aria-label="Rows"><span class="ts-num" role="status">{said}</span>'
         f"{_button('previous', 'Previous', shown.offset > 0)}{_button('next', 'Next', not ended)}{goto}"
-        f"{_splits(looked, shown.split)}</div>{_taken(looked, shown)}{wrong}"
+        f"{_splits(looked, shown.split)}</div>{missed}{_taken(looked, shown)}{wrong}"
     )
+
+
+def _missed(viewing: Viewing, looked: Inspection, shown: RowsPage) -> str:
+    """What is wrong with the number of a row that was typed."""
+    typed = viewing.typed
+    if not typed or viewing.of is not looked.rows:
+        return ""
+    if not _is_row(typed):
+        said = pieces.spoken("{typed} is no row: rows are counted from 1", typed=typed)
+    elif shown.total is not None:
+        total = pieces.count(shown.total)
+        said = pieces.spoken("There is no row {typed}: this data has {total} rows", typed=_number(typed), total=total)
+    else:
+        said = pieces.spoken("There is no row {typed}: these are the last ones", typed=_number(typed))
+    return f'<div class="ts-pager ts-hint" role="alert">{said}</div>'
+
+
+def _is_row(typed: str) -> bool:
+    return typed.isdecimal() and int(typed) > 0
+
+
+def _number(typed: str) -> str:
+    return pieces.count(int(typed)) if len(typed) < 16 else typed
 
 
 def _taken(looked: Inspection, shown: RowsPage) -> str:
@@ -177,7 +205,7 @@ def target(to: str, shown: RowsPage) -> tuple[str, int] | None:
         return shown.split, max(0, shown.offset - PAGE_ROWS)
     if kind == "next":
         return shown.split, shown.offset + PAGE_ROWS
-    if kind == "row" and value.strip().isdecimal() and 0 < int(value) < 1 << 53:
+    if kind == "row" and _is_row(value) and int(value) < 1 << 53:
         return shown.split, int(value) - 1
     return None
 
@@ -191,19 +219,25 @@ def wire(page: Page, preview: Any, draw: Callable[[Form], str], timer: Any, tick
         if looked is None:
             return gr.skip(), gr.skip()
         shown = page_of(form, looked)
-        wanted = target(str(event._data.get("page", "")), shown)
-        if wanted is None:
+        to = str(event._data.get("page", ""))
+        typed = to.removeprefix("row:") if to.startswith("row:") else ""
+        wanted = target(to, shown)
+        if wanted is None and not typed:
             return gr.skip(), gr.skip()
+        if wanted is None:
+            form.viewing = replace(form.viewing, page=shown, of=looked.rows, typed=typed)
+            return draw(form), gr.skip()
         split, offset = wanted
         # The place is taken at once: a second press counts from there, and an answer that comes late is told by it.
         asked = form.viewing.asked + 1
         place = replace(shown, split=split, offset=offset)
-        form.viewing = replace(form.viewing, page=place, of=looked.rows, asked=asked)
+        form.viewing = replace(form.viewing, page=place, of=looked.rows, asked=asked, typed="")
         found = page.studio.rows_of(looked, split, offset)
         now = looked_at(form)
         if form.viewing.asked != asked or now is None or now.rows is not looked.rows:
             return gr.skip(), gr.skip()
-        form.viewing = replace(form.viewing, page=found)
+        beyond = found.finding is None and not found.offset <= offset < found.offset + max(1, len(found.rows))
+        form.viewing = replace(form.viewing, page=found, typed=typed if beyond else "")
         return draw(form), ticks(form)
 
     preview.click(turn, [page.form], [preview, timer], **{**BUSY, "show_progress": "hidden"}, trigger_mode="multiple")
