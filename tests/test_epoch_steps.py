@@ -14,7 +14,7 @@ import pytest
 from model_files import ROOT
 
 from studio.domain.arguments import Catalog
-from studio.domain.epoch_steps import Batching, batching_of, steps_per_epoch
+from studio.domain.epoch_steps import Batching, batching_of, epoch_of, steps_per_epoch
 from studio.domain.recipe import Recipe
 
 PLAIN = [
@@ -77,4 +77,12 @@ def test_what_is_no_number_or_does_not_go_together_is_not_guessed(catalog: Catal
     ):  # fmt: skip
         assert batching_of(Recipe("grpo", values), catalog) is None, values
     assert batching_of(Recipe("grpo"), catalog) == Batching(8, 1, 1, False, 8, 1, 1)
-    assert Batching(4, 3, 2, generations=4, iterations=2).rows == 3
+
+
+def test_an_epoch_is_of_what_was_counted_where_it_was(catalog: Catalog) -> None:
+    plain = Recipe("sft", {"per_device_train_batch_size": 16})
+    assert [epoch_of(plain, catalog, rows, None) for rows in (4, 33, None)] == [1, 3, None]
+    assert [epoch_of(plain, catalog, 4000, counted) for counted in (3104, 0)] == [194, None]
+    packed = plain.with_changes(catalog, {"packing": True})
+    assert (epoch_of(packed, catalog, 4000, None), epoch_of(packed, catalog, 4000, 160)) == (None, 10)
+    assert epoch_of(plain.with_changes(catalog, {"dataloader_drop_last": True}), catalog, 15, None) is None

@@ -101,6 +101,10 @@ def test_rows_and_steps_are_those_of_all_that_is_trained_on(studio: Studio) -> N
     assert said(datasets=[one, {"path": "no/where"}]) == ("2 datasets", "2 epochs")
     assert expected_steps(form, form.recipe, catalog) is None
     assert said(datasets=[one, other], max_steps=27)[1] == "27 steps · 0.2 epochs"
+    few = [{"path": "assets/demo/distillation", "split": "train[:4]"}]
+    whole = {"per_device_train_batch_size": 16, "max_steps": 8}
+    assert said(datasets=few, **whole) == ("assets/demo/distillation · train[:4] · 4 rows", "8 steps · 8 epochs")
+    assert said(datasets=few, **whole, packing=True)[1] == "8 steps"  # what it packs is known once it is counted
 
 
 def test_what_is_hidden_is_not_in_the_recipe_and_comes_back_with_what_hid_it(studio: Studio) -> None:

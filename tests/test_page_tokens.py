@@ -85,7 +85,10 @@ def test_packing_shows_sequences_with_their_seams(studio: StudioPage) -> None:
     studio.tab("data")
     expect(tokens(studio).locator(".ts-example h3")).to_contain_text("Sequence", timeout=LONG)
     expect(tokens(studio).locator(".ts-seam").first).to_have_text("next example")
-    expect(fact(studio, "Steps in an epoch")).to_contain_text("27 without packing")
+    expect(fact(studio, "Steps in an epoch")).to_have_text("14 (27 without packing)")
+    expect(studio.page.locator("#recipe-card")).to_contain_text("240 steps · 17 epochs")
+    studio.tab("compute")
+    expect(studio.page.locator("#launch-plan")).to_contain_text("432 rows: 14 updates an epoch, 240 in the whole run.")
 
 
 def test_a_mixture_is_counted_with_the_rows_that_are_held_out(studio: StudioPage) -> None:

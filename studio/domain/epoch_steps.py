@@ -40,11 +40,6 @@ class Batching:
     per_generation: int = 1
     iterations: int = 1
 
-    @property
-    def rows(self) -> float:
-        """Rows of the data that one update takes."""
-        return self.each * self.times * self.processes / (self.generations * self.iterations)
-
 
 def batching_of(recipe: Recipe, catalog: Catalog) -> Batching | None:
     """How the recipe has it; None while one of the numbers is none, or they do not go together."""
@@ -87,6 +82,16 @@ def steps_per_epoch(method: str, sequences: int, how: Batching) -> int:
     else:
         batches = math.ceil(math.ceil(sequences / how.each) / how.processes)
     return math.ceil(batches / how.times)
+
+
+def epoch_of(recipe: Recipe, catalog: Catalog, rows: int | None, sequences: int | None) -> int | None:
+    """Updates in an epoch of `rows` rows; None where that cannot be known before TRL has read them.
+
+    `sequences` are what TRL makes of the rows, where their tokens have been counted: some are dropped, or packed.
+    """
+    how = batching_of(recipe, catalog)
+    number = sequences if sequences is not None else None if recipe.get("packing") is True else rows
+    return steps_per_epoch(recipe.method, number, how) or None if how and number else None
 
 
 def steps_either_way(count: TokenCount, recipe: Recipe, catalog: Catalog) -> dict[bool, int]:

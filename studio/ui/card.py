@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from studio.domain.arguments import Catalog
-from studio.domain.epoch_steps import batching_of, steps_per_epoch
+from studio.domain.epoch_steps import epoch_of
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import method_named
 from studio.domain.mixture import entries_of
@@ -227,22 +227,19 @@ def expected_steps(form: Form, recipe: Recipe, catalog: Catalog, sequences: int 
     steps = _whole(in_effect(recipe, catalog, "max_steps"))
     if steps:
         return steps
-    epochs, how = in_effect(recipe, catalog, "num_train_epochs"), batching_of(recipe, catalog)
-    rows = sequences or form.rows
-    packed = recipe.get("packing") is True and sequences is None
-    if not rows or not how or packed or not isinstance(epochs, (int, float)) or not 0 < epochs < 1e6:
+    epochs, epoch = in_effect(recipe, catalog, "num_train_epochs"), epoch_of(recipe, catalog, form.rows, sequences)
+    if epoch is None or not isinstance(epochs, (int, float)) or not 0 < epochs < 1e6:
         return None
-    return math.ceil(steps_per_epoch(recipe.method, rows, how) * epochs) or None
+    return math.ceil(epoch * epochs)
 
 
 def _length(form: Form, recipe: Recipe, catalog: Catalog, sequences: int | None) -> str:
     """Steps and epochs, as far as the number of rows is known."""
     steps = _whole(in_effect(recipe, catalog, "max_steps"))
     epochs = in_effect(recipe, catalog, "num_train_epochs")
-    rows = form.rows
-    how = batching_of(recipe, catalog)
     if steps:
-        passed = f" · {_epochs(steps * how.rows / rows)} epochs" if rows and how else ""
+        epoch = epoch_of(recipe, catalog, form.rows, sequences)
+        passed = f" · {_epochs(steps / epoch)} epochs" if epoch else ""
         return f"{pieces.count(steps)} steps{passed}"
     if not isinstance(epochs, (int, float)):
         return "–"

@@ -298,6 +298,13 @@ class Form:
         values = {name: value for name, value in self.added.items() if name != "num_processes"}
         return replace(self.recipe, values={**values, **self.recipe.values})
 
+    def launched(self) -> Recipe:
+        """The recipe with the number of processes that the studio adds for this machine."""
+        added = self.added.get("num_processes") if not self.elsewhere else None
+        if added is None or "num_processes" in self.recipe.launch:
+            return self.recipe
+        return replace(self.recipe, launch={**self.recipe.launch, "num_processes": added})
+
     def apply(self, studio: Studio, index: int) -> None:
         """Makes the change that a Finding proposes."""
         fix = self.findings[index].fix if index < len(self.findings) else None

@@ -13,7 +13,7 @@ from studio.domain.findings import row_name
 from studio.domain.token_count import TokenCount, bins, summary
 from studio.service.token_rows import countable
 from studio.service.tokens import DECIDING, NAMING, Counted
-from studio.ui import pieces
+from studio.ui import late_answers, pieces
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
 
@@ -59,12 +59,16 @@ def _wire(page: Page, card: Any) -> None:
     def count(form: Form) -> list[Any]:
         tokens, recipe, looked = page.studio.tokens, form.recipe, form.looked
         tokens.count(recipe, looked, first=form.example, every=tokens.wants_all(recipe, looked))
+        late_answers.note(form)
         # What was edited meanwhile is counted next: the card drawn now asks for it.
-        return [_card(page, form), page.signal()]
+        return [_card(page, form), *(draw(form) for _, draw in lengths), page.signal()]
 
+    # Whatever tells how long training is follows `packing`, as this card does.
+    lengths = [pair for pair in page.following["packing"] if pair[0] is not card]
     card.click(press, [page.form], [card], trigger_mode="multiple", **QUIET)
     counting = {**BUSY, "concurrency_limit": 2, "concurrency_id": "tokens", "show_progress": "hidden"}
-    card.input(count, [page.form], [card, page.late], trigger_mode="always_last", **counting)
+    told = [card, *(piece for piece, _ in lengths), page.late]
+    card.input(count, [page.form], told, trigger_mode="always_last", **counting)
 
 
 def _card(page: Page, form: Form) -> str:
@@ -164,9 +168,8 @@ def _prompts(count: TokenCount) -> str:
 def _steps(page: Page, form: Form, count: TokenCount) -> str:
     """Steps as batches are made now, and the other way."""
     packs, about = form.recipe.get("packing") is True, "" if count.exact else "about "
-    made = {
-        way: about + pieces.count(steps) for way, steps in steps_either_way(count, form.recipe, page.catalog).items()
-    }
+    either = steps_either_way(count, form.launched(), page.catalog)
+    made = {way: about + pieces.count(steps) for way, steps in either.items()}
     if packs not in made:
         return ""
     other = made.get(not packs)

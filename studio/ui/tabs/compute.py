@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.domain.epoch_steps import OF_A_STEP
+from studio.domain.epoch_steps import OF_A_STEP, epoch_of
 from studio.domain.launch_plan import (
     ALONE,
     LaunchPlan,
@@ -41,6 +41,7 @@ _PLANNING = (
     "num_train_epochs",
     "max_steps",
     "packing",
+    "max_length",
     "test_split_size",
 )
 
@@ -173,14 +174,6 @@ def _on_gpus(page: Page, form: Form) -> bool:
     return form.elsewhere or bool(page.studio.machine.gpus)
 
 
-def _completed(form: Form) -> Recipe:
-    """The recipe with the number of processes that the studio adds."""
-    added = form.added.get("num_processes") if not form.elsewhere else None
-    if added is None or "num_processes" in form.recipe.launch:
-        return form.recipe
-    return replace(form.recipe, launch={**form.recipe.launch, "num_processes": added})
-
-
 def _own(page: Page, form: Form) -> str:
     return own_config(_config(page, form), len(page.studio.machine.gpus))
 
@@ -219,7 +212,7 @@ def _offload_update(page: Page, form: Form) -> Any:
 
 
 def _meaning(page: Page, form: Form) -> str:
-    recipe = _completed(form)
+    recipe = form.launched()
     plan = _plan(page, form, recipe)
     known = plan is not None and plan.processes is not None
     counted = replace(recipe, launch={**recipe.launch, "num_processes": plan.processes if plan and known else 1})
@@ -265,12 +258,13 @@ def _length_words(page: Page, form: Form, recipe: Recipe) -> str:
     rows = form.rows
     if rows is None:
         return "How many updates that is can be said once the dataset's rows are known."
-    if recipe.get("packing") is True:
+    sequences = page.studio.tokens.sequences(form.recipe, form.looked)
+    if recipe.get("packing") is True and sequences is None:
         return (
             f"{pieces.count(rows)} rows; packing puts short ones together, so the number of updates shows at the start."
         )
-    once = recipe.with_changes(page.catalog, {"max_steps": -1, "num_train_epochs": 1.0})
-    epoch, whole = (expected_steps(form, one, page.catalog) for one in (once, recipe))
+    epoch = epoch_of(recipe, page.catalog, rows, sequences)
+    whole = expected_steps(form, recipe, page.catalog, sequences)
     words = f"{pieces.count(rows)} rows"
     words += f": {pieces.count(epoch)} updates an epoch" if epoch else ""
     return words + (f", {pieces.count(whole)} in the whole run." if whole else ".")

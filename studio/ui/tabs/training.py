@@ -91,13 +91,14 @@ def _batches(page: Page) -> Any:
 def _batch_words(page: Page, form: Form) -> str:
     """What the numbers above mean together, in one line."""
     catalog = page.catalog
-    batch = effective_batch(form.recipe, catalog)
+    recipe = form.launched()
+    batch = effective_batch(recipe, catalog)
     if batch is None:
         return ""
     each, times, processes = batch
     words = f"{pieces.count(each * times * processes)} examples make one update"
     sequences = page.studio.tokens.sequences(form.recipe, form.looked)
-    steps = expected_steps(form, form.recipe, catalog, sequences)
+    steps = expected_steps(form, recipe, catalog, sequences)
     rows = form.rows
     if rows is not None:
         words += f" · {pieces.count(rows)} rows"
@@ -114,7 +115,7 @@ def _disk(page: Page) -> Any:
 def _disk_words(page: Page, form: Form) -> str:
     """What the checkpoints will take, as far as the model is known."""
     recipe, studio = form.displayed(), page.studio
-    steps = expected_steps(form, form.recipe, page.catalog, studio.tokens.sequences(form.recipe, form.looked))
+    steps = expected_steps(form, form.launched(), page.catalog, studio.tokens.sequences(form.recipe, form.looked))
     found = studio.saving.kept(recipe, page.catalog, steps)
     if found is None:
         return ""
@@ -175,7 +176,7 @@ def _schedule(page: Page, form: Form) -> str:
     lacks = lacking(name, options)
     if lacks:
         return f'<div class="ts-hint">{name} needs Schedule options, such as <code>{pieces.text(lacks)}</code>.</div>'
-    known = expected_steps(form, form.recipe, catalog, page.studio.tokens.sequences(form.recipe, form.looked))
+    known = expected_steps(form, form.launched(), catalog, page.studio.tokens.sequences(form.recipe, form.looked))
     # Without a number of steps the shape is drawn over a thousand, and its axis says no number.
     total = known or max(1000, 4 * int(warmup))
     points = rates(name, float(peak), total, warmup_of(float(warmup), total), options)
