@@ -267,6 +267,8 @@ def _target(method: str, have: Mapping[str, Source]) -> tuple[str, str]:
         return "", _NO_WINNER
     if "chosen" in have or "rejected" in have:
         return "", "Which column holds the " + ("worse" if "chosen" in have else "better") + " answer?"
+    if method == "kto":
+        return "", "Which column rates the answers, by thumbs or scores? A better and a worse answer do as well."
     return "", "Which columns hold the better and the worse answer?"
 
 

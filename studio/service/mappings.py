@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from studio.domain.column_roles import Settings
+from studio.domain.column_roles import Settings, roles_of
 from studio.domain.columns import Column, column_of
 from studio.domain.findings import Finding, Fix
 from studio.domain.mapping import DataMapping, Row
@@ -16,6 +16,8 @@ from studio.service.data import Inspection
 from studio.service.preparing import SHARE, Job, own_test
 
 Key = tuple[str, str, str, str]
+_COMPARING = ("kto", "dpo", "reward")  # methods that learn from more than one answer to a question
+_ALONE = {"system", "question", "context", "reasoning", "answer", "conversation", "tools"}
 
 
 @dataclass
@@ -43,13 +45,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Draft:
-    """A mapping as it stands: `offered` says that it is worth showing, `own` says it in TRL's own arguments."""
+    """A mapping as it stands: `offered` says that it is worth showing, `own` says it in TRL's own arguments.
+
+    `instead` are the methods that can learn from such data, where a row has one answer and the method needs more.
+    """
 
     proposal: Proposal
     offered: bool
     own: Fix | None = None
     share: str = ""
     tests: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
 
 
 def key_of(looked: Inspection) -> Key:
@@ -77,12 +83,29 @@ def _drafted(looked: Inspection, choice: Choice, values: Mapping[str, Any]) -> D
         settings = choice.settings or Settings(after=final_mark(roles, rows))
         changed = propose(looked.method, roles, looked.columns, rows, settings, looked.written)
         proposal = replace(changed, unclear=unclear, sure=changed.sure and not unclear)
+    proposal, instead = _answered_once(looked, proposal, chosen=choice.roles is not None)
     own = _own_words(looked, proposal, values)
     test = own_test(looked.splits, looked.split)
     share = choice.share or (f"split:{test}" if test else f"{SHARE * 100:g}")
     others = tuple(split for split in looked.splits if split != looked.split)
     offered = choice.roles is not None or _is_worth_it(looked, proposal)
-    return Draft(proposal, offered, own, share, others)
+    return Draft(proposal, offered, own, share, others, instead)
+
+
+def _answered_once(looked: Inspection, proposal: Proposal, chosen: bool) -> tuple[Proposal, tuple[str, ...]]:
+    """Of data with one answer a row, where the method needs more: what is recognised, and who can learn from it."""
+    if looked.method not in _COMPARING or proposal.mapping is not None or proposal.unclear:
+        return proposal, ()
+    if not _ALONE.issuperset(proposal.roles.values()):
+        return proposal, ()
+    rows = list(looked.rows)
+    by_sft, by_grpo = (recognise(method, looked.columns, rows, looked.written) for method in ("sft", "grpo"))
+    if by_sft.mapping is None or not {"answer", "conversation"} & set(by_sft.roles.values()):
+        return proposal, ()
+    if looked.method == "kto" and not chosen:  # the rating alone is left to choose
+        roles = {name: role for name, role in by_sft.roles.items() if role in roles_of("kto")}
+        proposal = propose("kto", roles, looked.columns, rows, proposal.settings, looked.written)
+    return proposal, ("sft", "grpo") if by_grpo.mapping is not None else ("sft",)
 
 
 def _is_worth_it(looked: Inspection, proposal: Proposal) -> bool:

@@ -23,6 +23,10 @@ CUT = "In {count} of these rows the turns after the last answer are left out: no
 PASSED = "{count} of the {total} rows looked at are left out: their answer is said to be bad."
 LEARNT = "In {count} of these rows the answer is said to be bad, and is learnt too: choose the column that says so."
 WRITTEN = "Texts are taken from the CSV as they are written: {written}, not {read}."
+ALONE = "The data has one answer a row."
+RATING = "{method} learns from how each is rated: choose the column that holds thumbs or scores in the headers above."
+SECOND = "{method} compares two, a better and a worse one: a second answer is needed beside it."
+INSTEAD = "These can learn from such data:"
 TOLD = (UNASKED, UNREAD, CUT, PASSED, LEARNT, WRITTEN)
 _SHOWN = 2  # rows before and after
 
@@ -37,13 +41,17 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     proposal, label = found.proposal, method_named(looked.method).label
     roles = _grouped(proposal.roles)
     chosen = choice.roles is not None
-    if proposal.mapping is None and not proposal.roles:
+    if found.instead:
+        said = spoken(ALONE)
+    elif proposal.mapping is None and not proposal.roles:
         said = spoken("Nothing is recognised. Choose in the headers above what each column is for.")
     else:
         said = f"{spoken('Chosen' if chosen else 'Recognised')} · {roles}"
     tried = len(proposal.tried) + len(proposal.bad)
     passed, every = len(proposal.passed), tried + len(proposal.passed)
-    if proposal.mapping is None:
+    if found.instead:
+        more = spoken(RATING if looked.method == "kto" else SECOND, method=label) + _switches(found)
+    elif proposal.mapping is None:
         more = pieces.code(proposal.missing)
     elif proposal.bad:
         number, why = proposal.bad[0]
@@ -76,6 +84,16 @@ def _sentence(looked: Inspection, choice: Choice, found: Draft) -> str:
     reset = f' <button type="button" class="ts-btn quiet" data-mapping="reset">{spoken("As proposed")}</button>'
     again = reset if chosen else ""
     return f'<div class="ts-verdict {tone}" role="status"><b>{said}</b>{again}<small>{more}</small></div>'
+
+
+def _switches(found: Draft) -> str:
+    """The methods that can learn from data as it is, each as a button."""
+    buttons = (
+        f'<button type="button" class="ts-btn" data-mapping="method:{method}">'
+        f"{spoken('Switch to {method}', method=method_named(method).label)}</button>"
+        for method in found.instead
+    )
+    return f" {spoken(INSTEAD)} {' '.join(buttons)}"
 
 
 def _as_written(looked: Inspection, found: Draft) -> str:

@@ -12,6 +12,7 @@ import gradio as gr
 from studio.domain.column_roles import MANY, Settings
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding
+from studio.domain.methods import METHOD_NAMES
 from studio.domain.mixture import own_files
 from studio.domain.verdict_words import beside_winner
 from studio.service.data import Inspection
@@ -240,6 +241,8 @@ class MappingCard:
             form.mapping = Choice()
             form.judge_again()
             form.notice = "The recipe says it in TRL's own arguments; no copy was needed."
+        elif what.removeprefix("method:") in METHOD_NAMES:
+            form.change_method(self.page.catalog, what.removeprefix("method:"))
         elif what == "reset":
             form.mapping = Choice()
         else:
