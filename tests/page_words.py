@@ -114,7 +114,7 @@ def page_words(studio: Studio) -> set[str]:
     of_parts |= {*_of_the_library(), *_of_a_search(), *whole_check.WORDS, *data_statistics.WORDS, *run_actions.WORDS}
     of_parts |= {*run_list.WORDS, *run_compare.WORDS, *run_keeping.WORDS, *diagnosis_card.WORDS}
     of_parts |= {*run_samples.WORDS, *sweep_card.WORDS, *webhook_card.WORDS, *queue_card.WORDS, *training.WORDS}
-    of_parts |= {*card.WORDS, *mapping_card.WORDS, *pager.WORDS}
+    of_parts |= {*card.WORDS, *mapping_card.WORDS, *pager.WORDS, *pieces.WORDS}
     words = {*SCRIPTED, *of_parts, *(state.capitalize() for state in STATES)}
     for script in STATIC.glob("*.js"):
         words |= set(_IN_SCRIPTS.findall(script.read_text(encoding="utf-8")))

@@ -22,7 +22,7 @@ from studio.adapters.datacounts import count, prints, repeated, shared
 from studio.adapters.datafiles import open_source
 from studio.adapters.home import Home
 from studio.adapters.hub import HubClient
-from studio.domain.columns import Column
+from studio.domain.columns import Column, column_of
 from studio.domain.dataset_statistics import BARS, ColumnStatistics, Statistics
 from studio.domain.findings import Finding
 from studio.domain.recipe import Recipe
@@ -270,6 +270,15 @@ def test_an_answer_on_the_way_is_not_remembered_beyond_a_look_anew(
     monkeypatch.setattr(whole_data, "in_order", meanwhile)
     studio.whole.begin(looked, {})
     assert studio.whole.taken(looked, {}).num_rows == 2
+
+
+def test_a_null_and_an_empty_text_are_told_apart_in_the_preview() -> None:
+    def shown(cell: Any) -> str:
+        drawn = preview_table.table([column_of("a", [cell, "x"])], [{"a": cell}], {}, "")
+        return re.sub(r"<.*?>", "", drawn.partition("<tbody>")[2].partition("</tbody>")[0])
+
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": ""}]
+    assert [shown(cell) for cell in (None, "", " ", 0, turns)] == ["null", "empty", " ", "0", "userHiassistantempty"]
 
 
 def test_columns_without_lengths_have_none() -> None:

@@ -13,6 +13,8 @@ from studio.domain.moments import seconds_since
 from studio.ui.glossary import MEANINGS
 
 MAPPING = "data:mapping"  # where columns are given their roles
+NULL, EMPTY = "null", "empty"  # what stands in a cell of nothing, as the statistics count them
+WORDS = (NULL, EMPTY)
 _LONG = 220  # characters of a cell that are shown before it folds
 
 
@@ -138,8 +140,8 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
 
 def cell(value: Any, kind: str = "") -> str:
     """One cell: conversations as conversations, long texts folded, images and audio by name; `kind` is its column's."""
-    if value is None:
-        return '<span class="ts-hint">empty</span>'
+    if value is None or value == "":
+        return hollow(value)
     medium = next((one for one in ("image", "audio") if one in kind), None)
     if medium:
         listed = isinstance(value, list) and kind.startswith("list")
@@ -147,12 +149,15 @@ def cell(value: Any, kind: str = "") -> str:
     if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
         turns = [(turn.get("role") or turn.get("from"), turn.get("content", turn.get("value"))) for turn in value]
         if all(role is not None for role, _ in turns):
-            shown = "".join(
-                f'<span class="ts-msg"><b>{text(role)}</b>{folded(_said(said))}</span>' for role, said in turns[:6]
-            )
+            shown = "".join(f'<span class="ts-msg"><b>{text(role)}</b>{_turn(said)}</span>' for role, said in turns[:6])
             more = f'<span class="ts-hint">and {len(turns) - 6} more turns</span>' if len(turns) > 6 else ""
             return shown + more
     return folded(_plain(value))
+
+
+def hollow(value: str | None) -> str:
+    """What stands for a cell that shows nothing: a null, or a text without a sign."""
+    return f'<span class="ts-hint">{spoken(NULL if value is None else EMPTY)}</span>'
 
 
 def _medium(name: str, value: Any) -> str:
@@ -163,6 +168,10 @@ def _medium(name: str, value: Any) -> str:
     file = str(told.get("path") or "").rsplit("/", 1)[-1]
     more = " ".join(text(part) for part in (file, size) if part)
     return f'<span class="ts-role none">{name}</span> {more}'.rstrip()
+
+
+def _turn(content: Any) -> str:
+    return hollow(content) if content is None or content == "" else folded(_said(content))
 
 
 def _said(content: Any) -> str:

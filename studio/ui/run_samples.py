@@ -120,7 +120,7 @@ def _written(completion: Any) -> str:
     if isinstance(completion, list) and len(completion) == 1 and isinstance(completion[0], dict):
         completion = completion[0].get("content", completion)
     if completion in ("", None):
-        return '<span class="ts-hint">empty</span>'
+        return pieces.hollow("")
     return pieces.cell(completion)
 
 
