@@ -272,6 +272,17 @@ def test_an_answer_on_the_way_is_not_remembered_beyond_a_look_anew(
     assert studio.whole.taken(looked, {}).num_rows == 2
 
 
+def test_longer_lengths_than_are_counted_are_told_as_so_long_or_more(tmp_path: Path) -> None:
+    rows = [{"text": "x" * length} for length in (10, 300_000, 70_000, 65_535)]
+    (text,) = counted(write(tmp_path / "long.jsonl", rows)).columns
+    drawn = data_statistics._row(text, 4)
+    assert "<td>10, ≥ 65,536, ≥ 65,536, ≥ 65,536</td>" in drawn
+    (near,) = counted(write(tmp_path / "near.jsonl", rows[3:])).columns
+    assert "<td>65,535, 65,535, 65,535, 65,535</td>" in data_statistics._row(near, 1)
+    told = replace(text, lengths=(10, None, 70_000, None, None, 300_000))  # the Hub's viewer counts all
+    assert "<td>10, 70,000, –, 300,000</td>" in data_statistics._row(told, 4, exact=True)
+
+
 def test_a_null_and_an_empty_text_are_told_apart_in_the_preview() -> None:
     def shown(cell: Any) -> str:
         drawn = preview_table.table([column_of("a", [cell, "x"])], [{"a": cell}], {}, "")

@@ -14,10 +14,9 @@ import pyarrow.compute as pc
 from studio.adapters.datapieces import Pieces
 from studio.adapters.fitting import Stopped
 from studio.domain.columns import Column
-from studio.domain.dataset_statistics import LABELS, WORD, ColumnStatistics, Statistics, are_labels
+from studio.domain.dataset_statistics import COUNTED_TO, LABELS, WORD, ColumnStatistics, Statistics, are_labels
 
 MOST_PRINTS = 20_000_000  # rows; beyond it the fingerprints would take too much memory
-_LONGEST = 1 << 16  # characters; longer cells are counted as this long
 _VALUES = 50  # different roles or labels of a column that are counted
 _SPOKEN = {"messages": ("role", "content", "tool_calls"), "turns": ("from", "value")}  # what is counted of a message
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -110,7 +109,7 @@ class _Counting:
     def __init__(self, column: Column) -> None:
         self.column = column
         self.nulls = self.empties = 0
-        self.lengths = np.zeros(_LONGEST + 1, np.int64)
+        self.lengths = np.zeros(COUNTED_TO + 1, np.int64)
         self.turns: dict[int, int] = {}
         self.words: dict[str, int] = {}
         self.texts: dict[str, int] | None = {}  # None once they are too long or too many to be labels
@@ -135,9 +134,9 @@ class _Counting:
             self._name(array)
 
     def _measure(self, lengths: Any, empties: int | None = None) -> None:
-        counted = np.minimum(lengths.to_numpy(zero_copy_only=False).astype(np.int64), _LONGEST)
+        counted = np.minimum(lengths.to_numpy(zero_copy_only=False).astype(np.int64), COUNTED_TO)
         self.empties += int((counted == 0).sum()) if empties is None else empties
-        self.lengths += np.bincount(counted, minlength=_LONGEST + 1)
+        self.lengths += np.bincount(counted, minlength=COUNTED_TO + 1)
 
     def _labels(self, array: Any) -> None:
         if self.texts is None or self.lengths[WORD + 1 :].any():

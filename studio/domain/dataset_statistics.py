@@ -12,13 +12,15 @@ LABELS = 1000  # different texts of a column up to which they may be labels
 _FEW, _OFTEN = 10, 0.2  # different texts that are labels in any case; else their share of all, as the Hub's viewer says
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 BARS = 24
+COUNTED_TO = 1 << 16  # characters or items of a cell; longer cells are counted as this long
 
 
 @dataclass(frozen=True)
 class ColumnStatistics:
     """One column. `lengths` are the QUANTILES of its cells' lengths, `bars` a histogram of them.
 
-    Lengths are in characters, of conversations all messages together; of lists of numbers in items. `turns` counts
+    Lengths are in characters, of conversations all messages together; of lists of numbers in items. What is counted
+    here is counted up to COUNTED_TO, what the Hub's viewer tells is exact. `turns` counts
     conversations by their number of messages, `words` roles or labels. A conversation is empty where a message of it
     is. None stands for what is not known.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.domain.cell_structure import LOOKED_INTO
-from studio.domain.dataset_statistics import ColumnStatistics, Statistics
+from studio.domain.dataset_statistics import COUNTED_TO, ColumnStatistics, Statistics
 from studio.service.data import Inspection
 from studio.service.studio import Studio
 from studio.ui import mapping_card, pieces, whole_check
@@ -111,7 +111,7 @@ def _card(studio: Studio, form: Form, looked: Inspection, found: Statistics) -> 
         f'<th scope="col"{" class=num" if name in numeric else ""}>{pieces.spoken(name)}</th>' for name in HEADS
     )
     read = {*LOOKED_INTO, *(mapping_card.shown_roles(form, looked) or {})}
-    body = "".join(_row(column, found.rows) for column in first_of(found.columns, read, _MOST))
+    body = "".join(_row(column, found.rows, found.by_viewer) for column in first_of(found.columns, read, _MOST))
     table = f'<table class="ts-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     label = f"{TITLE}: {looked.name}" if len(form.looked) > 1 else TITLE
     region = f'<div class="ts-scroll" tabindex="0" role="region" aria-label="{pieces.text(label)}">{table}</div>'
@@ -143,12 +143,12 @@ def _said(studio: Studio, looked: Inspection, found: Statistics) -> list[str]:
     return said
 
 
-def _row(column: ColumnStatistics, rows: int) -> str:
+def _row(column: ColumnStatistics, rows: int, exact: bool = False) -> str:
     lengths = ""
     if column.lengths:
         shortest, _, median, _, most, longest = column.lengths
         told = (shortest, median, most, longest)
-        lengths = ", ".join("–" if number is None else pieces.count(number) for number in told)
+        lengths = ", ".join(_length(number, exact) for number in told)
     cells = (
         f"{pieces.text(column.name)}<small>{pieces.text(column.type)}</small>",
         _counted(column.nulls, rows),
@@ -160,6 +160,13 @@ def _row(column: ColumnStatistics, rows: int) -> str:
     )
     places = (' class="num"' if place in (1, 2) else "" for place in range(len(cells)))
     return "<tr>" + "".join(f"<td{how}>{cell}</td>" for how, cell in zip(places, cells, strict=True)) + "</tr>"
+
+
+def _length(number: int | None, exact: bool) -> str:
+    """A length; one that was counted no further (it is not `exact`) as that and more."""
+    if number is None:
+        return "–"
+    return pieces.count(number) if exact or number < COUNTED_TO else f"≥ {pieces.count(COUNTED_TO)}"
 
 
 def _counted(number: int | None, rows: int) -> str:
