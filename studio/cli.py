@@ -25,6 +25,7 @@ from studio import (
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
+from studio.service.paths import unquoted
 from studio.terminal import cut, print_findings, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -291,6 +292,7 @@ def _for_reading(studio: Studio) -> Studio:
 
 def _text(name: str) -> tuple[str, str]:
     """The text of a file, or of standard input for `-`, and what to call it. Raises StudioError."""
+    name = unquoted(name)
     called = "standard input" if name == "-" else name
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).expanduser().read_bytes()

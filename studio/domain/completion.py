@@ -12,7 +12,7 @@ from studio.domain.recipe import Recipe
 
 PROJECT = "trl-studio"
 MADE_ABSOLUTE = "made absolute"  # the run works in a folder of its own
-_PATHS = (
+PATHS = (
     "model_name_or_path",
     "teacher_model_name_or_path",
     "reward_model_name_or_path",
@@ -123,7 +123,7 @@ def repository_name(recipe: Recipe) -> str:
 
 def _absolute_paths(recipe: Recipe, absolute: Callable[[str], str | None]) -> dict[str, Any]:
     changed: dict[str, Any] = {}
-    for key in (*_PATHS, *_LAUNCH_PATHS):
+    for key in (*PATHS, *_LAUNCH_PATHS):
         value = recipe.get(key)
         if isinstance(value, str) and value:
             path = absolute(value)

@@ -6,8 +6,11 @@ import difflib
 import glob
 import re
 from pathlib import Path
+from urllib.request import url2pathname
 
 _HUB_ADDRESS = re.compile(r"https?://(?:huggingface\.co|hf\.co)/(?:datasets/)?(?P<name>[\w.-]+/[\w.-]+)/?(?:tree/.*)?")
+_FILE_ADDRESS = re.compile(r"file:(?://(?:localhost)?)?(?P<path>/[^/].*)", re.IGNORECASE)
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
 
 
@@ -93,6 +96,20 @@ def looks_like_path(value: str) -> bool:
 
 
 def hub_name(text: str) -> str:
-    """What was typed, without blanks around it; the address of a repository on the Hub becomes its name."""
+    """What was typed for a place, as `unquoted`; the address of a repository on the Hub becomes its name."""
+    return repository(unquoted(text))
+
+
+def repository(text: str) -> str:
+    """A text without blanks around it; the address of a repository on the Hub becomes its name."""
     match = _HUB_ADDRESS.fullmatch(text.strip())
     return match.group("name") if match else text.strip()
+
+
+def unquoted(text: str) -> str:
+    """A path as file managers and shells copy it, in quotes or as an address, as it is; anything else stays."""
+    told = text.strip()
+    if len(told) > 2 and told[0] in _QUOTES and told.endswith(_QUOTES[told[0]]):
+        told = told[1:-1].strip()
+    address = _FILE_ADDRESS.fullmatch(told)
+    return url2pathname(address.group("path")) if address else told

@@ -10,11 +10,12 @@ from typing import Any, Literal
 import gradio as gr
 
 from studio.domain.arguments import Argument, Catalog
+from studio.domain.completion import PATHS
 from studio.domain.overlay import OVERLAYS, Overlay, is_shown, overlay
 from studio.domain.recipe import Recipe, in_effect
 from studio.domain.typed_text import flow_text, read_structure
 from studio.domain.values import number_text, read_value, share_of
-from studio.service.paths import hub_name
+from studio.service.paths import hub_name, repository
 
 Kind = Literal["switch", "tristate", "choice", "integer", "number", "text", "list", "yaml"]
 
@@ -235,7 +236,7 @@ def read(control: Control, argument: Argument, value: Any) -> tuple[bool, Any]:
     """
     kind = control.kind
     if isinstance(value, str):
-        value = hub_name(value)
+        value = hub_name(value) if control.name in PATHS else repository(value)
         if control.name == "test_split_size" and "%" in value and (share := share_of(value)) is not None:
             return True, share
     if value is None or value == "" or value == []:

@@ -15,7 +15,7 @@ from studio.domain.findings import errors
 from studio.domain.mixture import SINGLE, as_mixture, as_single, entries_of
 from studio.domain.values import number_text, share_of
 from studio.service.mixing import Part, mix_of
-from studio.service.paths import hub_name
+from studio.service.paths import hub_name, unquoted
 from studio.service.studio import Studio
 from studio.ui import pieces
 from studio.ui.blocks import field_row
@@ -136,10 +136,11 @@ def meant(key: str, typed: str) -> Any:
     if key == "columns":
         return parts
     if key == "data_files":
+        parts = [unquoted(part) for part in parts]
         named = [re.fullmatch(r"(\w+): (.+)", part) for part in parts]
         if named and all(named):
             return {one[1]: one[2] for one in named if one}
-        return parts if len(parts) > 1 else text
+        return parts if len(parts) > 1 else unquoted(text)
     if key == "fraction":
         share = share_of(text)
         return text if share is None else share
