@@ -38,6 +38,7 @@ from studio.domain.data_layout import (
 from studio.domain.errors import StudioError
 from studio.domain.features import Feature, told_by
 from studio.domain.findings import Finding
+from studio.domain.other_files import refuse
 from studio.domain.row_index import RowIndex
 
 _SAMPLE_ROWS = 200
@@ -45,8 +46,6 @@ _HEAD_ROWS = 20  # of the sample, kept to be shown
 _SAMPLE_BYTES = 32 << 20
 _COUNTED_BYTES = 64 << 20  # files of text that come to this size at most are read through to count their rows
 NO_SCRIPTS = "Datasets that are loaded by a script are refused: TRL's loader runs none. Use one in data files."
-
-
 _LOCAL = LocalFiles()
 
 
@@ -324,6 +323,7 @@ def _missing(place: Path) -> StudioError:
 
 
 def _open_file(place: Path) -> DataSource:
+    refuse(str(place))
     if place.stat().st_size == 0:
         raise StudioError(f"{place} is empty.", "Choose a file with data in it.")
     found = archived_format(place) or format_of(place.name)

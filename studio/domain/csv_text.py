@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from studio.domain.errors import StudioError
+from studio.domain.other_files import other_separator, wrong_separator
 from studio.domain.row_text import MAX_ROW, Mark, Reader, broken, not_utf8
 
 # What pandas reads as a missing value, and the datasets library with it: the word None in a CSV is no text.
@@ -99,6 +100,9 @@ def csv_rows(file: BinaryIO, name: str, separator: str = ",") -> Iterator[dict[s
 def _csv_row(header: list[str], cells: list[str], name: str, line: int) -> dict[str, str | None]:
     """One row as texts, None for a missing value. Raises StudioError, with the line, where it has too many cells."""
     if len(cells) > len(header):
+        sign = other_separator(header, [",".join(cells)])
+        if sign:
+            raise StudioError(*wrong_separator(name, sign), name, line)
         what = f"has {len(cells)} cells, and the header has {len(header)}"
         hint = 'A cell with commas or line breaks must stand in double quotes: "like, this".'
         raise broken(name, line, what, hint)

@@ -12,6 +12,7 @@ import yaml
 
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, Where
+from studio.domain.other_files import instead_of
 from studio.domain.split_names import splits_of
 
 # What the datasets library reads by file name; the formats are its builders' names.
@@ -96,7 +97,7 @@ def layout_of(
     splits = {name: [begin + file for file in members] for name, members in found.items()}
     formats = {name: _most_common(members, inside) for name, members in splits.items()}
     if not splits or None in formats.values():
-        raise StudioError(f"{place} holds no data files that can be read here.", SUPPORTED)
+        raise StudioError(f"{place} holds no data files that can be read here.", instead_of(files) or SUPPORTED)
     if len(set(formats.values())) > 1:
         mixed = ", ".join(f"{name} of {form} ({splits[name][0]})" for name, form in formats.items())
         raise StudioError(f"The splits of {place} are of different formats: {mixed}.", "Use one format in a folder.")

@@ -34,7 +34,7 @@ from studio.domain.told_rows import Told, ToldRows
 from studio.service import preview
 from studio.service.cached_copies import instead, of_entry
 from studio.service.first_rows import is_listed, loaded_rows
-from studio.service.loading import alone, loaded_with, unloadable
+from studio.service.loading import alone, by_commas, loaded_with, unloadable
 from studio.service.mixing import aligned, entry_source
 from studio.service.other_splits import OtherSplit, beside, findings_of_others
 from studio.service.paths import HUB_NAME, Paths, hub_name, looks_like_path
@@ -362,7 +362,7 @@ def _opened_source(
 
 def _judged(looked: Inspection, judged: Verdict, values: Mapping[str, Any]) -> Inspection:
     """The inspection with the verdict on rows and columns, and on the splits that the recipe will ask for."""
-    missing = unloadable(looked, values)
+    judged, missing = by_commas(looked, judged), unloadable(looked, values)
     kind = judged.type
     if judged.verdict == "reject":
         # What the data is does not hang on the method that refused it.

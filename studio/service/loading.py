@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from studio.domain.asked_splits import base_split, config_findings, split_findings
-from studio.domain.findings import Finding, Where
+from studio.domain.dataset_types import Verdict
+from studio.domain.findings import Finding, Level, Where
 from studio.domain.mixture import SINGLE, by_builder
+from studio.domain.other_files import other_separator, wrong_separator
 from studio.service.other_splits import judged_too, streams_split
 
 if TYPE_CHECKING:
@@ -25,6 +28,22 @@ def alone(values: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]
     """What one dataset of a mixture is judged by: the recipe's values, without what the mixture is asked for."""
     kept = {name: value for name, value in values.items() if name not in (*SINGLE, "datasets", "eval_strategy")}
     return {**kept, "dataset_train_split": base_split(entry.get("split"))}
+
+
+def by_commas(looked: Inspection, judged: Verdict) -> Verdict:
+    """The verdict on a table of one column for the library, since its cells are separated by something else.
+
+    What columns are missing has that one reason, and is not said beside it.
+    """
+    names = [column.name for column in looked.columns]
+    of_commas = len(names) == 1 and looked.form in ("csv", "") and ".tsv" not in looked.name
+    sign = other_separator(names, [row.get(names[0]) for row in looked.rows]) if of_commas else ""
+    if not sign:
+        return judged
+    level: Level = "error" if judged.verdict == "reject" else "warning"
+    found = Finding(level, Where("file", looked.name), *wrong_separator(looked.name, sign))
+    rest = [one for one in judged.findings if one.where.kind != "column"]
+    return replace(judged, findings=(found, *rest))
 
 
 def unloadable(looked: Inspection, values: Mapping[str, Any]) -> list[Finding]:
