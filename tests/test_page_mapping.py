@@ -114,8 +114,28 @@ def test_the_solution_is_kept_for_the_rewards_and_not_asked(studio: StudioPage, 
     after = card(studio).locator(".ts-side-row.after").first
     expect(after).to_contain_text("solution")
     expect(after).not_to_contain_text("Add them.")
+    studio.tab("training")
+    studio.page.locator('#rewards [data-reward="pick"][data-what="numeric"]').click()
+    added = studio.page.locator('.ts-reward[data-name="right_number"]')
+    expect(added).to_contain_text("needs the column answer ✓")
+    studio.tab("data")
     prepare(studio)
     expect(preview(studio)).to_contain_text("Yes: GRPO can learn from this (prompt-only).")
+    expect(studio.card).to_contain_text("The rewards that compare with it read the column solution now.")
+    studio.tab("training")
+    expect(added).to_contain_text("needs the column solution ✓")
+    expect(studio.finding("`right_number` needs")).to_have_count(0)
+
+
+def test_one_answer_a_row_is_said_and_the_method_that_learns_from_it_is_a_press_away(
+    studio: StudioPage, tmp_path: Path
+) -> None:
+    studio.choose_method("dpo")
+    studio.choose_dataset(str(write(tmp_path / "alone", ROWS)))
+    expect(card(studio)).to_contain_text("The data has one answer a row.")
+    card(studio).get_by_role("button", name="Switch to SFT").click()
+    expect(card(studio)).to_contain_text("20 of 20 rows looked at make what SFT learns from: prompt-completion.")
+    expect(role(studio, "answer")).to_have_value("answer")
 
 
 def test_roles_are_chosen_by_keyboard_and_the_focus_stays(studio: StudioPage, tmp_path: Path) -> None:

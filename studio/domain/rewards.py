@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from studio.domain.arguments import Catalog
 from studio.domain.findings import Finding, Fix, Where, finding
+from studio.domain.mapping import DataMapping
 from studio.domain.recipe import Recipe
 from studio.domain.reward_code import FILE_NAME, MODULE, Function, code_findings, functions_in, may_have, read_file
 from studio.domain.reward_library import KEPT_BACK, Pick, problems
@@ -16,6 +17,7 @@ from studio.domain.reward_library import KEPT_BACK, Pick, problems
 METHODS = ("grpo", "rloo")
 FUNCTIONS, WEIGHTS, MODEL = "reward_funcs", "reward_weights", "reward_model_name_or_path"
 OPTIONS = (FUNCTIONS, WEIGHTS, MODEL)
+_MARKED = "after the marker"  # of the library's ways to find an answer
 Source = Literal["model", "trl", "library", "own", "module", "unknown"]
 # What TRL's own functions can give; TRL says it nowhere but in their documentation.
 _SPANS = {
@@ -206,6 +208,23 @@ def settled(recipe: Recipe, catalog: Catalog, before: Pick, after: Pick) -> Reci
     keys = [new if key == old else key for key in functions_of(recipe)]
     whole = replace(recipe, reward_code=parts.with_picks(picks).text())
     return with_rewards(whole, catalog, keys, weights_of(recipe), _model(recipe))
+
+
+def following(recipe: Recipe, catalog: Catalog, mapping: DataMapping, columns: Collection[str]) -> Recipe:
+    """The recipe once its data were prepared by a mapping: rewards that compared with the solution's column still do.
+
+    `columns` are those of the prepared data: a reward whose column is still among them stays with it.
+    """
+    solution = mapping.source("solution")
+    if solution is None or solution.column in columns or "solution" not in columns:
+        return recipe
+    for pick in read_file(recipe.reward_code).picks:
+        if pick.column == solution.column:
+            settings = {**pick.settings, "column": "solution"}
+            if mapping.after and pick.get("marker") == mapping.after and pick.get("expected_find") == _MARKED:
+                settings["expected_find"] = "whole text"  # the marker was taken away with what stood before it
+            recipe = settled(recipe, catalog, pick, replace(pick, settings=settings))
+    return recipe
 
 
 def renewed(recipe: Recipe) -> Recipe:

@@ -12,6 +12,7 @@ import gradio as gr
 
 from studio.domain import rewards as chosen
 from studio.domain.errors import StudioError
+from studio.domain.mapping import DataMapping
 from studio.domain.reward_code import MODULE, functions_in, read_file
 from studio.domain.reward_library import KEPT_BACK, TEMPLATES, Pick, Setting, problems, read_setting
 from studio.domain.rewards import METHODS, OPTIONS, Reward
@@ -173,6 +174,20 @@ def changed(page: Page, form: Form, asked: Mapping[str, Any]) -> Any:
         after = _renamed(recipe, pick, str(value)) if what == "name" else _set(pick, named, value)
         return chosen.settled(recipe, catalog, pick, after)
     return recipe
+
+
+def follow(page: Page, form: Form, mapping: DataMapping) -> str:
+    """Has rewards compare with the column that the solution is in once data were prepared; says so, `` where none."""
+    if form.recipe.method not in METHODS or not form.looked:
+        return ""
+    with reward_editor.CHANGING:
+        before = page.studio.rewards.taken_in(form.recipe)
+        after = chosen.following(before, page.catalog, mapping, _columns(form))
+        if after is before:
+            return ""
+        form.recipe = after
+    form.judge_again()
+    return " The rewards that compare with it read the column solution now."
 
 
 def _weight(value: Any) -> float:
