@@ -22,6 +22,7 @@ from studio import (
     search_command,
     token_command,
 )
+from studio.domain.columns import visible
 from studio.domain.errors import StudioError
 from studio.domain.findings import Finding, errors
 from studio.domain.methods import METHOD_NAMES, METHODS
@@ -255,7 +256,7 @@ def _inspect(options: argparse.Namespace) -> int:
     count = "" if looked.num_rows is None else f", {looked.num_rows:,} rows"
     print(f"{looked.name} ({where}{count})" if where else looked.name)
     print(f"{looked.verdict} for {options.method}" + (f": {looked.type}" if looked.type else ""))
-    print_table([(f"  {column.name}", column.type) for column in looked.columns])
+    print_table([(f"  {visible(column.name)}", column.type) for column in looked.columns])
     if looked.columns:
         print(looked.looked_at)
     print_findings(looked.findings, sys.stdout)

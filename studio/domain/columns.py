@@ -31,6 +31,11 @@ class Column:
         return {"name": self.name, "type": self.type, "fields": [field.to_json() for field in self.fields]}
 
 
+def visible(name: str) -> str:
+    """A column's name as it is shown: in quotes where blanks begin or end it, which nobody would see."""
+    return name if name and name == name.strip() else f'"{name}"'
+
+
 def list_of(name: str, item: Column) -> Column:
     """The column whose cells are lists of `item`: chat messages are told by their fields."""
     if item.type == "struct":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from studio.domain.cell_structure import ROLES, Relation, are_tools, token_marks, tools_in
-from studio.domain.columns import Column, kind_of
+from studio.domain.columns import Column, kind_of, visible
 from studio.domain.conversations import is_json_messages
 from studio.domain.findings import Finding, Fix, Level, Where, row_name
 from studio.domain.seen_rows import Alike, FirstRows, Row, Seen
@@ -41,6 +41,7 @@ _UNLIKE = {
     "image": "images",
     "audio": "sound",
 }
+_NAMED = 20  # columns of a dataset that are named in a sentence
 _OPEN = "It is not known what TRL makes of it. All cells should be text, or lists of role and content."
 _NO_TEXT = "TRL would stop: it learns from text alone."
 _TIMES = (
@@ -377,5 +378,13 @@ def _hold(names: list[str]) -> str:
 
 def quoted(names: Iterable[str]) -> str:
     """Names for a sentence: `a`, `b` and `c`."""
-    ticked = [f"`{name}`" for name in names]
+    ticked = [f"`{visible(name)}`" for name in names]
     return " and ".join([", ".join(ticked[:-1]), ticked[-1]] if len(ticked) > 1 else ticked)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The columns of a dataset in a sentence; the first ones of very many."""
+    more = len(names) - _NAMED
+    if more > 0:
+        return f"{', '.join(f'`{visible(name)}`' for name in names[:_NAMED])} and {more:,} more"
+    return quoted(names) or "no columns"

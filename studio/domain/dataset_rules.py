@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from studio.domain.cell_structure import ABOUT, QUESTIONS, unsaid
-from studio.domain.dataset_cells import Cells, quoted
+from studio.domain.columns import visible
+from studio.domain.dataset_cells import Cells, listed, quoted
 from studio.domain.findings import Finding, Fix
 
 _NEEDS = {
@@ -35,7 +36,7 @@ _NOT_BESIDE_IMAGES: dict[str, tuple[tuple[str, Any], ...]] = {
     "dpo": (("precompute_ref_log_probs", True), ("truncation_mode", "keep_end")),
     "kto": (("precompute_ref_log_probs", True),),
 }
-_SHOWN = 20  # columns of a dataset that are named in a sentence
+_KNOWN = (*_ALIASES, "text")  # columns that TRL knows by their names
 _METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
 
 
@@ -98,18 +99,28 @@ def missing(cells: Cells, method: str, name: str, before: str = "", fix: Fix | N
     """The finding for a column that is not there, with the column that may be meant."""
     likely = next((alias for alias in _ALIASES.get(name, ()) if alias in cells), None)
     hint = f" `{likely}` may be it: TRL renames nothing, a mapping to a prepared copy does." if likely else ""
+    hint += _blanks(cells)
     others = [other for other in _METHODS if other != method and _takes(other, cells)]
     if others:
         hint += f" As it is, {quoted(others)} can learn from it."
-    shown, more = list(cells.columns)[:_SHOWN], len(cells.columns) - _SHOWN
-    has = f"{', '.join(f'`{one}`' for one in shown)} and {more:,} more" if more > 0 else quoted(shown) or "no columns"
     cells.add(
         "error",
         name,
-        f"There is no column `{name}`. This data has {has}.",
+        f"There is no column `{name}`. This data has {listed(list(cells.columns))}.",
         f"{before}{method} takes {_NEEDS[method]}.{hint}",
         fix=fix,
     )
+
+
+def _blanks(cells: Cells) -> str:
+    """That a column would have the name that is looked for, but for blanks around it."""
+    names = [name for name in cells.columns if name != name.strip() and name.strip() in _KNOWN]
+    if not names:
+        return ""
+    name = names[0]
+    ends = [where for where, blank in (("beginning", name[:1]), ("end", name[-1:])) if blank.isspace()]
+    blank = f"a blank at its {ends[0]}" if len(ends) == 1 else "blanks around it"
+    return f" `{visible(name)}` is there, with {blank}: TRL renames nothing, a mapping to a prepared copy does."
 
 
 def _takes(method: str, cells: Cells) -> bool:

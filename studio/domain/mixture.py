@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from studio.domain.arguments import Argument
+from studio.domain.dataset_cells import listed
 from studio.domain.findings import Finding, Fix, Where, finding
 from studio.domain.recipe import Recipe
 from studio.domain.values import number_text, share_of, wrong_in_entries
@@ -105,7 +106,7 @@ def no_columns(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -
 
 
 def selection_findings(
-    name: str, entry: Mapping[str, Any], names: Collection[str], values: Mapping[str, Any]
+    name: str, entry: Mapping[str, Any], names: Sequence[str], values: Mapping[str, Any]
 ) -> Iterator[Finding]:
     """What is wrong with the columns that an entry selects, of those that there are (`names`)."""
     columns = entry.get("columns")
@@ -115,7 +116,8 @@ def selection_findings(
         yield no_columns(name, entry, values)
     for column in columns:
         if not isinstance(column, str) or column not in names:
-            yield Finding("error", Where("column", str(column)), f"There is no column '{column}' to select.")
+            message = f"There is no column '{column}' to select."
+            yield Finding("error", Where("column", str(column)), message, f"{name} has {listed(names)}.")
     once = [one for place, one in enumerate(columns) if one not in columns[:place]]
     if len(once) < len(columns):
         twice = next(one for one in once if columns.count(one) > 1)

@@ -57,7 +57,8 @@ class Inspection:
     `listed` is whether its first file is a JSON list, `streams` whether it was looked at as a stream is read. `copied`
     says that it is the cached copy of one on the Hub, which did not answer. `kept` is remembered of its files until the
     next look, whatever is judged of this one. `viewed` is whether the Hub's dataset viewer serves it, `told` what that
-    has told of all rows. `by_model` says that nothing but the model is left to decide.
+    has told of all rows. `by_model` says that nothing but the model is left to decide, `names` are
+    all columns where `columns` are the selected ones.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Inspection:
     viewed: bool = False
     told: Told | None = field(default=None, repr=False, compare=False)
     by_model: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -288,7 +290,7 @@ def _entry(
     if isinstance(columns, list) and looked.columns:
         kept = tuple(column for column in looked.columns if column.name in columns)
         shown = tuple({column.name: row.get(column.name) for column in kept} for row in looked.rows)
-        looked = replace(looked, columns=kept, rows=shown)
+        looked = replace(looked, columns=kept, rows=shown, names=tuple(column.name for column in looked.columns))
     return rejudged(looked, method, values)
 
 
@@ -304,7 +306,8 @@ def _of_mixture(looked: Inspection, entry: Mapping[str, Any], values: Mapping[st
     ]
     if "datasets" in looked.values and entry.get("path") not in BUILDERS and not own_files(entry):
         findings.append(entry_by_builder(entry, looked.values, values))
-    findings += selection_findings(looked.name, entry, {column.name for column in looked.columns}, values)
+    names = looked.names or [column.name for column in looked.columns]
+    findings += selection_findings(looked.name, entry, names, values)
     wrong = any(found.level == "error" for found in findings)
     return replace(looked, verdict="reject" if wrong else looked.verdict, findings=tuple(findings))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from studio.domain.column_roles import ROLE_WORDS
+from studio.domain.columns import visible
 from studio.domain.findings import row_name
 from studio.domain.mapping import Row
 from studio.domain.methods import method_named
@@ -111,7 +112,10 @@ def _as_written(looked: Inspection, found: Draft) -> str:
 def _grouped(roles: Mapping[str, str]) -> str:
     """The roles with their columns, in the order of the roles."""
     columns = {role: [name for name, other in roles.items() if other == role] for role in ROLE_WORDS}
-    said = {role: ", ".join(f"<code>{pieces.text(name)}</code>" for name in names) for role, names in columns.items()}
+    said = {
+        role: ", ".join(f"<code>{pieces.text(visible(name))}</code>" for name in names)
+        for role, names in columns.items()
+    }
     return " · ".join(f"{spoken(ROLE_WORDS[role])} {names}" for role, names in said.items() if names)
 
 
@@ -162,7 +166,9 @@ def _made(row: Row) -> str:
 
 
 def _cells(row: Mapping[str, Any]) -> str:
-    cells = "".join(f"<dt>{pieces.text(name)}</dt><dd>{pieces.cell(value)}</dd>" for name, value in row.items())
+    cells = "".join(
+        f"<dt>{pieces.text(visible(name))}</dt><dd>{pieces.cell(value)}</dd>" for name, value in row.items()
+    )
     return f"<dl>{cells}</dl>"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.domain.cell_structure import LOOKED_INTO
+from studio.domain.columns import visible
 from studio.domain.dataset_statistics import COUNTED_TO, ColumnStatistics, Statistics
 from studio.service.data import Inspection
 from studio.service.studio import Studio
@@ -150,7 +151,7 @@ def _row(column: ColumnStatistics, rows: int, exact: bool = False) -> str:
         told = (shortest, median, most, longest)
         lengths = ", ".join(_length(number, exact) for number in told)
     cells = (
-        f"{pieces.text(column.name)}<small>{pieces.text(column.type)}</small>",
+        f"{pieces.text(visible(column.name))}<small>{pieces.text(column.type)}</small>",
         _counted(column.nulls, rows),
         _counted(column.empties, rows),
         lengths,

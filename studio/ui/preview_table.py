@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from studio.domain.column_roles import ROLE_WORDS, roles_of
-from studio.domain.columns import Column
+from studio.domain.columns import Column, visible
 from studio.domain.dataset_statistics import ColumnStatistics
 from studio.ui.pieces import cell, count, spoken, text
 
@@ -56,7 +56,7 @@ def table(
     drawn = first_of(columns, {*(roles or {}), *(name for name, role in used.items() if name == role)}, _SHOWN)
     left = len(columns) - len(drawn)
     head = "".join(
-        f'<th scope="col"{_numeric(column)}>{text(column.name)}<small>{text(column.type)}</small>'
+        f'<th scope="col"{_numeric(column)}>{text(visible(column.name))}<small>{text(column.type)}</small>'
         f"{_choice(column.name, method, used, roles) if method else _tag(column.name, used)}</th>"
         for column in drawn
     )
@@ -103,5 +103,5 @@ def _choice(name: str, method: str, used: Mapping[str, str], roles: Mapping[str,
     return (
         f'<span class="ts-role-choice{"" if active else " none"}"><select data-role-of="{text(name)}" '
         f'data-chosen="{text(chosen)}" '
-        f'aria-label="Role of {text(name)}">{first}{offered}</select></span>'
+        f'aria-label="Role of {text(visible(name))}">{first}{offered}</select></span>'
     )
