@@ -108,6 +108,50 @@ def test_settings_change_the_file_on_the_card(studio: StudioPage) -> None:
     until(studio.page, lambda: "def says_it(" in code_beside(studio), "the name")
 
 
+def test_a_value_that_is_refused_gives_way_to_the_recipes(studio: StudioPage) -> None:
+    add(studio, "pick", "pattern")
+    row = reward(studio, "matches_pattern")
+    weight = row.locator('[data-change="weight"]')
+    weight.fill("0.50")
+    weight.press("Tab")
+    until(studio.page, lambda: studio.recipe().get("reward_weights", [])[-1:] == [0.5], "the weight")
+    expect(weight).to_have_value("0.5")
+    weight.fill("")
+    weight.press("Tab")
+    expect(studio.page.get_by_text("A weight is a number, such as 0.5")).to_be_visible()
+    expect(weight).to_have_value("0.5")
+    weight.focus()
+    weight.press("ControlOrMeta+a")
+    studio.page.keyboard.type("1e400")
+    weight.press("Tab")
+    expect(weight).to_have_value("0.5")
+    # What cannot work is said below its own field.
+    pattern = row.locator('[data-what="pattern"]')
+    pattern.fill("")
+    pattern.press("Tab")
+    below = row.locator('label:has([data-what="pattern"]) .ts-wrong')
+    expect(below).to_have_text("The regular expression is empty.")
+    expect(pattern).to_have_attribute("aria-invalid", "true")
+    expect(studio.finding("The regular expression is empty")).to_be_visible()
+    pattern.fill("a+")
+    pattern.press("Tab")
+    expect(below).to_have_count(0)
+    add(studio, "pick", "contains")
+    other = reward(studio, "contains_text")
+    wanted = other.locator('[data-what="wanted"]')
+    wanted.fill("")
+    wanted.press("Tab")
+    expect(other.locator('label:has([data-what="wanted"]) .ts-wrong')).to_have_text("There is no text to look for.")
+
+
+def test_a_trial_of_no_rows_is_refused_in_words(studio: StudioPage, shared_app: AppProcess) -> None:
+    studio.page.locator("#trial-rows input").fill("0")
+    studio.page.locator("#trial-button").click()
+    expect(studio.page.get_by_text("A trial takes 1 to 20 rows.")).to_be_visible()
+    assert "Traceback" not in shared_app.log.read_text()
+    assert "minimum value" not in shared_app.log.read_text()
+
+
 def test_own_code_is_read_as_one_types(studio: StudioPage) -> None:
     studio.page.locator("#reward-template").click()
     told = studio.page.locator("#reward-code-said")

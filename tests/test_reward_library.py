@@ -24,7 +24,15 @@ from studio.domain.reward_code import (
     take_code,
     with_code,
 )
-from studio.domain.reward_library import LANGUAGES, TEMPLATES, Pick, problems, read_setting, schema_problems
+from studio.domain.reward_library import (
+    LANGUAGES,
+    TEMPLATES,
+    Pick,
+    problems,
+    problems_at,
+    read_setting,
+    schema_problems,
+)
 
 Rewards = list[float | None]
 ALL = tuple(Pick(kind, template.function) for kind, template in TEMPLATES.items())
@@ -432,6 +440,7 @@ def test_one_text_holds_recipe_and_code() -> None:
         ("pattern", {"pattern": "(open"}, "cannot be read"),
         ("length", {"least": 5, "most": 2}, "more than at most"),
         ("repetition", {"size": 0}, "one word at least"),
+        ("pattern", {"pattern": ""}, "The regular expression is empty"),
         ("json", {"schema": []}, "is an object"),
         ("json", {"schema": {"oneOf": []}}, "`oneOf` of the schema is not looked at"),
         ("json", {"schema": {"properties": {"a": {"type": "float"}}}}, "`float` is no type"),
@@ -447,6 +456,8 @@ def test_settings_that_cannot_work_are_told(kind: str, settings: dict[str, Any],
     found = problems(Pick(kind, "reward", settings))
     assert len(found) == 1
     assert says in found[0]
+    about = [setting for setting, _ in problems_at(Pick(kind, "reward", settings))]
+    assert about[0] in {one.name for one in TEMPLATES[kind].settings}
 
 
 @pytest.mark.parametrize("name", ["two words", "1st", "class", "", "text_of", "import os"])

@@ -214,32 +214,44 @@ def _number(setting: Setting, typed: Any) -> Any:
 
 def problems(pick: Pick) -> list[str]:
     """What keeps a reward from working, in sentences; the data aside."""
+    return [words for _, words in problems_at(pick)]
+
+
+def problems_at(pick: Pick) -> list[tuple[str, str]]:
+    """The same, each with the setting that it is about, or `name`."""
     found = []
     get = pick.get
     if not pick.name.isidentifier() or keyword.iskeyword(pick.name):
-        found.append(f"`{pick.name}` is no name for a function of Python.")
+        found.append(("name", f"`{pick.name}` is no name for a function of Python."))
     elif pick.name in _pieces():
-        found.append(f"`{pick.name}` is taken by a part of the library: choose another name.")
+        found.append(("name", f"`{pick.name}` is taken by a part of the library: choose another name."))
     if pick.column in KEPT_BACK:
-        found.append(f"TRL hands the column `{pick.column}` to no reward function: choose another one.")
+        found.append(("column", f"TRL hands the column `{pick.column}` to no reward function: choose another one."))
     if pick.kind == "contains" and not get("wanted"):
-        found.append("There is no text to look for.")
+        found.append(("wanted", "There is no text to look for."))
     if pick.kind in ("numeric", "exact") and "after the marker" in (get("find"), get("expected_find")):
-        found += [] if get("marker") else ["The marker is empty."]
-    if pick.kind == "pattern":
-        found += _pattern_problems("The regular expression", get("pattern"))
+        found += [] if get("marker") else [("marker", "The marker is empty.")]
+    if pick.kind == "pattern" and not get("pattern"):
+        found.append(("pattern", "The regular expression is empty."))
+    elif pick.kind == "pattern":
+        found += [("pattern", words) for words in _pattern_problems("The regular expression", get("pattern"))]
     if pick.kind == "length" and get("least") > get("most"):
-        found.append(f"At least {get('least')} is more than at most {get('most')}.")
+        found.append(("most", f"At least {get('least')} is more than at most {get('most')}."))
     if pick.kind == "repetition" and get("size") < 1:
-        found.append("A run has one word at least.")
+        found.append(("size", "A run has one word at least."))
     if pick.kind == "json":
-        try:
-            found += schema_problems(get("schema"))
-            json.dumps(get("schema"), allow_nan=False)
-        except RecursionError:
-            found.append("The schema is nested too deeply.")
-        except ValueError:
-            found.append("The schema holds a number that is not finite, which JSON has no form for.")
+        found += [("schema", words) for words in _schema_told(get("schema"))]
+    return found
+
+
+def _schema_told(schema: Any) -> list[str]:
+    try:
+        found = schema_problems(schema)
+        json.dumps(schema, allow_nan=False)
+    except RecursionError:
+        return ["The schema is nested too deeply."]
+    except ValueError:
+        return [*found, "The schema holds a number that is not finite, which JSON has no form for."]
     return found
 
 

@@ -18,7 +18,7 @@ from studio.domain.verdict_words import beside_winner
 from studio.service.data import Inspection
 from studio.service.mappings import Choice, Draft, draft, key_of
 from studio.service.preparing import Job, Order
-from studio.ui import before_after, pieces, rewards_card
+from studio.ui import before_after, pieces, reward_columns
 from studio.ui.blocks import field_row
 from studio.ui.events import BUSY, QUIET
 from studio.ui.form import Form
@@ -325,7 +325,7 @@ class MappingCard:
         form.recipe = form.recipe.with_changes(self.page.catalog, {}, stale)
         form.choose_dataset(self.page.studio, str(job.folder))
         form.mapping = Choice()
-        form.notice = before_after.told(job) + rewards_card.follow(self.page, form, job.order.mapping)
+        form.notice = before_after.told(job) + reward_columns.follow(self.page, form, job.order.mapping)
         return self.page.everything(form)
 
 

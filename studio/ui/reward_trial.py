@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from studio.domain.errors import StudioError
 from studio.domain.reward_trial import Outcome, Trial, typed_completions
 from studio.service.rewards import Ask
 from studio.ui import pieces
@@ -31,7 +32,7 @@ def build(page: Page) -> None:
                 interactive=True, elem_id="trial-source", min_width=160,
             )  # fmt: skip
             rows = gr.Number(
-                3, label="Rows", minimum=1, maximum=_MOST_ROWS, precision=0, info="The first ones of the data.",
+                3, label="Rows", precision=0, info="The first ones of the data.",
                 elem_id="trial-rows", min_width=110,
             )  # fmt: skip
             typed = gr.Textbox(
@@ -72,8 +73,10 @@ def _wire(page: Page, parts: tuple[Any, ...]) -> None:
 
     def attempt(column: str | None, number: float | None, text: str, form: Form) -> list[Any]:
         chosen = None if column in (None, "", _TYPED) else column
-        count = min(max(int(number or 1), 1), _MOST_ROWS)
-        trial = page.studio.rewards.trial(form.recipe, form.looked, Ask(typed_completions(text), chosen, count))
+        if number is None or not 1 <= number <= _MOST_ROWS:
+            raise StudioError(f"A trial takes 1 to {_MOST_ROWS} rows.", "Set Rows to a number of these.")
+        ask = Ask(typed_completions(text), chosen, int(number))
+        trial = page.studio.rewards.trial(form.recipe, form.looked, ask)
         return [drawn(trial, form), page.signal()]  # what failed is said in the recipe's card too
 
     inputs = [source, rows, typed, page.form]

@@ -12,15 +12,15 @@ import gradio as gr
 
 from studio.domain import rewards as chosen
 from studio.domain.errors import StudioError
-from studio.domain.mapping import DataMapping
 from studio.domain.reward_code import MODULE, functions_in, read_file
-from studio.domain.reward_library import KEPT_BACK, TEMPLATES, Pick, Setting, problems, read_setting
+from studio.domain.reward_library import TEMPLATES, Pick, Setting, problems_at, read_setting
 from studio.domain.rewards import METHODS, OPTIONS, Reward
 from studio.service.paths import hub_name
 from studio.ui import model_search, pieces, reward_editor, reward_trial
 from studio.ui.blocks import field_row
 from studio.ui.events import QUIET, STARTING
 from studio.ui.form import Form
+from studio.ui.reward_columns import columns_of, fitting
 
 if TYPE_CHECKING:
     from studio.ui.page import Page
@@ -52,8 +52,16 @@ new MutationObserver(restore).observe(element, {childList: true, subtree: true})
 element.addEventListener('toggle', (event) => {
   if (!event.target.open && open.has(event.target.dataset.key)) event.target.open = true;
 }, true);
+// A value that was refused gives way to the recipe's, unless one types on.
+let sent = null;
+const settle = () => {
+  const field = sent && element.querySelector(`[data-mark="${CSS.escape(sent.mark)}"]`);
+  if (field && 'defaultValue' in field && field.value === sent.value) field.value = field.defaultValue;
+  sent = null;
+};
 watch('value', () => {
   if (drawn(props.value) < drawn(newest)) props.value = newest; else newest = props.value;
+  requestAnimationFrame(settle);
 });
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-reward]');
@@ -65,6 +73,7 @@ element.addEventListener('change', (event) => {
   const field = event.target.closest('[data-change]');
   if (!field) return;
   const value = field.type === 'checkbox' ? field.checked : field.value;
+  sent = field.type === 'checkbox' ? null : {mark: field.dataset.mark, value};
   trigger('click', {do: field.dataset.change, place: field.dataset.place, what: field.dataset.what, value});
 });
 """
@@ -155,7 +164,7 @@ def changed(page: Page, form: Form, asked: Mapping[str, Any]) -> Any:
     place = int(asked["place"]) if str(asked.get("place") or "").isdigit() else -1
     if what == "pick" and named in TEMPLATES:
         template = TEMPLATES[named]
-        return chosen.picked(recipe, catalog, Pick(named, template.function, _fitting(form, named)))
+        return chosen.picked(recipe, catalog, Pick(named, template.function, fitting(form, named)))
     if what == "add":
         return chosen.added(recipe, catalog, named)
     if what == "remove":
@@ -174,20 +183,6 @@ def changed(page: Page, form: Form, asked: Mapping[str, Any]) -> Any:
         after = _renamed(recipe, pick, str(value)) if what == "name" else _set(pick, named, value)
         return chosen.settled(recipe, catalog, pick, after)
     return recipe
-
-
-def follow(page: Page, form: Form, mapping: DataMapping) -> str:
-    """Has rewards compare with the column that the solution is in once data were prepared; says so, `` where none."""
-    if form.recipe.method not in METHODS or not form.looked:
-        return ""
-    with reward_editor.CHANGING:
-        before = page.studio.rewards.taken_in(form.recipe)
-        after = chosen.following(before, page.catalog, mapping, _columns(form))
-        if after is before:
-            return ""
-        form.recipe = after
-    form.judge_again()
-    return " The rewards that compare with it read the column solution now."
 
 
 def _weight(value: Any) -> float:
@@ -209,33 +204,13 @@ def _set(pick: Pick, name: str, value: Any) -> Pick:
 
 def _renamed(recipe: Any, pick: Pick, name: str) -> Pick:
     after = replace(pick, name=name.strip())
-    wrong = [words for words in problems(after) if f"`{after.name}`" in words]
+    wrong = [words for name, words in problems_at(after) if name == "name"]
     taken = {one.name for one in functions_in(recipe.reward_code)} - {pick.name}
     if after.name in taken:
         wrong = [f"There is a function `{after.name}` already."]
     if wrong:
         raise ValueError(wrong[0].replace("`", ""))
     return after
-
-
-def _fitting(form: Form, kind: str) -> dict[str, Any]:
-    """Settings that suit the data that was looked at: the column that looks most like the answer."""
-    columns = _columns(form)
-    if kind not in ("numeric", "exact") or not columns:
-        return {}
-    likely = ("answer", "solution", "label", "target", "expected", "ground_truth", "reference", "output")
-    found = {"column": next((name for name in likely if name in columns), columns[0])}
-    first = next((row.get(found["column"]) for one in form.looked for row in one.rows), None)
-    if "####" in str(first):
-        found["expected_find"] = "after the marker"
-    elif "\\boxed{" in str(first):
-        found["expected_find"] = "boxed"
-    return found
-
-
-def _columns(form: Form) -> list[str]:
-    """The columns that TRL hands to reward functions."""
-    return [column.name for one in form.looked[:1] for column in one.columns if column.name not in KEPT_BACK]
 
 
 # Drawing ---------------------------------------------------------------------------------------------------------
@@ -247,7 +222,7 @@ def _listed(page: Page, form: Form) -> str:
     if form.recipe.method not in METHODS:
         return f'<div data-drawn="{drawn}"></div>'
     known = page.studio.rewards.of(form.recipe)
-    columns = _columns(form)
+    columns = columns_of(form)
     every = {column.name for one in form.looked for column in one.columns}
     rows = "".join(_row(place, one, known, columns, every) for place, one in enumerate(known))
     if not rows:
@@ -323,17 +298,24 @@ def _range(known: Sequence[Reward]) -> str:
 
 
 def _settings(place: int, pick: Pick, columns: list[str]) -> str:
-    common = f'data-place="{place}"'
+    marks = f'data-change="name" data-place="{place}" data-mark="name-{place}"'
     name = (
-        f'<label class="ts-setting"><span>{pieces.spoken("Called")}</span><input type="text" '
-        f'value="{pieces.text(pick.name)}" data-change="name" {common} data-mark="name-{place}"></label>'
+        f'<label class="ts-setting"><span>{pieces.spoken("Called")}</span>'
+        f'<input type="text" value="{pieces.text(pick.name)}" {marks}>{_wrong(pick, "name")}</label>'
     )
-    fields = "".join(_field(place, pick, one, columns) for one in pick.template.settings if _counts(pick, one))
-    wrong = "".join(f'<div class="ts-hint ts-wrong">{pieces.code(words)}</div>' for words in problems(pick))
+    counting = [one for one in pick.template.settings if _counts(pick, one)]
+    fields = "".join(_field(place, pick, one, columns, _wrong(pick, one.name)) for one in counting)
+    is_open = " open" if problems_at(pick) else ""
     return (
-        f'<details data-key="{pieces.text(pick.name)}"{" open" if wrong else ""}><summary>{pieces.spoken("Settings")}'
-        f'</summary><div class="ts-settings">{fields}{name}</div>{wrong}</details>'
+        f'<details data-key="{pieces.text(pick.name)}"{is_open}><summary>{pieces.spoken("Settings")}'
+        f'</summary><div class="ts-settings">{fields}{name}</div></details>'
     )
+
+
+def _wrong(pick: Pick, name: str) -> str:
+    """What is wrong with a setting, to stand below its field."""
+    told = (words for setting, words in problems_at(pick) if setting == name)
+    return "".join(f'<span class="ts-hint ts-wrong">{pieces.code(words)}</span>' for words in told)
 
 
 def _counts(pick: Pick, setting: Setting) -> bool:
@@ -341,9 +323,10 @@ def _counts(pick: Pick, setting: Setting) -> bool:
     return setting.only_with is None or any(pick.get(name) == setting.only_with[1] for name in setting.only_with[0])
 
 
-def _field(place: int, pick: Pick, setting: Setting, columns: list[str]) -> str:
+def _field(place: int, pick: Pick, setting: Setting, columns: list[str], wrong: str) -> str:
     value = pick.get(setting.name)
     marks = f'data-change="setting" data-place="{place}" data-what="{setting.name}" data-mark="{setting.name}-{place}"'
+    marks += ' aria-invalid="true"' if wrong else ""
     label = f"<span>{pieces.spoken(setting.label)}</span>"
     if setting.kind == "switch":
         ticked = " checked" if value else ""
@@ -352,17 +335,17 @@ def _field(place: int, pick: Pick, setting: Setting, columns: list[str]) -> str:
         offered = setting.choices or tuple(dict.fromkeys([*columns, value]))
         said = setting.kind == "choice" and setting.name != "language"
         options = "".join(_option(str(one), one == value, said) for one in offered)
-        return f'<label class="ts-setting">{label}<select {marks}>{options}</select></label>'
+        return f'<label class="ts-setting">{label}<select {marks}>{options}</select>{wrong}</label>'
     if setting.kind in ("texts", "schema"):
         words = "\n".join(value) if setting.kind == "texts" else pieces.json_text(value)
         area = f'<textarea rows="3" spellcheck="false" {marks}>{pieces.text(words)}</textarea>'
-        return f'<label class="ts-setting ts-broad">{label}{area}</label>'
+        return f'<label class="ts-setting ts-broad">{label}{area}{wrong}</label>'
     kind = "number" if setting.kind in ("integer", "number") else "text"
     step = ' step="any" min="0"' if kind == "number" else ""
     shown = f"{value:g}" if setting.kind == "number" else value
     broad = " ts-broad" if setting.name == "pattern" else ""
     given = f'value="{pieces.text(shown)}" spellcheck="false"'
-    return f'<label class="ts-setting{broad}">{label}<input type="{kind}"{step} {given} {marks}></label>'
+    return f'<label class="ts-setting{broad}">{label}<input type="{kind}"{step} {given} {marks}>{wrong}</label>'
 
 
 def _option(name: str, is_chosen: bool, said: bool) -> str:
