@@ -51,6 +51,13 @@ class Blocks(gr.Blocks):  # type: ignore[misc]
                 sent[n] = value
         return sent
 
+    def get_config_file(self) -> Any:
+        """What the page is told of its components, without an example input for each, which nothing of it reads."""
+        config = super().get_config_file()
+        for component in config["components"]:
+            component.pop("example_inputs", None)
+        return config
+
     def show_progress_on(self, busy: gr.HTML, quiet: gr.State) -> None:
         """Has every event show its progress on one component: on `busy`, or on `quiet`, which nobody sees.
 
