@@ -21,6 +21,7 @@ from studio.domain.recipe import Recipe
 from studio.service.presets import named
 from studio.service.studio import Studio
 from studio.ui.card import card, expected_steps, shown_code
+from studio.ui.dataset_box import settled
 from studio.ui.form import Form, dataset_text
 from studio.ui.kept import kept, restored
 from studio.ui.page import Page
@@ -252,15 +253,15 @@ def test_the_dataset_that_was_chosen_last_counts(
     waiting = threading.Thread(target=form.choose_dataset, args=(studio, str(tmp_path / "slow.jsonl")))
     waiting.start()
     assert asked.wait(60)
-    assert not form.settle(0.1)
+    assert not settled(form, 0.1)
     form.choose_dataset(studio, str(tmp_path / "quick.jsonl"))
     answer.set()
     waiting.join(60)
-    assert form.settle(0.1)
+    assert settled(form, 0.1)
     assert [one.rows[0]["text"] for one in form.looked] == ["quick"]
     assert dataset_text(form.recipe).endswith("quick.jsonl")
     form.typing = True  # and nobody hears of it
-    assert not form.settle(5)
+    assert not settled(form, 5)
 
 
 def test_start_looks_again_at_data_that_changed_on_disk(studio: Studio, tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ def test_rows_that_cannot_be_mapped_stop_it_or_are_left_out(
 
 def test_what_needs_no_copy_is_said_in_trls_own_arguments(studio: StudioPage, tmp_path: Path) -> None:
     studio.press("new")  # the demo learns from conversations alone
+    expect(studio.start).to_have_text("Choose a model")
     rows: list[dict[str, object]] = [{"content": f"It is {n}.", "body": f"No {n}."} for n in range(12)]
     studio.choose_dataset(str(write(tmp_path / "texts", rows)))
     expect(card(studio)).to_contain_text("To be chosen in the headers, since several columns may be it: Text.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -27,9 +26,8 @@ from studio.service.paths import hub_name
 from studio.service.presets import Preset
 from studio.service.recipes import Prepared
 from studio.service.studio import Studio
+from studio.ui.dataset_box import DatasetBox
 from studio.ui.pager import FIRST_ROWS, Viewing
-
-_TAKEN = 1.0  # seconds in which a box that was left has been heard of
 
 
 @dataclass
@@ -48,8 +46,8 @@ class Form:
     one whose tokens are shown, `before` is the form that a larger change replaced, `card` the card last drawn, `sent`
     what the controls were last given, `surrounded` the forms that late answers may have been drawn from, `again` the
     signal and the form of what was last drawn in their place, `editing` the own code of rewards that its editor holds,
-    `asked` the model whose box was left, so that the Hub is asked about it, `looking` the datasets that are being
-    looked at, of which nothing is drawn yet, `entered` what was last taken from the fields of a mixture's dataset.
+    `asked` the model whose box was left, so that the Hub is asked about it, `box` what happens to the dataset's box,
+    `entered` what was last taken from the fields of a mixture's dataset.
     """
 
     recipe: Recipe
@@ -84,7 +82,7 @@ class Form:
     again: tuple[int, Form] | None = field(default=None, repr=False)
     editing: str = ""
     asked: str = ""
-    looking: list[str] = field(default_factory=list, repr=False, compare=False)
+    box: DatasetBox = field(default_factory=DatasetBox, repr=False, compare=False)
     entered: tuple[str, ...] = ()
 
     @property
@@ -105,10 +103,10 @@ class Form:
 
     def become(self, other: Form) -> None:
         """Takes all that `other` holds; the page stays the one that it is."""
-        kept = self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.looking, self.entered
+        kept = self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.box, self.entered
         for one in fields(self):
             setattr(self, one.name, getattr(other, one.name))
-        self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.looking, self.entered = kept
+        self.drawn, self.surrounded, self.again, self.editing, self.boxed, self.box, self.entered = kept
 
     def remember(self) -> None:
         """Keeps the form as it is, for `undo`; called before a change that replaces what the user made."""
@@ -138,16 +136,6 @@ class Form:
         before, self.elsewhere = self.before, False
         self.use(studio, demo)
         self.before, self.notice = before, "The form holds the demo of the tour now."
-
-    def settle(self, seconds: float = 10.0) -> bool:
-        """Waits until a dataset that is being looked at is known, and a name just typed is taken; whether it is so."""
-        begun = time.monotonic()
-        while self.looking or self.typing:
-            passed = time.monotonic() - begun
-            if passed > seconds or (passed > _TAKEN and not self.looking):
-                return False
-            time.sleep(0.05)
-        return True
 
     def see(self, studio: Studio) -> bool:
         """Looks at data that was not looked at yet; whether there was any."""
@@ -244,11 +232,11 @@ class Form:
             self.recipe, self.looked = self.recipe.with_changes(catalog, {}, keys), ()
             return
         split = self.recipe.get("dataset_train_split", "train")
-        self.looking.append(wanted)
+        self.box.looking.append(wanted)
         try:
             found = studio.inspect(wanted, self.recipe.method, config, split, self.recipe.values)
         finally:
-            self.looking.remove(wanted)
+            self.box.looking.remove(wanted)
         if self.typed != wanted:  # another one was chosen while this one was looked at
             return
         values = dict(found.values) or {"dataset_name": wanted}

@@ -20,6 +20,7 @@ from studio.ui import alerts, api, late_answers, pieces, space
 from studio.ui.blocks import Blocks, field_row, only_news
 from studio.ui.card import CARD_SCRIPT, card, rewards_code, shown_code, states
 from studio.ui.controls import Control, argument_named, build, controls_of, is_worded_by_method, read, shown, words
+from studio.ui.dataset_box import settled
 from studio.ui.events import BUSY, QUIET, STARTING
 from studio.ui.form import Form, first_form
 from studio.ui.kept import STORAGE_KEY, STORAGE_WORD, kept, restored
@@ -339,9 +340,9 @@ class Page:
         nothing = [gr.skip()] * len(self.all_outputs)
         if not form.drawn:
             return [*self.everything(form), gr.skip(), *self.runs.skip()]
-        if form.looking:
+        if form.box.looking:
             gr.Info("The dataset is still being looked at: one moment.")
-        if not form.settle():
+        if not settled(form):
             gr.Info("The dataset's box holds a name that was not looked at: press Enter in it, then press Start again.")
             return [*nothing, gr.skip(), *self.runs.skip()]
         if form.see_changes(self.studio):

@@ -117,14 +117,23 @@ def _wire(page: Page, name: Any, choosers: list[Any], buttons: tuple[Any, Any]) 
     def leave(typed: str, form: Form) -> list[Any]:
         form.boxed = typed
         # A box that was left as it was says nothing: what it shows may be older than an answer on its way.
-        return choose(typed, form) if form.typing else [gr.skip()] * len(page.all_outputs)
+        nothing = [gr.skip()] * len(page.all_outputs)
+        if not form.typing:
+            return nothing
+        if form.box.was_overtaken(typed) and form.typed != hub_name(typed):
+            form.typing = False
+            nothing[page.all_outputs.index(name)] = _typed(form)  # the name that was chosen comes back
+            return nothing
+        return choose(typed, form)
 
-    def choose(typed: str, form: Form) -> list[Any]:
-        form.typing, form.boxed = False, typed
+    def choose(held: str, form: Form) -> list[Any]:
+        typed = form.box.meant(held, form.words if form.typing else "")
+        form.typing, form.boxed = False, held
         if hub_name(typed) == form.typed and form.looked:
             return [gr.skip()] * len(page.all_outputs)
+        form.box.choose()
         form.choose_dataset(page.studio, typed)
-        return page.surroundings(form, left_alone=[name] if form.typed == typed else [])
+        return page.surroundings(form, left_alone=[name] if form.typed == held else [])
 
     def look_again(typed: str, form: Form) -> list[Any]:
         form.boxed = typed
@@ -184,7 +193,7 @@ def _typed(form: Form) -> Any:
     if form.typing or form.boxed == form.typed:
         return gr.skip()
     form.boxed = form.typed
-    return form.typed
+    return form.box.put(form.typed)
 
 
 def _here(page: Page, form: Form) -> str:
