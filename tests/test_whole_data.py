@@ -499,3 +499,17 @@ def test_inspect_looks_at_all_rows(tmp_path: Path) -> None:
     told = json.loads(said)
     assert (code, told["verdict"], told["checked"]) == (1, "reject", 501)
     assert [one["message"] for one in told["findings"]] == ["`text` is null in row 501."]
+
+
+@pytest.mark.parametrize("method", ["grpo", "rloo", "distillation"])
+def test_lists_of_images_that_are_all_empty_are_none(method: str, tmp_path: Path) -> None:
+    """As TRL's own `trl grpo`, `rloo` and `distillation` train on them, under a model of text alone too."""
+    rows = [{"prompt": [{"role": "user", "content": f"Why {n}?"}], "images": []} for n in range(40)]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    studio = Studio(Home(tmp_path / "home"))
+    assert studio.inspect(str(path), method).verdict == "unknown"  # of the first rows alone
+    seen = studio.inspect(str(path), method, all_rows=True)
+    assert (seen.verdict, [found for found in seen.findings if "image" in found.message]) == ("accept", [])
+    path.write_text(path.read_text() + json.dumps({**rows[0], "images": ["a.png"]}) + "\n")
+    assert studio.inspect(str(path), method, all_rows=True).verdict == "unknown"

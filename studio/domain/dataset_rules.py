@@ -37,6 +37,7 @@ _NOT_BESIDE_IMAGES: dict[str, tuple[tuple[str, Any], ...]] = {
     "kto": (("precompute_ref_log_probs", True),),
 }
 _KNOWN = (*_ALIASES, "text")  # columns that TRL knows by their names
+_WITHOUT_NONE = ("grpo", "rloo", "distillation")  # these take lists of images that are all empty for none at all
 _METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
 
 
@@ -48,7 +49,7 @@ def is_chat(kind: str) -> bool | None:
 def check_vision(cells: Cells, method: str) -> None:
     """Images: whether they are taken hangs on the model, but for what TRL refuses beside them under any."""
     name = next((name for name in IMAGES if name in cells), None)
-    if not name:
+    if not name or (method in _WITHOUT_NONE and name == "images" and _holds_none(cells, name)):
         return
     cells.images = True
     why = "With a model of text alone TRL stops at a column of that name."
@@ -63,6 +64,11 @@ def check_vision(cells: Cells, method: str) -> None:
     if wanted:
         why = f"Of data with images {wanted}. Put it into that form in a prepared copy, or leave `{name}` out."
         cells.add("error", name, f"TRL does not learn from the columns beside `{name}`.", why)
+
+
+def _holds_none(cells: Cells, name: str) -> bool:
+    """Whether every list of a column is empty, as far as all rows were seen."""
+    return cells.seen.whole and cells.seen.total > 0 and not cells.where(name, lambda cell: cell != [])
 
 
 def _wanted_beside_images(cells: Cells, method: str) -> str:
