@@ -37,7 +37,7 @@ _NOT_BESIDE_IMAGES: dict[str, tuple[tuple[str, Any], ...]] = {
     "kto": (("precompute_ref_log_probs", True),),
 }
 _KNOWN = (*_ALIASES, "text")  # columns that TRL knows by their names
-_WITHOUT_NONE = ("grpo", "rloo", "distillation")  # these take lists of images that are all empty for none at all
+_WITHOUT_NONE = ("grpo", "rloo")  # these take lists of images that are all empty for none at all
 _METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
 
 
@@ -67,8 +67,9 @@ def check_vision(cells: Cells, method: str) -> None:
 
 
 def _holds_none(cells: Cells, name: str) -> bool:
-    """Whether every list of a column is empty, as far as all rows were seen."""
-    return cells.seen.whole and cells.seen.total > 0 and not cells.where(name, lambda cell: cell != [])
+    """Whether every list of a column is empty, in rows of which all were looked into."""
+    empty = sum(one.count for one in cells.where(name, lambda cell: cell == []))
+    return cells.seen.whole and 0 < empty == cells.seen.total
 
 
 def _wanted_beside_images(cells: Cells, method: str) -> str:
