@@ -501,9 +501,9 @@ def test_inspect_looks_at_all_rows(tmp_path: Path) -> None:
     assert [one["message"] for one in told["findings"]] == ["`text` is null in row 501."]
 
 
-@pytest.mark.parametrize("method", ["grpo", "rloo"])
+@pytest.mark.parametrize("method", ["grpo", "rloo", "distillation"])
 def test_lists_of_images_that_are_all_empty_are_none(method: str, tmp_path: Path) -> None:
-    """As `trl grpo` and `trl rloo` train on them, under a model of text alone too."""
+    """As `trl grpo`, `rloo` and `distillation` train on them, under a model of text alone too."""
     rows = [{"prompt": [{"role": "user", "content": f"Why {n}?"}], "images": []} for n in range(40)]
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))

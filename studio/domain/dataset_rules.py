@@ -37,7 +37,7 @@ _NOT_BESIDE_IMAGES: dict[str, tuple[tuple[str, Any], ...]] = {
     "kto": (("precompute_ref_log_probs", True),),
 }
 _KNOWN = (*_ALIASES, "text")  # columns that TRL knows by their names
-_WITHOUT_NONE = ("grpo", "rloo")  # these take lists of images that are all empty for none at all
+_WITHOUT_NONE = ("grpo", "rloo", "distillation")  # these take lists of images that are all empty for none at all
 _METHODS = ("sft", "dpo", "grpo", "kto", "rloo", "reward", "distillation")
 
 

@@ -6,6 +6,7 @@ import codecs
 import io
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
@@ -192,7 +193,7 @@ class Mark(NamedTuple):
     line: int = 1
 
 
-class Reader:
+class Reader(ABC):
     """What rows are made of as they stand in a file: its lines, from `mark` on. Iterating closes the file."""
 
     seeks = True  # whether another reader can begin behind what was yielded last
@@ -214,9 +215,9 @@ class Reader:
                     self.row += 1
                     yield line
 
+    @abstractmethod
     def cells(self, found: Any) -> dict[str, Any]:
         """The row that was found last. Raises StudioError, with the line, where it is broken."""
-        raise NotImplementedError
 
     def _is_row(self, line: bytes) -> bool:
         return bool(line.strip())

@@ -297,6 +297,8 @@ def _new_job(looked: Inspection, values: Mapping[str, Any], disk: _Disk) -> _Job
         told = [column for column in looked.columns if column.name in first]
         more = [column.name for column in told if not any(kind in column.type for kind in _UNREAD)]
         wanted = (*wanted, *(name for name in more if name not in wanted and tells_rows_apart(name)))
+    if looked.method == "distillation" and Column("images", "list<null>") in looked.columns:
+        wanted = (*wanted, "images")  # lists that are all empty are no images
     # In JSON a column may begin in any row, and an entry may leave some out.
     selected = (looked.entry or {}).get("columns")
     late = () if source.format != "json" else selected if isinstance(selected, list) else wanted
